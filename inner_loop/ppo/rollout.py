@@ -1,0 +1,134 @@
+"""Sample responses: a batched decode loop with its own generator, so that equal seeds give equal responses."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from inner_loop.ppo.actor_critic import TokenBatch
+from inner_loop.task import Prompt
+
+
+class Rollout(NamedTuple):
+    """Sampled responses of b prompts, as tokens and as text."""
+
+    batch: TokenBatch
+    prompts: list[str]
+    """`b` prompt texts."""
+    responses: list[str]
+    """`b` response texts; the text scored is prompt + response."""
+    token_ends: list[list[int]]
+    """Per response, the end of each of its tokens in characters of the response text."""
+    finished: Tensor
+    """`b`, True where the response ended by itself, False where it was cut at the token limit."""
+    entropy: Tensor
+    """`b x t` entropy of the distribution each token was drawn from, in nats; zero outside the response."""
+
+
+@torch.no_grad()
+def sample_rollout(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    *,
+    max_new_tokens: int,
+    temperature: float,
+    generator: torch.Generator,
+) -> Rollout:
+    """Sample one response per prompt.
+
+    1. Left-pad the prompts and fill the cache.
+    2. Draw every token by inverting the cumulative distribution at a uniform number. The numbers are drawn before the
+       first token, `b x t`, so a response depends on its own row only, not on when the others end.
+    3. Stop when all responses have ended; cut masks from where they ended.
+    4. Decode, with the character offset at which each token ends.
+    """
+    prompt_ids, prompt_mask = left_pad([prompt.ids for prompt in prompts], tokenizer, model.device)
+    uniforms = torch.rand(len(prompts), max_new_tokens, generator=generator).to(model.device)
+    finished = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
+    mask, cache, step_ids = prompt_mask, None, prompt_ids
+    tokens, masks, entropies = [], [], []
+    for step in range(max_new_tokens):
+        positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -step_ids.shape[1] :]
+        output = model.base_model(
+            input_ids=step_ids,
+            attention_mask=mask.long(),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        cache = output.past_key_values
+        logits = model.get_output_embeddings()(output.last_hidden_state[:, -1]).float() / temperature
+        token, entropy = draw(logits, uniforms[:, step])
+        tokens.append(token)
+        masks.append(~finished)
+        entropies.append(entropy.masked_fill(finished, 0.0))
+        finished = finished | (token == tokenizer.eos_token_id)
+        if finished.all():
+            break
+        mask = torch.cat([mask, masks[-1].unsqueeze(1)], dim=1)
+        step_ids = token.unsqueeze(1)
+    batch = TokenBatch(prompt_ids, prompt_mask, torch.stack(tokens, dim=1), torch.stack(masks, dim=1))
+    responses, token_ends = decode_responses(tokenizer, prompts, batch)
+    texts = [prompt.text for prompt in prompts]
+    return Rollout(batch, texts, responses, token_ends, finished, torch.stack(entropies, dim=1))
+
+
+def draw(logits: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """Sample from `softmax(logits)` by inverse transform.
+
+    Args:
+        logits: `b x v` float32.
+        uniforms: `b` in [0, 1).
+
+    Returns:
+        `(token, entropy)`: `b` token ids and `b` entropies in nats.
+    """
+    logprobs = torch.log_softmax(logits, dim=-1)
+    probs = logprobs.exp()
+    # Sums of many float32 terms drift from 1: the last cumulative value, not 1, is the end of the range.
+    cumulative = probs.cumsum(dim=-1)
+    threshold = uniforms.unsqueeze(1) * cumulative[:, -1:]
+    token = torch.searchsorted(cumulative, threshold, right=True).squeeze(1).clamp(max=logits.shape[-1] - 1)
+    return token, -(probs * logprobs).nan_to_num(0.0).sum(dim=-1)
+
+
+def left_pad(sequences: Sequence[list[int]], tokenizer: Any, device: torch.device) -> tuple[Tensor, Tensor]:
+    """`(ids, mask)`, both `b x p`: sequences flushed right, the mask True on their tokens."""
+    width = max(len(ids) for ids in sequences)
+    filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    padded = torch.tensor([[filler] * (width - len(ids)) + ids for ids in sequences], device=device)
+    lengths = torch.tensor([len(ids) for ids in sequences], device=device)
+    return padded, torch.arange(width, device=device) >= width - lengths.unsqueeze(1)
+
+
+def decode_responses(tokenizer: Any, prompts: Sequence[Prompt], batch: TokenBatch) -> tuple[list[str], list[list[int]]]:
+    """Response texts, and where in them each response token ends.
+
+    Every beginning of a response is decoded after the last token of its prompt, since some tokenizers drop a leading
+    space and some characters span several tokens: a token that leaves a character unfinished ends before it.
+    """
+    lengths = batch.response_mask.sum(dim=1).tolist()
+    rows = [ids[:length] for ids, length in zip(batch.response_ids.tolist(), lengths, strict=True)]
+    beginnings = [
+        [prompt.ids[-1], *ids[:end]] for prompt, ids in zip(prompts, rows, strict=True) for end in range(len(ids) + 1)
+    ]
+    decoded = iter(tokenizer.batch_decode(beginnings, skip_special_tokens=True, clean_up_tokenization_spaces=False))
+    responses, token_ends = [], []
+    for ids in rows:
+        anchor = len(next(decoded))
+        texts = [next(decoded)[anchor:] for _ in ids]
+        response = texts[-1]
+        ends = [len(text.rstrip("\ufffd")) for text in texts[:-1]]
+        responses.append(response)
+        token_ends.append([*_running_max(ends), len(response)])
+    return responses, token_ends
+
+
+def _running_max(values: list[int]) -> list[int]:
+    highest, running = 0, []
+    for value in values:
+        highest = max(highest, value)
+        running.append(highest)
+    return running

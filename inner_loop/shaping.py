@@ -1,0 +1,228 @@
+"""Shaping: mixing weights x credit components -> a reward for every token, with the sequence reward conserved.
+
+Every component is made to sum to the sequence score, so every mixture does, and the return of every response is that
+of the sparse reward (see DESIGN in the README: return-equivalence). Where the parts go that no unit earned:
+
+* the base value r(x, nothing), which no token of the response can change, and whatever the given score holds beyond
+  the reward model's own r(x, y) (a length penalty, say), go on the last token;
+* LIME's coefficients sum to nothing in particular; their gap to r(x, y) - r(x, nothing) is spread evenly over the
+  units. Added, never multiplied: the sum of the coefficients can be near zero;
+* a response of one unit or none has nothing to divide: the whole score is on its last token;
+* with discount gamma, credits are divided by what the discount will take, so that sum_t gamma^t r_t is unchanged.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from inner_loop.attribution import Credit, explain
+from inner_loop.errors import ConservationError, MixingWeightsError
+from inner_loop.reward_models import RewardModel, as_reward_model, check_scores
+from inner_loop.schema import describe_validation_error
+from inner_loop.spec import AttributionConfig, check_mixing_weights
+from inner_loop.units import last_tokens_of_units, split_units
+
+SPARSE = "sparse"
+
+FORMAT = "bo-shaping/shaping-function/1"
+"""Marks the JSON files that `ShapingFunction.save` writes."""
+
+CONSERVATION_RTOL = 1e-5
+"""Token rewards must sum to the score within this, relative to the score (or to one, if that is more)."""
+
+
+@dataclass(frozen=True)
+class ShapedResponse:
+    """The reward of every token of one response."""
+
+    token_ends: list[int]
+    """End of each token in characters of the response; without policy tokens, the ends of the units."""
+    score: float
+    """The sequence reward that was spread."""
+    base_value: float | None
+    """Score of the prompt with an empty response; None if nothing had to be explained."""
+    components: dict[str, np.ndarray]
+    """Per component computed, `t` credits; each sums to `score` (before the correction for gamma)."""
+    rewards: np.ndarray
+    """`t` token rewards: the mixture, corrected for gamma."""
+    n_evaluations: int
+    """Reward-model evaluations the explanation took."""
+
+
+@dataclass(frozen=True)
+class ShapingFunction:
+    """Mixing weights and how to explain: `(prompts, responses, scores) -> token rewards`, without any trainer.
+
+    >>> likes_good = lambda texts: [float(text.count("good")) for text in texts]
+    >>> shaping = ShapingFunction({"shap": 0.5, "sparse": 0.5}, reward_model=likes_good)
+    >>> [shaped] = shaping(["The film is"], [" very good"], [1.0])
+    >>> shaped.rewards.round(6).tolist()
+    [0.0, 1.0]
+
+    Raises:
+        MixingWeightsError: If the weights are not on the simplex, or name an unknown component.
+    """
+
+    weights: dict[str, float]
+    """Mixing weights: >= 0, summing to 1."""
+    attribution: AttributionConfig = field(default_factory=AttributionConfig)
+    gamma: float = 1.0
+    """Discount per token that the trainer will use."""
+    reward_model: Any = "embedded"
+    """What the credit explains: a name as in `TaskConfig.reward_model`, an object with `score`, or a callable."""
+
+    def __post_init__(self) -> None:
+        check_mixing_weights(self.weights)
+
+    def __call__(
+        self,
+        prompts: Sequence[str],
+        responses: Sequence[str],
+        scores: Sequence[float] | None = None,
+        *,
+        token_ends: Sequence[Sequence[int]] | None = None,
+        components: Sequence[str] | None = None,
+    ) -> list[ShapedResponse]:
+        """Spread the score of each response over its tokens.
+
+        Args:
+            prompts: `b` prompts, never masked.
+            responses: `b` responses.
+            scores: `b` sequence rewards; None takes the reward model's.
+            token_ends: Per response, where its policy tokens end, in characters of the response. None gives one reward
+                per unit (word or span).
+            components: Components to compute beyond those with a positive weight.
+
+        Returns:
+            One `ShapedResponse` per response. With all weight on `sparse` and given scores, nothing is evaluated.
+
+        Raises:
+            ValueError: If the arguments do not have the same length, or a response has no tokens.
+            RewardModelError: If the reward model returns anything but finite scores.
+            ConservationError: If rewards do not sum to their score.
+        """
+        counts = {"prompts": len(prompts), "responses": len(responses)}
+        counts |= {"scores": len(scores)} if scores is not None else {}
+        counts |= {"token_ends": len(token_ends)} if token_ends is not None else {}
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"One prompt, response and score each is needed, got {counts}.")
+        wanted = {name for name, weight in self.weights.items() if weight > 0} | set(components or ())
+        methods = sorted(wanted - {SPARSE})
+        if not prompts:
+            return []
+        credits_: Sequence[Credit | None] = [None] * len(prompts)
+        if methods:
+            credits_ = explain(self._reward_model, prompts, responses, methods=methods, config=self.attribution)
+        if scores is None:
+            texts = [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
+            scores = [credit.full_value for credit in credits_ if credit] or self._reward_model.score(texts)
+        if token_ends is None:
+            units = [split_units(response, self.attribution.max_units) for response in responses]
+            token_ends = [[end for _, end in spans] or [0] for spans in units]
+        if not all(token_ends):
+            raise ValueError("Every response needs at least one token to carry its reward.")
+        return [
+            self._shape(credit, score, list(ends), wanted)
+            for credit, score, ends in zip(credits_, check_scores(scores, responses), token_ends, strict=True)
+        ]
+
+    def _shape(self, credit: Credit | None, score: float, token_ends: list[int], wanted: set[str]) -> ShapedResponse:
+        components = {name: token_credit(name, credit, score, token_ends) for name in sorted(wanted)}
+        mixture = sum(
+            (self.weights.get(name, 0.0) * values for name, values in components.items()), np.zeros(len(token_ends))
+        )
+        check_conservation(mixture, score)
+        # The last token is the one that the sparse reward is discounted for.
+        remaining = np.arange(len(token_ends))[::-1]
+        return ShapedResponse(
+            token_ends=token_ends,
+            score=score,
+            base_value=credit.base_value if credit else None,
+            components=components,
+            rewards=mixture * self.gamma**remaining,
+            n_evaluations=credit.n_evaluations if credit else 0,
+        )
+
+    @cached_property
+    def _reward_model(self) -> RewardModel:
+        return as_reward_model(self.reward_model)
+
+    def save(self, path: str | Path) -> None:
+        """Write the function as JSON.
+
+        Raises:
+            TypeError: If the reward model is an object and not a name: pass it to `load` again, and a name here.
+        """
+        if not isinstance(self.reward_model, str):
+            raise TypeError(
+                "Only a reward model given by name can be saved; use dataclasses.replace(shaping, reward_model=NAME), "
+                "and pass the object itself to ShapingFunction.load(path, reward_model=...)."
+            )
+        content = {
+            "format": FORMAT,
+            "weights": self.weights,
+            "attribution": self.attribution.model_dump(),
+            "gamma": self.gamma,
+            "reward_model": self.reward_model,
+        }
+        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path, *, reward_model: Any = None) -> "ShapingFunction":
+        """Read a function that `save` wrote.
+
+        Args:
+            path: The JSON file.
+            reward_model: Used instead of the one named in the file.
+
+        Raises:
+            ValueError: If the file is not a saved shaping function.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            if content.pop("format") != FORMAT:
+                raise KeyError("format")
+            weights, gamma, named = content["weights"], float(content["gamma"]), content["reward_model"]
+            attribution = AttributionConfig(**content["attribution"])
+        except ValidationError as error:
+            raise ValueError(f"{path} is not a saved shaping function: {describe_validation_error(error)}.") from error
+        except MixingWeightsError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{path} is not a saved shaping function (problem with {error}).") from error
+        return cls(weights, attribution, gamma, named if reward_model is None else reward_model)
+
+
+def token_credit(component: str, credit: Credit | None, score: float, token_ends: Sequence[int]) -> np.ndarray:
+    """`t` credits of one component, summing to `score`; see the module's docstring for what goes where.
+
+    Args:
+        component: A name in `inner_loop.spec.COMPONENTS`.
+        credit: The explanation; may be None for `sparse`.
+        score: The sequence reward.
+        token_ends: `t >= 1` token ends, in characters of the response.
+    """
+    tokens = np.zeros(len(token_ends))
+    if component == SPARSE or credit is None or len(credit.units) < 2:
+        tokens[-1] = score
+        return tokens
+    values = credit.values[component]
+    # Zero for Shapley values, up to rounding; LIME's correction.
+    values = values + (credit.full_value - credit.base_value - values.sum()) / len(values)
+    unit_ends = np.array([end for _, end in credit.units])
+    np.add.at(tokens, last_tokens_of_units(unit_ends, np.asarray(token_ends)), values)
+    tokens[-1] += score - (credit.full_value - credit.base_value)
+    return tokens
+
+
+def check_conservation(rewards: np.ndarray, score: float) -> None:
+    """Raise `ConservationError` unless `rewards` (before the correction for gamma) sum to `score`."""
+    gap = abs(float(rewards.sum()) - score)
+    if not gap <= CONSERVATION_RTOL * max(1.0, abs(score)):
+        raise ConservationError(f"Token rewards sum to {rewards.sum():.8g}, the sequence reward is {score:.8g}.")

@@ -1,0 +1,175 @@
+"""The task of an inner run: policy, reference, reward model and prompts, embedded or from hub names and folders."""
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from inner_loop.errors import TaskError
+from inner_loop.reward_models import RewardModel, as_reward_model, first_line
+from inner_loop.spec import EvaluationConfig, TaskConfig
+
+EMBEDDED = "embedded"
+"""Name of the models and prompts that ship with the package."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt and its policy tokens."""
+
+    text: str
+    ids: list[int]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything loaded; the reference is the policy as it was loaded, and its parameters do not require gradients."""
+
+    policy: nn.Module
+    reference: nn.Module
+    tokenizer: Any
+    reward_model: RewardModel
+    train_prompts: list[Prompt]
+    evaluation_prompts: list[Prompt]
+
+
+def load_task(config: TaskConfig, evaluation: EvaluationConfig, *, reward_model: Any = None) -> Task:
+    """Load models and prompts in float32.
+
+    Args:
+        config: What to load.
+        evaluation: Which prompts, and how many, the policy is judged on.
+        reward_model: Used instead of `config.reward_model`: a callable or an object with `score`.
+
+    Raises:
+        TaskError: If a model or a prompt file is missing or unusable; the message names the field and the remedy.
+    """
+    tokenizer = _load_tokenizer(config.policy)
+    return Task(
+        policy=_load_policy(config.policy),
+        reference=_load_policy(config.policy).requires_grad_(False),
+        tokenizer=tokenizer,
+        reward_model=as_reward_model(config.reward_model if reward_model is None else reward_model),
+        train_prompts=load_prompts(config, "train", tokenizer),
+        evaluation_prompts=_evaluation_prompts(config, evaluation, tokenizer),
+    )
+
+
+def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> None:
+    """Raise `TaskError` for whatever can be known to be wrong with a task before any weights are loaded."""
+    tokenizer = _load_tokenizer(config.policy)
+    load_prompts(config, "train", tokenizer)
+    _evaluation_prompts(config, evaluation, tokenizer)
+    if ":" in config.reward_model and not Path(config.reward_model).exists():
+        as_reward_model(config.reward_model)
+    else:
+        _load_config(config.reward_model, "reward_model")
+    _load_config(config.policy, "policy")
+
+
+def model_source(name: str, field: str) -> str:
+    """Where transformers finds model `name`: a folder (embedded or given), or the hub name itself.
+
+    Raises:
+        TaskError: If `name` is written as a path and there is no model folder at it.
+    """
+    if name == EMBEDDED:
+        return str(files("inner_loop") / "embedded" / field)
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return str(folder)
+    # "org/model" may be a hub name; with a leading . / ~, or inside a folder that is here, it is meant as a path.
+    written_as_path = (
+        name.startswith((".", "/", "~")) or folder.exists() or (folder.parent != Path() and folder.parent.exists())
+    )
+    if written_as_path:
+        raise TaskError(
+            f"task.{field}: there is no model folder at {name!r} (no config.json in it); give a folder written by "
+            "save_pretrained, a hub name, or 'embedded'. experiments/fetch_models.py makes local folders."
+        )
+    return name
+
+
+def load_prompts(config: TaskConfig, split: str, tokenizer: Any) -> list[Prompt]:
+    """The prompts of one split, tokenized.
+
+    Raises:
+        TaskError: If the file is missing or empty, or a prompt is empty or longer than `config.max_prompt_tokens`.
+    """
+    folder = files("inner_loop") / "embedded" / "prompts" if config.prompts == EMBEDDED else Path(config.prompts)
+    path = folder / f"{split}.jsonl"
+    if not path.is_file():
+        raise TaskError(f'task.prompts: there is no file {str(path)!r}; expected one {{"prompt": ...}} per line.')
+    texts = [_read_prompt(line, f"{path}:{number}") for number, line in _numbered_lines(path.read_text("utf-8"))]
+    if not texts:
+        raise TaskError(f"task.prompts: {str(path)!r} holds no prompts.")
+    encoded = tokenizer(texts)["input_ids"]
+    for number, (text, ids) in enumerate(zip(texts, encoded, strict=True), start=1):
+        if len(ids) > config.max_prompt_tokens:
+            raise TaskError(
+                f"task.prompts: prompt {number} of {str(path)!r} has {len(ids)} tokens, over max_prompt_tokens = "
+                f"{config.max_prompt_tokens}; shorten it or raise the limit: {text[:60]!r}."
+            )
+    return [Prompt(text, ids) for text, ids in zip(texts, encoded, strict=True)]
+
+
+def _numbered_lines(text: str) -> list[tuple[int, str]]:
+    return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+
+
+def _read_prompt(line: str, where: str) -> str:
+    try:
+        prompt = json.loads(line)["prompt"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise TaskError(f'task.prompts: {where} is not a JSON object like {{"prompt": "..."}}.') from error
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise TaskError(f"task.prompts: {where} is an empty prompt; remove the line or write one.")
+    return prompt
+
+
+def _evaluation_prompts(config: TaskConfig, evaluation: EvaluationConfig, tokenizer: Any) -> list[Prompt]:
+    prompts = load_prompts(config, evaluation.split, tokenizer)
+    if len(prompts) < evaluation.n_prompts:
+        raise TaskError(
+            f"evaluation.n_prompts is {evaluation.n_prompts}, but the {evaluation.split} split of "
+            f"{config.prompts!r} has {len(prompts)} prompts."
+        )
+    return prompts[: evaluation.n_prompts]
+
+
+def _load_tokenizer(name: str) -> Any:
+    from transformers import AutoTokenizer
+
+    source = model_source(name, "policy")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise TaskError(f"task.policy {name!r}: no tokenizer could be loaded: {first_line(error)}") from error
+    if tokenizer.eos_token_id is None:
+        raise TaskError(f"task.policy {name!r}: its tokenizer has no end-of-sequence token, which ends responses.")
+    return tokenizer
+
+
+def _load_config(name: str, field: str) -> None:
+    from transformers import AutoConfig
+
+    try:
+        AutoConfig.from_pretrained(model_source(name, field))
+    except (OSError, ValueError) as error:
+        raise TaskError(f"task.{field} {name!r} could not be found: {first_line(error)}") from error
+
+
+def _load_policy(name: str) -> nn.Module:
+    from transformers import AutoModelForCausalLM
+
+    source = model_source(name, "policy")
+    try:
+        # Dropout stays off throughout: with it, the ratio of the first update would not be one.
+        model: nn.Module = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
+    except (OSError, ValueError) as error:
+        raise TaskError(f"task.policy {name!r} could not be loaded: {first_line(error)}") from error
+    return model
