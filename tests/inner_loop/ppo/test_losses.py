@@ -21,7 +21,9 @@ def test_clipped_surrogate_by_hand(ratio, advantage, loss, has_gradient):
 
 def test_padding_does_not_enter_the_policy_loss():
     mask = torch.tensor([[True, False]])
-    loss, _ = policy_loss(torch.tensor([[0.0, 50.0]]), torch.zeros(1, 2), torch.tensor([[2.0, 9.0]]), mask, clip_range=0.2)
+    loss, _ = policy_loss(
+        torch.tensor([[0.0, 50.0]]), torch.zeros(1, 2), torch.tensor([[2.0, 9.0]]), mask, clip_range=0.2
+    )
     assert loss.item() == -2.0
 
 

@@ -1,0 +1,61 @@
+import json
+
+import pytest
+
+from inner_loop.errors import TaskError
+from inner_loop.spec import EvaluationConfig, TaskConfig
+from inner_loop.task import check_task, load_prompts, load_task, model_source
+
+
+def write_prompts(folder, lines, split="train"):
+    (folder / f"{split}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return TaskConfig(prompts=str(folder))
+
+
+def line(text):
+    return json.dumps({"prompt": text})
+
+
+def test_the_embedded_task_is_complete():
+    check_task(TaskConfig(), EvaluationConfig())
+    task = load_task(TaskConfig(), EvaluationConfig(n_prompts=3))
+    assert len(task.evaluation_prompts) == 3
+    assert not any(parameter.requires_grad for parameter in task.reference.parameters())
+    assert {p.text for p in task.train_prompts}.isdisjoint(p.text for p in task.evaluation_prompts)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([line("fine"), line("  ")], "train.jsonl:2 is an empty prompt"),
+        ([line("fine"), "not json"], "train.jsonl:2 is not a JSON object"),
+        ([line("word " * 40)], r"prompt 1 of .* tokens, over max_prompt_tokens = 16"),
+        ([], "holds no prompts"),
+    ],
+)
+def test_unusable_prompts_are_named(tmp_path, tokenizer, lines, message):
+    config = write_prompts(tmp_path, lines)
+    with pytest.raises(TaskError, match=message):
+        load_prompts(config, "train", tokenizer)
+
+
+def test_a_missing_prompt_file_is_named(tmp_path, tokenizer):
+    with pytest.raises(TaskError, match=r"there is no file .*validation.jsonl"):
+        load_prompts(TaskConfig(prompts=str(tmp_path)), "validation", tokenizer)
+
+
+def test_more_prompts_than_there_are(tmp_path, tokenizer):
+    write_prompts(tmp_path, [line("one")], "validation")
+    config = write_prompts(tmp_path, [line("one")])
+    with pytest.raises(TaskError, match=r"n_prompts is 5, but the validation split of .* has 1 prompts"):
+        check_task(config, EvaluationConfig(n_prompts=5))
+
+
+@pytest.mark.parametrize("field", ["policy", "reward_model"])
+def test_a_missing_model_folder_is_found_before_any_weights_are_loaded(field):
+    with pytest.raises(TaskError, match=f"task.{field}: there is no model folder at './models/none'"):
+        check_task(TaskConfig(**{field: "./models/none"}), EvaluationConfig())
+
+
+def test_hub_names_pass_through():
+    assert model_source("some-org/some-model", "policy") == "some-org/some-model"
