@@ -77,10 +77,9 @@ def evaluate(
     for rollout in rollouts:
         mask = rollout.batch.response_mask
         with torch.inference_mode():
-            logprobs = token_outputs(policy, rollout.batch, temperature).logprobs
             ref_logprobs = token_outputs(reference, rollout.batch, temperature).logprobs
-        k1 += kl_k1(logprobs, ref_logprobs)[mask].sum().item()
-        k3 += kl_k3(logprobs, ref_logprobs)[mask].sum().item()
+        k1 += kl_k1(rollout.logprobs, ref_logprobs)[mask].sum().item()
+        k3 += kl_k3(rollout.logprobs, ref_logprobs)[mask].sum().item()
         entropy += rollout.entropy.sum().item()
         n_tokens += int(mask.sum())
     point = CurvePoint(

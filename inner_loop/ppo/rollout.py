@@ -22,6 +22,9 @@ class Rollout(NamedTuple):
     """Per response, the end of each of its tokens in characters of the response text."""
     finished: Tensor
     """`b`, True where the response ended by itself, False where it was cut at the token limit."""
+    logprobs: Tensor
+    """`b x t` log-probability of each token as it was drawn; zero outside the response. Good for measuring: an update
+    starts from a fresh pass instead, so that its first ratio is exactly one."""
     entropy: Tensor
     """`b x t` entropy of the distribution each token was drawn from, in nats; zero outside the response."""
 
@@ -48,7 +51,7 @@ def sample_rollout(
     uniforms = torch.rand(len(prompts), max_new_tokens, generator=generator).to(model.device)
     finished = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
     mask, cache, step_ids = prompt_mask, None, prompt_ids
-    tokens, masks, entropies = [], [], []
+    tokens, masks, logprobs, entropies = [], [], [], []
     for step in range(max_new_tokens):
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -step_ids.shape[1] :]
         output = model.base_model(
@@ -60,9 +63,10 @@ def sample_rollout(
         )
         cache = output.past_key_values
         logits = model.get_output_embeddings()(output.last_hidden_state[:, -1]).float() / temperature
-        token, entropy = draw(logits, uniforms[:, step])
+        token, logprob, entropy = draw(logits, uniforms[:, step])
         tokens.append(token)
         masks.append(~finished)
+        logprobs.append(logprob.masked_fill(finished, 0.0))
         entropies.append(entropy.masked_fill(finished, 0.0))
         finished = finished | (token == tokenizer.eos_token_id)
         if finished.all():
@@ -72,10 +76,12 @@ def sample_rollout(
     batch = TokenBatch(prompt_ids, prompt_mask, torch.stack(tokens, dim=1), torch.stack(masks, dim=1))
     responses, token_ends = decode_responses(tokenizer, prompts, batch)
     texts = [prompt.text for prompt in prompts]
-    return Rollout(batch, texts, responses, token_ends, finished, torch.stack(entropies, dim=1))
+    return Rollout(
+        batch, texts, responses, token_ends, finished, torch.stack(logprobs, dim=1), torch.stack(entropies, dim=1)
+    )
 
 
-def draw(logits: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+def draw(logits: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Sample from `softmax(logits)` by inverse transform.
 
     Args:
@@ -83,7 +89,7 @@ def draw(logits: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
         uniforms: `b` in [0, 1).
 
     Returns:
-        `(token, entropy)`: `b` token ids and `b` entropies in nats.
+        `(token, logprob, entropy)`, `b` each: token ids, their log-probabilities, and entropies in nats.
     """
     logprobs = torch.log_softmax(logits, dim=-1)
     probs = logprobs.exp()
@@ -91,7 +97,8 @@ def draw(logits: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor]:
     cumulative = probs.cumsum(dim=-1)
     threshold = uniforms.unsqueeze(1) * cumulative[:, -1:]
     token = torch.searchsorted(cumulative, threshold, right=True).squeeze(1).clamp(max=logits.shape[-1] - 1)
-    return token, -(probs * logprobs).nan_to_num(0.0).sum(dim=-1)
+    logprob = logprobs.gather(1, token.unsqueeze(1)).squeeze(1)
+    return token, logprob, -(probs * logprobs).nan_to_num(0.0).sum(dim=-1)
 
 
 def left_pad(sequences: Sequence[list[int]], tokenizer: Any, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from inner_loop.ppo.actor_critic import TokenBatch
+from inner_loop.ppo.actor_critic import TokenBatch, token_outputs
 from inner_loop.ppo.rollout import decode_responses, draw, sample_rollout
 from inner_loop.task import Prompt
 
@@ -20,7 +20,7 @@ def sample(tiny_policy, tokenizer, prompts, seed=0, n=12):
 
 def test_draws_follow_the_softmax():
     logits = torch.tensor([[0.0, 1.0, -2.0, 0.5]]).expand(200_000, 4)
-    tokens, entropy = draw(logits, torch.rand(200_000, generator=torch.Generator().manual_seed(0)))
+    tokens, _, entropy = draw(logits, torch.rand(200_000, generator=torch.Generator().manual_seed(0)))
     expected = torch.softmax(logits[0], dim=0)
     counts = torch.bincount(tokens, minlength=4)
     chi_square = ((counts - 200_000 * expected) ** 2 / (200_000 * expected)).sum()
@@ -31,10 +31,12 @@ def test_draws_follow_the_softmax():
 def test_draws_at_the_ends_of_the_range_are_tokens():
     logits = torch.randn(2, 49_152, generator=torch.Generator().manual_seed(0))
     logits[:, 0] = float("-inf")
-    tokens, entropy = draw(logits, torch.tensor([0.0, 1 - 2**-24]))
+    tokens, logprobs, entropy = draw(logits, torch.tensor([0.0, 1 - 2**-24]))
     assert tokens.tolist()[0] >= 1
     assert tokens.max() < 49_152
     assert entropy.isfinite().all()
+    expected = torch.log_softmax(logits, dim=-1).gather(1, tokens[:, None])[:, 0]
+    torch.testing.assert_close(logprobs, expected)
 
 
 def test_equal_seeds_give_equal_responses(tiny_policy, tokenizer, prompts):
@@ -76,6 +78,12 @@ def test_the_end_of_sequence_token_is_an_action_and_ends_the_mask(tiny_policy, t
     assert rollout.finished.tolist() == [True, True, True, False]
     assert rollout.responses[0] == ""
     assert rollout.token_ends[0] == [0]
+
+
+def test_logprobs_of_the_decode_are_those_of_the_full_pass(tiny_policy, tokenizer, prompts):
+    rollout = sample(tiny_policy, tokenizer, prompts)
+    expected = token_outputs(tiny_policy, rollout.batch, 1.0).logprobs.masked_fill(~rollout.batch.response_mask, 0.0)
+    torch.testing.assert_close(rollout.logprobs, expected, atol=1e-5, rtol=0)
 
 
 def test_token_ends_cut_the_response_into_its_tokens(tiny_policy, tokenizer, prompts):

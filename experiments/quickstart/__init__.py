@@ -1,0 +1,1 @@
+"""Does the quickstart study find something real? Repeats of it with fresh seeds, judged on prompts it never saw."""
