@@ -12,8 +12,8 @@ For every seed:
 4. if the recommendation then stands at more KL than sparse, stop its training at the last multiple of `EVERY` steps at
    which it does not, and judge it there: reward bought with KL does not count.
 
-The difference that is reported is the one at no more KL. Its interval is over prompts; the spread over seeds is what the
-five rows show. Writes `results.json` and `results.md` beside this file.
+The difference that is reported is the one at no more KL. Its interval is over prompts; the spread over seeds is what
+the five rows show. Writes `results.json` and `results.md` beside this file.
 """
 
 import argparse
@@ -134,21 +134,25 @@ def repeat(seed: int, jobs: int) -> dict[str, Any]:
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The repeats as a Markdown table."""
     lines = [
-        "| seed | weights (shap, lime, sparse), λ | P(better) | sparse at its best λ: reward, KL | recommended: reward, KL "
-        "| at no more KL: reward, KL, steps | difference at no more KL (95 %) | study |",
+        "| seed | weights (shap, lime, sparse); λ | P(better) | sparse at its best λ: reward, KL "
+        "| recommended: reward, KL | at no more KL: reward, KL, steps | difference at no more KL (95 %) | study |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         weights = ", ".join(f"{row['weights'][name]:.2f}" for name in ("shap", "lime", "sparse"))
         sparse, ours, matched = row["sparse"], row["recommended"], row["recommended_at_no_more_kl"]
         difference = row["difference_at_no_more_kl"]
-        lines.append(
-            f"| {row['seed']} | {weights}; {row['parameters']['gae_lambda']:.2f} | {row['prob_better_than_sparse']:.2f} "
-            f"| λ {row['sparse_lambda']}: {sparse['mean']:.2f}, {sparse['kl']:.1f} | {ours['mean']:.2f}, {ours['kl']:.1f} "
-            f"| {matched['mean']:.2f}, {matched['kl']:.1f}, {matched['steps']} "
-            f"| {difference['mean']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}] "
-            f"| {row['study_seconds']:.0f} s |"
-        )
+        cells = [
+            f"{row['seed']}",
+            f"{weights}; {row['parameters']['gae_lambda']:.2f}",
+            f"{row['prob_better_than_sparse']:.2f}",
+            f"λ {row['sparse_lambda']}: {sparse['mean']:.2f}, {sparse['kl']:.1f}",
+            f"{ours['mean']:.2f}, {ours['kl']:.1f}",
+            f"{matched['mean']:.2f}, {matched['kl']:.1f}, {matched['steps']}",
+            f"{difference['mean']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}]",
+            f"{row['study_seconds']:.0f} s",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     wins = sum(row["difference_at_no_more_kl"]["low"] > 0 for row in rows)
     ahead = sum(row["difference_at_no_more_kl"]["mean"] > 0 for row in rows)
     lines.append(f"\nAhead of sparse at no more KL in {ahead} of {len(rows)}, in {wins} with an interval above zero.")
