@@ -1,0 +1,54 @@
+r"""Text that a model, a config or an exception wrote, made safe and honest to show in HTML.
+
+Safe: markup is escaped. Honest: characters that cannot be seen, or that reorder what can be seen (controls, zero-width
+and bidirectional characters, fillers), are shown as visible escapes such as `\u200b`.
+"""
+
+import html
+import unicodedata
+
+# Cc controls, Cf format (zero-width, bidi), Co private, Cs surrogates, Cn unassigned, Zl and Zp separators.
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+# Letters and marks that are drawn as nothing: fillers, grapheme joiner, Khmer inherent vowels, blank braille,
+# variation selectors.
+_HIDDEN_CHARACTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(
+    chr(code) for span in (range(0x180B, 0x1810), range(0xFE00, 0xFE10), range(0xE0100, 0xE01F0)) for code in span
+)
+_SHORT = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
+
+
+def is_hidden(character: str) -> bool:
+    """Whether a reader cannot see this character (or sees something else because of it)."""
+    category = unicodedata.category(character)
+    odd_space = category == "Zs" and character != " "
+    return odd_space or category in _HIDDEN_CATEGORIES or character in _HIDDEN_CHARACTERS
+
+
+def visible_text(text: str) -> str:
+    r"""Plain text in which hidden characters are spelt out.
+
+    >>> print(visible_text("a\u200bb\n"))
+    a\u200bb\n
+    """
+    return "".join(_spell(character) if is_hidden(character) else character for character in text)
+
+
+def escape(text: object) -> str:
+    """HTML for an element or a quoted attribute: hidden characters spelt out, then markup escaped."""
+    return html.escape(visible_text(str(text)), quote=True)
+
+
+def escape_marked(text: str) -> str:
+    """As `escape`, for elements only: spelt-out characters are set apart, so that nobody takes them for the text."""
+    parts = []
+    for character in text:
+        if is_hidden(character):
+            parts.append(f'<span class="esc">{_spell(character)}</span>')
+        else:
+            parts.append(html.escape(character, quote=True))
+    return "".join(parts)
+
+
+def _spell(character: str) -> str:
+    code = ord(character)
+    return _SHORT.get(character) or (f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}")

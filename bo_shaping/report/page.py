@@ -1,0 +1,190 @@
+"""The HTML page: one file, no script, nothing from the network."""
+
+import base64
+from collections.abc import Mapping
+from importlib import resources
+from importlib.metadata import PackageNotFoundError, version
+from string import Template
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from bo_shaping.report.escaping import escape
+from bo_shaping.report.style import component_colours
+from bo_shaping.report.tokens import token_credit_html
+from bo_shaping.report.trial_frame import CORNER_ATOL, WEIGHT_PREFIX, Landmarks, component_names, finished_trials
+from bo_shaping.report.trial_table import trial_table_html
+from bo_shaping.report.verdict import Verdict
+from bo_shaping.report.wording import describe_probability
+from inner_loop.spec import ExplainedResponse
+
+if TYPE_CHECKING:
+    from bo_shaping.recommendation import Best
+
+
+def render_page(
+    title: str,
+    verdict: Verdict,
+    pictures: Mapping[str, bytes],
+    trials: pd.DataFrame,
+    landmarks: Landmarks,
+    *,
+    best: "Best | None" = None,
+    samples: list[ExplainedResponse] | None = None,
+    kl_budget: float | None = None,
+    replicates: int = 1,
+    config_yaml: str = "",
+) -> str:
+    """Fill the page template; every text that is not ours is escaped here or by the part that writes it.
+
+    Args:
+        title: Name of the study.
+        verdict: Headline and notes.
+        pictures: PNG files by name: `simplex`, `weights`, `curves`.
+        trials: One row per trial.
+        landmarks: Trials to highlight.
+        best: The recommendation, if there is one.
+        samples: Explained responses of the highlighted trial.
+        kl_budget: Largest KL allowed.
+        replicates: Seeds per trial: with more than one, the standard errors in the table are over seeds.
+        config_yaml: The resolved configuration, shown folded.
+    """
+    template = Template(resources.files("bo_shaping.report").joinpath("page.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=escape(title),
+        headline=escape(verdict.headline),
+        tiles=_tiles(trials, best, kl_budget),
+        notes=_notes(verdict.notes),
+        simplex_lead=escape(_simplex_lead(best, len(component_names(trials)))),
+        rivals=_rivals(best),
+        legend=_legend(component_names(trials), landmarks),
+        standard_error=_standard_error(replicates),
+        trial_table=trial_table_html(trials, landmarks, kl_budget=kl_budget),
+        token_credit=_token_section(samples or [], trials, landmarks),
+        config=_config(config_yaml),
+        version=escape(_version()),
+        **{f"{name}_png": _data_url(png) for name, png in pictures.items()},
+    )
+
+
+def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -> str:
+    tiles = []
+    if best is not None:
+        colours = component_colours(list(best.weights))
+        for name, weight in best.weights.items():
+            tiles.append(_tile(f"weight of {name}", f"{weight:.2f}", _range(best.interval[name]), colours[name]))
+        for name, value in best.parameters.items():
+            tiles.append(_tile(name, f"{value:.3g}", _range(best.interval[name], ".3g")))
+        tiles.append(_tile("expected reward", f"{best.mean:.2f}", _range(best.mean_interval)))
+        budget = "no KL budget" if kl_budget is None else f"budget {kl_budget:g} nats per response"
+        tiles.append(_tile("expected KL", f"{best.kl:.1f}", budget))
+        if not _is_pure(best, "sparse"):
+            tiles.append(
+                _tile(
+                    "P(better than sparse)",
+                    describe_probability(best.prob_better_than_sparse),
+                    "sparse with its own best settings",
+                )
+            )
+    counted = f"of {len(trials)} in the study"
+    tiles.append(_tile("finished trials", str(len(finished_trials(trials))), counted))
+    return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def _tile(what: str, value: str, detail: str, colour: str | None = None) -> str:
+    attributes = f'class="tile weight" style="--c:{colour}"' if colour else 'class="tile"'
+    return (
+        f'<div {attributes}><p class="what">{escape(what)}</p><p class="value">{escape(value)}</p>'
+        f'<p class="range">{escape(detail)}</p></div>'
+    )
+
+
+def _notes(notes: list[str]) -> str:
+    if not notes:
+        return ""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<section class="notes"><h2>Read this with the numbers</h2><ul>{items}</ul></section>'
+
+
+def _simplex_lead(best: "Best | None", k: int) -> str:
+    if best is None:
+        return "Every trial is one short PPO training with its own mixture of credit components."
+    where = ", ".join(f"{name} {value:.3g}" for name, value in best.parameters.items())
+    at = f" at the recommended {where}" if where else ""
+    surface = {
+        2: f"The curve is the expected validation reward{at}; ",
+        3: f"Colour is the expected validation reward{at}; ",
+    }
+    return (
+        f"{surface.get(k, 'Every line is a trial; ')}trials show what was measured, each with its own settings. The "
+        "recommendation maximises the posterior mean and is not the luckiest observation; the draws show where else "
+        "the best weights may be."
+    )
+
+
+def _rivals(best: "Best | None") -> str:
+    if best is None:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{describe_probability(value)}</td></tr>"
+        for name, value in best.prob_better_than.items()
+        if not _is_pure(best, name)
+    )
+    return (
+        '<table class="rivals"><thead><tr><th scope="col">Probability that the recommendation beats</th><th></th></tr>'
+        f"</thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _is_pure(best: "Best", component: str) -> bool:
+    return best.weights[component] >= 1 - CORNER_ATOL
+
+
+def _legend(components: list[str], landmarks: Landmarks) -> str:
+    names = [
+        f'<span style="color:{colour}">&#9632;</span> {escape(name)}'
+        for name, colour in component_colours(components).items()
+    ]
+    highlighted = f" Highlighted: #{landmarks.chosen}, {escape(landmarks.why)}." if landmarks.chosen is not None else ""
+    return " ".join(names) + "." + highlighted
+
+
+def _standard_error(replicates: int) -> str:
+    if replicates > 1:
+        return f"± is the standard error over {replicates} seeds."
+    return "± is the standard error over validation prompts; it does not contain the variance between seeds."
+
+
+def _token_section(samples: list[ExplainedResponse], trials: pd.DataFrame, landmarks: Landmarks) -> str:
+    if not samples or landmarks.chosen is None:
+        return ""
+    row = finished_trials(trials).loc[[landmarks.chosen]]
+    weights = {name: float(row[WEIGHT_PREFIX + name].iloc[0]) for name in component_names(trials)}
+    return (
+        f'<section><h2>What each token was paid</h2><p class="lead">Validation responses of trial '
+        f"#{landmarks.chosen}: the credit that each component gives to each token, and the mixture that the "
+        f"policy was trained on.</p>{token_credit_html(samples, weights)}</section>"
+    )
+
+
+def _config(config_yaml: str) -> str:
+    if not config_yaml:
+        return ""
+    # Line breaks are layout here; everything else goes through the same escaping as all text.
+    lines = "\n".join(escape(line) for line in config_yaml.splitlines())
+    return f"<section><details><summary>Configuration of the study</summary><pre>{lines}</pre></details></section>"
+
+
+def _range(interval: tuple[float, float], form: str = ".2f") -> str:
+    return f"90 %: {interval[0]:{form}} to {interval[1]:{form}}"
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _version() -> str:
+    try:
+        return version("bo-shaping")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,25 @@
+"""Numbers in words, the same wherever the report states them."""
+
+from collections.abc import Mapping
+
+
+def describe_weights(weights: Mapping[str, float], *, digits: int = 2) -> str:
+    """Weights in words, the largest first, those that round to nothing left out.
+
+    >>> describe_weights({"shap": 0.25, "lime": 0.75, "sparse": 0.0})
+    '0.75 lime + 0.25 shap'
+    """
+    kept = [(weight, name) for name, weight in weights.items() if round(weight, digits) > 0]
+    pure = len(kept) == 1
+    return f"pure {kept[0][1]}" if pure else " + ".join(f"{w:.{digits}f} {n}" for w, n in sorted(kept, reverse=True))
+
+
+def describe_probability(probability: float) -> str:
+    """A probability in per cent, never rounded to certainty.
+
+    >>> describe_probability(0.968), describe_probability(0.9999)
+    ('97 %', '> 99 %')
+    """
+    if probability > 0.99:
+        return "> 99 %"
+    return "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"

@@ -1,0 +1,82 @@
+"""From a study to files: the only place of the report that knows about `Study`."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bo_shaping.errors import TooFewTrialsError
+from bo_shaping.report.curves import curves_figure
+from bo_shaping.report.page import render_page
+from bo_shaping.report.simplex import simplex_figure
+from bo_shaping.report.style import png_bytes
+from bo_shaping.report.trial_frame import find_landmarks
+from bo_shaping.report.verdict import judge
+from bo_shaping.report.weights import weights_figure
+
+if TYPE_CHECKING:
+    from bo_shaping.recommendation import Best, Surface
+    from bo_shaping.study import Study
+
+
+def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Write `index.html` (self-contained), `simplex.png`, `curves.png` and `weights.png`.
+
+    A study of any age can be reported: without enough trials for a recommendation the page says so.
+
+    Args:
+        study: The study; only read.
+        output_dir: Where to write; `report` in the study's folder by default.
+
+    Returns:
+        The path of `index.html`.
+    """
+    folder = Path(output_dir) if output_dir is not None else study.path / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    trials, results, kl_budget = study.trials(), study.results(), study.config.objective.max_kl
+    best, surface = _recommendation(study)
+    landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_budget)
+    bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
+    pictures = {
+        "simplex": png_bytes(simplex_figure(trials, best, surface, kl_budget=kl_budget)),
+        "curves": png_bytes(curves_figure(trials, results, landmarks, kl_budget=kl_budget)),
+        "weights": png_bytes(weights_figure(best, surface, bounds=bounds)),
+    }
+    chosen = results.get(landmarks.chosen) if landmarks.chosen is not None else None
+    page = render_page(
+        study.name,
+        judge(trials, results, best, landmarks),
+        pictures,
+        trials,
+        landmarks,
+        best=best,
+        samples=list(chosen.samples) if chosen else None,
+        kl_budget=kl_budget,
+        replicates=study.config.noise.replicates,
+        config_yaml=study.config.to_yaml(),
+    )
+    for name, png in pictures.items():
+        _write_atomically(folder / f"{name}.png", png)
+    index = folder / "index.html"
+    _write_atomically(index, page.encode("utf-8"))
+    return index
+
+
+def _recommendation(study: "Study") -> "tuple[Best | None, Surface | None]":
+    try:
+        return study.best(), study.surface()
+    except TooFewTrialsError:
+        return None, None
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    """A reader sees the old file or the new one, never a part."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
