@@ -140,6 +140,6 @@ def distil(
         torch.manual_seed(settings.seed)  # dropout
         minutes = train(model, batches(), loss_of, learning_rate=settings.learning_rate)
     with torch.no_grad():
-        pass
+        model.classifier.weight /= settings.target_scale
         model.classifier.bias /= settings.target_scale
     return model, minutes

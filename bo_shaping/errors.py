@@ -1,0 +1,33 @@
+"""Errors of the outer loop. Each message is one sentence for the person at the keyboard, with the remedy."""
+
+
+class BoShapingError(Exception):
+    """Base of every error that `bo_shaping` raises on purpose."""
+
+
+class ConfigError(BoShapingError, ValueError):
+    """A study configuration that cannot be used: a missing file, an unknown key, a value out of range."""
+
+
+class StudyExistsError(BoShapingError, FileExistsError):
+    """A study of that name is already there."""
+
+
+class StudyNotFoundError(BoShapingError, FileNotFoundError):
+    """There is no such study."""
+
+
+class StudyLockedError(BoShapingError, RuntimeError):
+    """Another process is driving the study."""
+
+
+class StorageError(BoShapingError, RuntimeError):
+    """The study's database or one of its files cannot be read or written."""
+
+
+class TrialResultError(BoShapingError, ValueError):
+    """A trial's result that must not reach the surrogate: unreadable, not finite, or of another trial."""
+
+
+class TooFewTrialsError(BoShapingError, ValueError):
+    """Fewer completed trials than a Gaussian process can be fitted to."""

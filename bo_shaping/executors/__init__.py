@@ -1,0 +1,32 @@
+"""How a trial runs. An executor starts what a trial folder describes and says how it stands; results go by files."""
+
+from typing import Literal, Protocol
+
+from bo_shaping.executors.folder import TrialFolder
+
+TrialState = Literal["running", "finished", "failed", "dead"]
+"""`finished`: a result is there. `failed`: the inner loop raised. `dead`: neither, and nobody is working on it."""
+
+
+class Executor(Protocol):
+    """Anything that can run trials."""
+
+    def start(self, folder: TrialFolder) -> None:
+        """Run the folder's job. Starting one that is running or done already does nothing."""
+
+    def state(self, folder: TrialFolder) -> TrialState:
+        """How the folder's job stands, whoever started it."""
+
+    def stop(self, folder: TrialFolder) -> None:
+        """End the folder's job and return when it has ended."""
+
+
+def make_executor(kind: Literal["process", "inline"]) -> Executor:
+    """The executor that a study's configuration names."""
+    if kind == "inline":
+        from bo_shaping.executors.inline import InlineExecutor
+
+        return InlineExecutor()
+    from bo_shaping.executors.process import ProcessExecutor
+
+    return ProcessExecutor()

@@ -1,0 +1,91 @@
+"""Runs the job in a trial folder: `python -m bo_shaping.executors.worker TRIAL_DIR`."""
+
+import importlib
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from bo_shaping.errors import ConfigError, TrialResultError
+from bo_shaping.executors.folder import Event, TrialFolder, Worker
+from inner_loop.schema import describe_validation_error
+from inner_loop.spec import TrialProgress, TrialResult, TrialSpec
+
+REASON_LENGTH = 300
+"""Longest failure reason kept, in characters; the traceback is in worker.log."""
+
+InnerLoop = Callable[[TrialSpec], Generator[TrialProgress, None, TrialResult]]
+
+
+def main(path: str) -> None:
+    """Run the job unless somebody else does, or did."""
+    folder = TrialFolder(Path(path))
+    with folder.locked(Worker(pid=os.getpid(), started=time.time())) as is_mine:
+        if is_mine and not folder.is_done():
+            run_job(folder)
+
+
+def run_job(folder: TrialFolder) -> None:
+    """Run every replicate and leave a result; whatever the inner loop raises becomes the reason of a failure."""
+    job = folder.job()
+    folder.restart_progress()
+    try:
+        inner_loop = import_inner_loop(job.inner_loop)
+        results = []
+        for replicate, spec in enumerate(job.specs):
+            results.append(_run(inner_loop, spec, replicate, len(job.specs), folder))
+    except Exception as error:
+        traceback.print_exc()
+        message = " ".join(str(error).split())
+        folder.write_failure(job.token, f"{type(error).__name__}: {message}"[:REASON_LENGTH].rstrip(": "))
+    else:
+        folder.write_results(job.token, results)
+
+
+def import_inner_loop(entry_point: str) -> InnerLoop:
+    """The function that `module:function` names.
+
+    Raises:
+        ConfigError: If there is no such module or function.
+    """
+    module, _, name = entry_point.partition(":")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"The inner loop {entry_point!r} cannot be imported: {error}.") from None
+    if not callable(function):
+        raise ConfigError(f"The inner loop {entry_point!r} is not a function.")
+    loop: InnerLoop = function
+    return loop
+
+
+def _run(inner_loop: InnerLoop, spec: TrialSpec, replicate: int, n_replicates: int, folder: TrialFolder) -> TrialResult:
+    run = inner_loop(spec)
+    while True:
+        try:
+            progress = next(run)
+        except StopIteration as stop:
+            if not isinstance(stop.value, TrialResult):
+                raise TrialResultError(
+                    f"the inner loop returned {type(stop.value).__name__}, not a TrialResult"
+                ) from None
+            return _validated(stop.value)
+        folder.append_event(Event(replicate=replicate, n_replicates=n_replicates, progress=progress))
+
+
+def _validated(result: TrialResult) -> TrialResult:
+    """The result, every number of it finite: a model that was copied or constructed has not been checked."""
+    try:
+        return TrialResult.model_validate(result.model_dump())
+    except ValidationError as error:
+        raise TrialResultError(
+            f"the inner loop returned an unusable result: {describe_validation_error(error)}"
+        ) from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

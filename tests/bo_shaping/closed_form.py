@@ -1,0 +1,73 @@
+"""An inner loop in closed form, with a known optimum: what the outer loop is tested on.
+
+Reward: 2 - 4 |w - OPTIMUM|^2 - 3 (gae_lambda - 0.8)^2; KL: 4 + 20 (1 - gae_lambda) (1 - w_sparse).
+"""
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from inner_loop.spec import CurvePoint, TrialProgress, TrialResult, TrialSpec
+
+OPTIMUM = {"shap": 0.5, "lime": 0.3, "sparse": 0.2}
+BEST_LAMBDA = 0.8
+
+
+def reward(weights: dict[str, float], gae_lambda: float) -> float:
+    distance = sum((weights.get(name, 0.0) - best) ** 2 for name, best in OPTIMUM.items())
+    return 2 - 4 * distance - 3 * (gae_lambda - BEST_LAMBDA) ** 2
+
+
+def kl(weights: dict[str, float], gae_lambda: float) -> float:
+    return 4 + 20 * (1 - gae_lambda) * (1 - weights.get("sparse", 0.0))
+
+
+def result_of(spec: TrialSpec, mean: float) -> TrialResult:
+    divergence = kl(spec.weights, spec.ppo.gae_lambda)
+    point = CurvePoint(
+        step=spec.ppo.steps, mean=mean, sem=0.1, kl=divergence, kl_k3=divergence, entropy=1, length=20, distinct_2=1
+    )
+    return TrialResult(
+        mean=mean,
+        sem=0.1,
+        kl=divergence,
+        curve=[point],
+        scores=[mean],
+        steps=[],
+        samples=[],
+        seconds={"update": 0.5},
+        peak_memory_mb=1,
+        seed=spec.seed,
+    )
+
+
+def run_trial(spec: TrialSpec) -> Iterator[TrialProgress]:
+    for step in range(spec.ppo.steps + 1):
+        yield TrialProgress(step=step, n_steps=spec.ppo.steps, score=0.1 * step, kl=1.0)
+    return result_of(spec, reward(spec.weights, spec.ppo.gae_lambda) + 0.01 * spec.seed)
+
+
+def run_slowly(spec: TrialSpec) -> Iterator[TrialProgress]:
+    """Logs each start in the file that CLOSED_FORM_LOG names, then takes a while."""
+    with Path(os.environ["CLOSED_FORM_LOG"]).open("a") as log:
+        log.write(f"{sorted(spec.weights.items())} {spec.ppo.gae_lambda}\n")
+    for step in range(20):
+        time.sleep(0.1)
+        yield TrialProgress(step=step, n_steps=20)
+    return result_of(spec, reward(spec.weights, spec.ppo.gae_lambda))
+
+
+def fail_without_sparse(spec: TrialSpec) -> Iterator[TrialProgress]:
+    """Pure SHAP raises, pure LIME returns NaN, everything else works."""
+    yield TrialProgress(step=0, n_steps=1)
+    if spec.weights.get("shap") == 1.0:
+        raise ArithmeticError("the [bold]policy[/bold] diverged\nin step 3")
+    result = result_of(spec, reward(spec.weights, spec.ppo.gae_lambda))
+    return result.model_copy(update={"mean": math.nan}) if spec.weights.get("lime") == 1.0 else result
+
+
+def always_fail(spec: TrialSpec) -> Iterator[TrialProgress]:
+    yield TrialProgress(step=0, n_steps=1)
+    raise RuntimeError("no <b>luck</b> " + "at all " * 20)

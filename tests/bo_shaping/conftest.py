@@ -1,0 +1,59 @@
+import os
+
+# Before anything loads numpy or torch: threads that spin on a busy machine make fits several times slower.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bo_shaping import Study, StudyConfig
+from bo_shaping.store import ROOT_VARIABLE
+
+REPOSITORY = Path(__file__).parents[2]
+CLOSED_FORM = "tests.bo_shaping.closed_form"
+
+MakeConfig = Callable[..., StudyConfig]
+
+
+@pytest.fixture(autouse=True)
+def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of studies, for this process and for its workers."""
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "studies"))
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    return tmp_path / "studies"
+
+
+@pytest.fixture(scope="session")
+def make_config() -> MakeConfig:
+    """Configurations of closed-form studies that run inline unless told otherwise."""
+
+    def make(function: str = "run_trial", **settings: Any) -> StudyConfig:
+        data = {"name": "closed", "executor": "inline", "inner_loop": f"{CLOSED_FORM}:{function}"}
+        return StudyConfig.model_validate({**data, "ppo": {"steps": 2}, **settings})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def _finished(tmp_path_factory: pytest.TempPathFactory, make_config: MakeConfig) -> Path:
+    root = tmp_path_factory.mktemp("finished")
+    before = os.environ.get(ROOT_VARIABLE)
+    os.environ[ROOT_VARIABLE] = str(root)
+    try:
+        Study.launch(make_config(budget={"trials": 10})).run()
+    finally:
+        del os.environ[ROOT_VARIABLE]
+        if before is not None:
+            os.environ[ROOT_VARIABLE] = before
+    return root / "closed"
+
+
+@pytest.fixture
+def finished(_finished: Path, studies: Path) -> Study:
+    """A study of 10 completed closed-form trials, of which the test has its own copy."""
+    shutil.copytree(_finished, studies / "closed")
+    return Study.load("closed")

@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from bo_shaping.acquisition import SimplexAcquisition, scan_points
+
+BOUNDS = torch.tensor([[0.0, 0.0, 0.0, 0.5], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64)
+SIMPLEX = torch.tensor([0, 1, 2])
+
+
+def test_scan_points_are_uniform_on_the_simplex_and_in_the_box():
+    X = scan_points(4096, BOUNDS, SIMPLEX, seed=0)
+    torch.testing.assert_close(X[:, :3].sum(dim=1), torch.ones(4096, dtype=torch.float64))
+    assert ((BOUNDS[0] <= X) & (BOUNDS[1] >= X)).all()
+    on_face = (X[:, :3] == 0).any(dim=1)
+    assert int(on_face.sum()) == 1024
+    # A uniform point of the simplex has weights of mean 1/3 and variance 1/18.
+    inner = X[~on_face, :3]
+    torch.testing.assert_close(inner.mean(dim=0), torch.full((3,), 1 / 3, dtype=torch.float64), atol=0.02, rtol=0)
+    torch.testing.assert_close(inner.var(dim=0), torch.full((3,), 1 / 18, dtype=torch.float64), atol=0.01, rtol=0)
+
+
+class StubAcquisition(SimplexAcquisition):
+    """`SimplexAcquisition.optimize` on a known function, without Ax's constructor."""
+
+    def __init__(self, peak, X_observed=None):
+        self._peak = torch.tensor(peak, dtype=torch.float64)
+        self.acqf = lambda X: -(X.squeeze(-2) - self._peak).pow(2).sum(dim=-1)
+        self.X_observed, self.X_pending = X_observed, None
+
+    @property
+    def dtype(self):
+        return torch.float64
+
+
+class Digest:
+    bounds = tuple(map(tuple, BOUNDS.T.tolist()))
+
+
+EQUALITY = [(SIMPLEX, torch.ones(3, dtype=torch.float64), 1.0)]
+
+
+@pytest.mark.parametrize("peak", [[0.62, 0.21, 0.17, 0.83], [0.7, 0.3, 0.0, 1.0], [0.0, 0.0, 1.0, 0.5]])
+def test_the_peak_is_found_inside_on_a_face_and_at_a_corner(peak):
+    torch.manual_seed(0)
+    candidates, values, arm_weights = StubAcquisition(peak).optimize(1, Digest(), equality_constraints=EQUALITY)
+    assert candidates.shape == (1, 4)
+    torch.testing.assert_close(candidates[0], torch.tensor(peak, dtype=torch.float64), atol=0.01, rtol=0)
+    assert values.shape == arm_weights.shape == (1,)
+    assert candidates[0, :3].sum() == pytest.approx(1.0, abs=1e-9)
+    assert (candidates >= 0).all()
+
+
+def test_an_arm_that_was_run_is_not_proposed_again():
+    peak = [0.5, 0.3, 0.2, 0.8]
+    observed = torch.tensor([peak], dtype=torch.float64)
+    candidates, _, _ = StubAcquisition(peak, observed).optimize(1, Digest(), equality_constraints=EQUALITY)
+    width = BOUNDS[1] - BOUNDS[0]
+    assert torch.cdist(candidates / width, observed / width).item() > 0.01

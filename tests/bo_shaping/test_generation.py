@@ -1,0 +1,80 @@
+import copy
+
+import pytest
+from ax.core.trial_status import TrialStatus
+
+from bo_shaping.generation import new_client, new_experiment, propose
+from bo_shaping.search_space import from_arm
+from tests.bo_shaping import closed_form
+
+
+def complete(client, index, reward=closed_form.reward):
+    weights, parameters = from_arm(client._experiment.trials[index].arm.parameters)
+    gae_lambda = parameters["gae_lambda"]
+    outcome = {"reward": reward(weights, gae_lambda), "kl": closed_form.kl(weights, gae_lambda)}
+    client.complete_trial(index, raw_data=outcome)
+
+
+def arm(client, index):
+    return client._experiment.trials[index].arm.parameters
+
+
+@pytest.fixture
+def client(make_config):
+    """A client whose initial design of six trials is completed."""
+    client = new_client(new_experiment(make_config()))
+    for _ in range(6):
+        complete(client, propose(client, make_config()))
+    return client
+
+
+def test_sparse_is_the_baseline_of_the_experiment(client):
+    assert client._experiment.status_quo.parameters == arm(client, 0)
+    assert arm(client, 0)["w_sparse"] == 1.0
+
+
+def test_the_kl_budget_is_an_outcome_constraint_unless_there_is_none(client, make_config):
+    (constraint,) = client._experiment.optimization_config.outcome_constraints
+    assert (constraint.metric_names, constraint.bound, constraint.relative) == (["kl"], 8.0, False)
+    free = new_experiment(make_config(objective={"max_kl": None}))
+    assert free.optimization_config.outcome_constraints == []
+    assert "kl" in free.metrics
+
+
+def test_equal_states_propose_equal_arms_and_other_seeds_others(client, make_config):
+    first = copy.deepcopy(client._experiment)
+    twin, other = new_client(copy.deepcopy(first)), new_client(copy.deepcopy(first))
+    index = propose(client, make_config())
+    assert arm(twin, propose(twin, make_config())) == arm(client, index)
+    assert arm(other, propose(other, make_config(seed=1))) != arm(client, index)
+    assert client._experiment.trials[index].status == TrialStatus.RUNNING
+
+
+def test_proposals_are_on_the_simplex_apart_from_pending_ones_and_improve(client, make_config):
+    arms = [arm(client, propose(client, make_config())) for _ in range(2)]
+    for proposed in arms:
+        assert sum(proposed[f"w_{name}"] for name in ("shap", "lime", "sparse")) == pytest.approx(1, abs=1e-9)
+        assert all(proposed[f"w_{name}"] >= 0 for name in ("shap", "lime", "sparse"))
+    # The second is proposed while the first is running.
+    assert max(abs(arms[0][name] - arms[1][name]) for name in arms[0]) > 0.05
+    complete(client, 6)
+    complete(client, 7)
+    complete(client, propose(client, make_config()))
+    rewards = client._experiment.lookup_data().df.query("metric_name == 'reward'").set_index("trial_index")["mean"]
+    assert rewards.loc[6:].max() > rewards.loc[:5].max()
+
+
+def test_without_enough_results_arms_are_random(make_config):
+    client = new_client(new_experiment(make_config()))
+    for _ in range(6):
+        client.mark_trial_failed(propose(client, make_config()))
+    arms = [arm(client, propose(client, make_config())) for _ in range(2)]
+    assert arms[0] != arms[1]
+    assert all(0 < proposed["w_shap"] < 1 for proposed in arms)
+
+
+def test_equal_rewards_do_not_stop_the_study(make_config):
+    client = new_client(new_experiment(make_config()))
+    for _ in range(8):
+        complete(client, propose(client, make_config()), reward=lambda *_: 1.0)
+    assert len(client._experiment.trials) == 8

@@ -1,0 +1,73 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from bo_shaping.config import StudyConfig
+from bo_shaping.errors import StorageError, StudyLockedError, StudyNotFoundError
+from bo_shaping.store import StudyFolder, TrialRecord, find_study
+
+ARM = {"weights": {"shap": 0.5, "sparse": 0.5}, "parameters": {"gae_lambda": 0.9}}
+
+
+@pytest.fixture
+def folder(studies):
+    folder = StudyFolder(studies / "alpha")
+    folder.path.mkdir(parents=True)
+    folder.config_file.write_text(StudyConfig(name="alpha", storage="postgresql://host/db").to_yaml())
+    return folder
+
+
+def test_a_study_is_found_by_name_by_folder_and_by_storage_url(folder, monkeypatch):
+    path = folder.path.resolve()
+    assert find_study("alpha").path == path
+    assert find_study(folder.path).path == path
+    assert find_study("postgresql://host/db").path == path
+    monkeypatch.chdir(folder.path.parent)
+    assert find_study("./alpha").path == path
+
+
+def test_a_study_that_is_not_there_names_the_nearest_or_all(folder):
+    with pytest.raises(StudyNotFoundError, match="did you mean 'alpha'"):
+        find_study("alhpa")
+    with pytest.raises(StudyNotFoundError, match="there are: alpha"):
+        find_study("zzz")
+    with pytest.raises(StudyNotFoundError, match="there are: alpha"):
+        find_study("sqlite:///elsewhere.db")
+
+
+def test_what_to_type_is_the_name_only_where_the_name_is_enough(folder, tmp_path):
+    assert find_study("alpha").handle == "alpha"
+    assert StudyFolder(tmp_path / "elsewhere").handle == str(tmp_path / "elsewhere")
+
+
+def test_records_come_back_in_order_and_a_damaged_one_is_named(folder):
+    for index in (11, 2):
+        folder.write_record(TrialRecord(index=index, status="running", **ARM))
+    assert [record.index for record in folder.records()] == [2, 11]
+    file = folder.trial(2).path / "trial.json"
+    file.write_text("{")
+    with pytest.raises(StorageError, match=str(file)):
+        folder.records()
+
+
+def test_the_lock_admits_one_driver_and_says_who(folder):
+    assert folder.driver() is None
+    with folder.driver_lock():
+        assert StudyFolder(folder.path).driver().startswith(f"process {os.getpid()} on ")
+        with (
+            pytest.raises(StudyLockedError, match=f"process {os.getpid()} on "),
+            StudyFolder(folder.path).driver_lock(),
+        ):
+            pass
+    assert folder.driver() is None
+    with folder.driver_lock():
+        pass
+
+
+def test_studies_live_in_the_working_directory_by_default(monkeypatch, tmp_path):
+    monkeypatch.delenv("BO_SHAPING_STUDIES")
+    monkeypatch.chdir(tmp_path)
+    Path("studies/beta").mkdir(parents=True)
+    Path("studies/beta/config.yaml").write_text("name: beta")
+    assert find_study("beta").path == tmp_path.resolve() / "studies" / "beta"

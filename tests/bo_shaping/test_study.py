@@ -1,0 +1,201 @@
+import json
+import math
+
+import pytest
+from ax.api.client import Client
+
+from bo_shaping import Study
+from bo_shaping.errors import ConfigError, StorageError, StudyExistsError
+from inner_loop.errors import TaskError
+from tests.bo_shaping import closed_form
+
+
+def test_a_study_finds_better_weights_than_its_corners(finished):
+    trials = finished.trials()
+    assert list(trials["status"]) == ["completed"] * 10
+    corners = trials[trials[["w_shap", "w_lime", "w_sparse"]].max(axis=1) == 1.0]
+    best = finished.best()
+    truth = closed_form.reward(best.weights, best.parameters["gae_lambda"])
+    assert truth > corners["mean"].max() + 1
+    assert truth == pytest.approx(2.0, abs=0.15)
+    assert best.prob_better_than_sparse > 0.95
+    assert best.nearest_trial in trials["index"].values
+
+
+def test_the_table_holds_what_the_trials_returned(finished):
+    trials = finished.trials()
+    columns = [
+        "index",
+        "status",
+        "w_shap",
+        "w_lime",
+        "w_sparse",
+        "gae_lambda",
+        "mean",
+        "sem",
+        "kl",
+        "reason",
+        "seconds",
+    ]
+    assert list(trials.columns) == columns
+    for index, result in finished.results().items():
+        row = trials.set_index("index").loc[index]
+        weights = {name: row[f"w_{name}"] for name in closed_form.OPTIMUM}
+        assert result.mean == row["mean"] == pytest.approx(closed_form.reward(weights, row["gae_lambda"]))
+        assert (row["sem"], row["seconds"]) == (0.1, 0.5)
+
+
+def test_the_recommendation_is_kept_until_a_trial_is_added(finished, monkeypatch):
+    best = finished.best()
+    assert best.n_trials == 10
+    monkeypatch.setattr("bo_shaping.study.recommend", lambda *_: pytest.fail("fitted again"))
+    assert Study.load("closed").best() == best
+    assert Study.load("closed").surface().weights.shape == (231, 3)
+    monkeypatch.undo()
+    finished.run(1)
+    assert finished.best().n_trials == 11
+
+
+def test_the_shaping_function_carries_the_learned_weights(finished):
+    shaping = finished.shaping_function()
+    assert shaping.weights == finished.best().weights
+    assert shaping.reward_model == "embedded"
+
+
+def test_the_client_is_ax_own_and_can_propose_and_predict(finished):
+    client = finished.ax_client
+    assert type(client) is Client
+    (prediction,) = client.predict([dict(client._experiment.trials[3].arm.parameters)])
+    assert set(prediction) == {"reward", "kl"}
+    parameters, *_ = client.get_best_parameterization()
+    assert sum(parameters[f"w_{name}"] for name in closed_form.OPTIMUM) == pytest.approx(1.0)
+    # What is done to it stays in memory.
+    client.attach_trial({"w_shap": 0.1, "w_lime": 0.2, "w_sparse": 0.7, "gae_lambda": 0.6})
+    assert len(Study.load("closed").ax_client._experiment.trials) == 10
+
+
+def test_snapshot_and_database_load_in_plain_ax(finished):
+    from ax.storage.sqa_store.db import session_context
+    from ax.storage.sqa_store.load import load_experiment
+
+    client = Client.load_from_json_file(str(finished.path / "ax_experiment.json"))
+    with session_context(url=finished.folder.storage):
+        experiment = load_experiment("closed")
+    expected = pytest.approx(finished.trials()["mean"].tolist(), abs=1e-8)
+    for loaded in (client._experiment, experiment):
+        rewards = loaded.lookup_data().df.query("metric_name == 'reward'").sort_values("trial_index")["mean"].tolist()
+        assert rewards == expected
+        assert loaded.status_quo.parameters["w_sparse"] == 1.0
+    assert "bo_shaping" not in json.dumps(json.loads((finished.path / "ax_experiment.json").read_text()))
+
+
+def test_failing_and_nan_trials_are_recorded_and_the_study_goes_on(make_config):
+    study = Study.launch(make_config("fail_without_sparse", budget={"trials": 7}))
+    study.run()
+    trials = study.trials().set_index("index")
+    assert trials["status"].tolist() == ["completed", "failed", "failed", *["completed"] * 4]
+    assert trials.loc[1, "reason"] == "ArithmeticError: the [bold]policy[/bold] diverged in step 3"
+    assert "mean: Input should be a finite number" in trials.loc[2, "reason"]
+    assert math.isnan(trials.loc[2, "mean"])
+    data = study.ax_client._experiment.lookup_data().df
+    assert sorted(data["trial_index"].unique()) == [0, 3, 4, 5, 6]
+    assert Study.load("closed").trials().equals(study.trials())
+
+
+def test_a_study_in_which_everything_fails_ends(make_config):
+    study = Study.launch(make_config("always_fail", budget={"trials": 8}))
+    study.run()
+    (reason,) = set(study.trials()["reason"])
+    assert reason == "RuntimeError: no <b>luck</b> " + "at all " * 19 + "at all"
+    assert len(study.trials()) == 8
+    # Ax puts reasons into HTML as they are, and has room for 100 characters.
+    stored = study.ax_client._experiment.trials[0].status_reason
+    assert stored.startswith("RuntimeError: no (b)luck(/b) at all")
+    assert len(stored) == 100
+
+
+def test_replicates_give_ax_the_standard_error_over_seeds(make_config):
+    study = Study.launch(make_config(noise={"replicates": 3}, budget={"trials": 3}))
+    study.run()
+    data = study.ax_client._experiment.lookup_data().df.query("metric_name == 'reward' and trial_index == 0")
+    base = closed_form.reward({"sparse": 1.0}, 0.95)
+    # Seeds 0, 1, 2 add 0.00, 0.01, 0.02: standard deviation 0.01.
+    assert data["mean"].item() == pytest.approx(base + 0.01)
+    assert data["sem"].item() == pytest.approx(0.01 / math.sqrt(3))
+    assert study.trials().loc[0, "sem"] == pytest.approx(0.01 / math.sqrt(3))
+
+
+def test_one_seed_leaves_the_noise_to_the_gaussian_process(finished):
+    assert finished.ax_client._experiment.lookup_data().df["sem"].isna().all()
+
+
+def test_two_studies_in_one_process_keep_to_their_own_databases(make_config):
+    first = Study.launch(make_config(name="first", budget={"trials": 2}))
+    second = Study.launch(make_config(name="second", budget={"trials": 3}))
+    first.run()
+    second.run()
+    first.run(1)
+    assert [len(Study.load(name).ax_client._experiment.trials) for name in ("first", "second")] == [3, 3]
+
+
+def test_a_study_in_pieces_proposes_what_the_uninterrupted_one_does(make_config, finished):
+    whole = finished.trials()
+    Study.launch(make_config(name="pieces")).run(7)
+    for _ in range(3):
+        Study.load("pieces").run(1)
+    assert Study.load("pieces").trials().equals(whole)
+
+
+def test_a_budget_that_is_spent_runs_nothing_and_more_can_be_asked_for(make_config):
+    study = Study.launch(make_config(budget={"trials": 2}))
+    study.run()
+    study.run()
+    assert len(study.trials()) == 2
+    study.run(2)
+    assert len(study.trials()) == 4
+
+
+def test_launching_twice_names_the_command_that_continues(make_config):
+    Study.launch(make_config())
+    with pytest.raises(StudyExistsError, match=r"continue it with: bo-shaping resume closed$"):
+        Study.launch(make_config())
+
+
+def test_a_launch_that_was_killed_half_way_does_not_block_the_name(make_config, studies):
+    Study.launch(make_config())
+    (studies / "closed" / "config.yaml").unlink()
+    Study.launch(make_config(budget={"trials": 1})).run()
+    assert len(Study.load("closed").trials()) == 1
+
+
+def test_a_task_that_cannot_be_set_up_is_found_before_the_first_trial(make_config, studies):
+    config = make_config(inner_loop="inner_loop.trial:run_trial", task={"policy": "/no/such/model"})
+    with pytest.raises(TaskError, match="/no/such/model"):
+        Study.launch(config)
+    with pytest.raises(ConfigError, match="no_such_loop"):
+        Study.launch(make_config("no_such_loop"))
+    assert not studies.exists()
+
+
+@pytest.mark.parametrize("damage", ["garbage", "empty", "missing"])
+def test_a_damaged_database_names_the_remedy_and_the_remedy_works(finished, damage):
+    before, database = finished.trials(), finished.path / "study.db"
+    for suffix in ("-wal", "-shm"):
+        (finished.path / f"study.db{suffix}").unlink(missing_ok=True)
+    if damage == "missing":
+        database.unlink()
+    else:
+        database.write_bytes(b"not a database" * 1000 if damage == "garbage" else b"")
+    with pytest.raises(StorageError, match=r"study\.db.*bo-shaping resume closed --rebuild"):
+        Study.load("closed")
+    rebuilt = Study.rebuild("closed")
+    assert Study.load("closed").trials().equals(before)
+    assert rebuilt.ax_client._experiment.status_quo.parameters["w_sparse"] == 1.0
+    rebuilt.run(1)
+    assert len(Study.load("closed").ax_client._experiment.lookup_data().df) == 22
+
+
+def test_a_study_with_a_lost_trial_folder_is_not_rebuilt(finished):
+    (finished.folder.trial(4).path / "trial.json").unlink()
+    with pytest.raises(StorageError, match="trial folder 0004 is missing"):
+        Study.rebuild("closed")
