@@ -11,7 +11,6 @@ journal: the Ax experiment can be rebuilt from them.
 """
 
 import difflib
-import fcntl
 import os
 import socket
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from pydantic import NonNegativeInt, ValidationError
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StorageError, StudyLockedError, StudyNotFoundError
 from bo_shaping.executors.folder import TrialFolder, write_atomically
+from bo_shaping.locking import is_held, try_hold
 from inner_loop.schema import StrictModel
 
 ROOT_VARIABLE = "BO_SHAPING_STUDIES"
@@ -108,10 +108,8 @@ class StudyFolder:
             StudyLockedError: If another process holds it.
         """
         with self._lock_file.open("a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise self._locked_error(self.driver() or "another process") from None
+            if not try_hold(file):
+                raise self._locked_error(self.driver() or "another process")
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
@@ -131,15 +129,9 @@ class StudyFolder:
 
     def driver(self) -> str | None:
         """Who drives the study now ('process 123 on host'), or None."""
-        try:
-            with self._lock_file.open(encoding="utf-8") as file:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return file.read().strip() or "another process"
-        except FileNotFoundError:
-            pass
-        return None
+        if not is_held(self._lock_file):
+            return None
+        return self._lock_file.read_text(encoding="utf-8").strip() or "another process"
 
 
 def studies_root() -> Path:

@@ -8,7 +8,6 @@ worker.json     who runs it; worker.lock is locked for as long as that process l
 worker.log      everything the inner loop printed, tracebacks included
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from typing import Any, Self, TypeVar
 from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
 from bo_shaping.errors import TrialResultError
+from bo_shaping.locking import is_held, try_hold
 from inner_loop.schema import StrictModel
 from inner_loop.spec import TrialProgress, TrialResult, TrialSpec
 
@@ -162,27 +162,17 @@ class TrialFolder:
         return _read(Worker, self._worker) if self.is_locked() else None
 
     def is_locked(self) -> bool:
-        """Whether a living process works on the trial. The kernel frees the lock when the process ends."""
-        try:
-            with self._lock.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        """Whether a living process works on the trial."""
+        return is_held(self._lock)
 
     @contextmanager
     def locked(self, worker: Worker) -> Iterator[bool]:
         """Hold the trial for this process; yields False if another process holds it."""
         with self._lock.open("ab") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            write_atomically(self._worker, worker.model_dump_json())
-            yield True
+            is_mine = try_hold(file)
+            if is_mine:
+                write_atomically(self._worker, worker.model_dump_json())
+            yield is_mine
 
     def restart_progress(self) -> None:
         """Forget the events of an earlier attempt."""

@@ -71,3 +71,9 @@ def fail_without_sparse(spec: TrialSpec) -> Iterator[TrialProgress]:
 def always_fail(spec: TrialSpec) -> Iterator[TrialProgress]:
     yield TrialProgress(step=0, n_steps=1)
     raise RuntimeError("no <b>luck</b> " + "at all " * 20)
+
+
+def die(spec: TrialSpec) -> Iterator[TrialProgress]:
+    """Ends the process as the kernel does when memory runs out."""
+    yield TrialProgress(step=0, n_steps=1)
+    os.kill(os.getpid(), 9)

@@ -50,7 +50,7 @@ def test_the_recommendation_is_kept_until_a_trial_is_added(finished, monkeypatch
     assert best.n_trials == 10
     monkeypatch.setattr("bo_shaping.study.recommend", lambda *_: pytest.fail("fitted again"))
     assert Study.load("closed").best() == best
-    assert Study.load("closed").surface().weights.shape == (231, 3)
+    assert Study.load("closed").surface().weights.shape == (66, 3)
     monkeypatch.undo()
     finished.run(1)
     assert finished.best().n_trials == 11
@@ -112,6 +112,14 @@ def test_a_study_in_which_everything_fails_ends(make_config):
     stored = study.ax_client._experiment.trials[0].status_reason
     assert stored.startswith("RuntimeError: no (b)luck(/b) at all")
     assert len(stored) == 100
+
+
+def test_a_worker_that_keeps_dying_without_a_word_fails_its_trial(make_config):
+    study = Study.launch(make_config("die", executor="process", budget={"trials": 1}))
+    study.run()
+    assert study.trials().loc[0, "status"] == "failed"
+    assert "the worker died 2 times without a result" in study.trials().loc[0, "reason"]
+    assert str(study.folder.trial(0).log_file) in study.trials().loc[0, "reason"]
 
 
 def test_replicates_give_ax_the_standard_error_over_seeds(make_config):

@@ -1,0 +1,36 @@
+"""Locks on files that the kernel frees when their process ends, however it ends."""
+
+import fcntl
+import time
+from pathlib import Path
+from typing import IO
+
+_ATTEMPTS, _PAUSE_SECONDS = 10, 0.02
+
+
+def try_hold(file: IO[str] | IO[bytes]) -> bool:
+    """Lock an open file for as long as it is open; False if another process holds it.
+
+    Somebody who only asks (`is_held`) has the lock for an instant too, so one refusal means nothing.
+    """
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(_PAUSE_SECONDS)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        return True
+    return False
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock on a file."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

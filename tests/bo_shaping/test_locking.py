@@ -1,0 +1,32 @@
+import threading
+
+from bo_shaping.locking import is_held, try_hold
+
+
+def test_a_lock_is_held_once_and_freed_on_close(tmp_path):
+    path = tmp_path / "lock"
+    assert not is_held(path)
+    with path.open("w") as first, path.open("w") as second:
+        assert try_hold(first)
+        assert is_held(path)
+        assert not try_hold(second)
+    assert not is_held(path)
+
+
+def test_asking_never_keeps_anyone_from_holding(tmp_path):
+    path, stop = tmp_path / "lock", threading.Event()
+    path.touch()
+
+    def ask():
+        while not stop.is_set():
+            is_held(path)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    try:
+        for _ in range(300):
+            with path.open("r+") as file:
+                assert try_hold(file)
+    finally:
+        stop.set()
+        asker.join()
