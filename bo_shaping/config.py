@@ -97,6 +97,9 @@ class BudgetConfig(StrictModel):
 
     trials: PositiveInt = 14
     """Inner trainings in all, the initial design and failed ones included."""
+    confirm: NonNegativeInt = 2
+    """How many of them, at the end, run what is then recommended unless it was run before: the winner is measured, and
+    not only predicted between its neighbours."""
     parallel: PositiveInt = 2
     """Trials that run side by side."""
 

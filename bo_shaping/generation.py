@@ -5,7 +5,7 @@ proposes what the uninterrupted one would have.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -22,10 +22,11 @@ from ax.generation_strategy.generator_spec import GeneratorSpec
 from ax.utils.common.random import with_rng_seed
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 
-from bo_shaping.acquisition import SimplexAcquisition
+from bo_shaping.acquisition import MIN_DISTANCE, SimplexAcquisition
 from bo_shaping.config import StudyConfig
 from bo_shaping.design import initial_design, random_arm
-from bo_shaping.search_space import ax_search_space
+from bo_shaping.posterior import recommend
+from bo_shaping.search_space import ax_search_space, to_arm
 
 REWARD, KL = "reward", "kl"
 """Names of the two metrics in Ax."""
@@ -93,9 +94,18 @@ def propose(client: Client, config: StudyConfig) -> int:
         return int(client.attach_trial(design[index]))
     if sum(trial.status == TrialStatus.COMPLETED for trial in trials.values()) < MIN_COMPLETED:
         return int(client.attach_trial(random_arm(config, index)))
+    if config.budget.trials - config.budget.confirm <= index < config.budget.trials:
+        best = recommend(client._experiment, config)[0]
+        arm = to_arm(best.weights, best.parameters)
+        if all(_differ(arm, trial.arm.parameters) for trial in trials.values()):
+            return int(client.attach_trial(arm))
     with one_thread(seed=config.seed * 1_000_003 + index):
         (proposed,) = client.get_next_trials(max_trials=1)
     return int(proposed)
+
+
+def _differ(arm: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    return max(abs(arm[name] - other[name]) for name in arm) > MIN_DISTANCE
 
 
 def fit_strategy(client: Client, seed: int) -> None:

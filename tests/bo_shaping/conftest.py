@@ -4,7 +4,7 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,12 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "studies"
 
 
-@pytest.fixture(autouse=True)
-def _coarse_grid(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _coarse_grid() -> Iterator[None]:
     """The posterior on 66 x 6 points instead of 231 x 9: the same answers here, sooner."""
-    monkeypatch.setitem(posterior._GRID, 1, (10, 6))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setitem(posterior._GRID, 1, (10, 6))
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +47,7 @@ def make_config() -> MakeConfig:
 
 
 @pytest.fixture(scope="session")
-def _finished(tmp_path_factory: pytest.TempPathFactory, make_config: MakeConfig) -> Path:
+def _finished(tmp_path_factory: pytest.TempPathFactory, make_config: MakeConfig, _coarse_grid: None) -> Path:
     root = tmp_path_factory.mktemp("finished")
     before = os.environ.get(ROOT_VARIABLE)
     os.environ[ROOT_VARIABLE] = str(root)

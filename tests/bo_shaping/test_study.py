@@ -148,7 +148,7 @@ def test_two_studies_in_one_process_keep_to_their_own_databases(make_config):
 
 def test_a_study_in_pieces_proposes_what_the_uninterrupted_one_does(make_config, finished):
     whole = finished.trials()
-    Study.launch(make_config(name="pieces")).run(7)
+    Study.launch(make_config(name="pieces", budget={"trials": 10})).run(7)
     for _ in range(3):
         Study.load("pieces").run(1)
     assert Study.load("pieces").trials().equals(whole)
