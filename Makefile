@@ -18,8 +18,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 install: $(VENV)/.installed
 
+# A second run continues the first: an interrupted study is finished, a finished one is only shown.
 quickstart: install
-	$(BIN)/bo-shaping launch experiments/quickstart.yaml
+	test ! -f studies/quickstart/config.yaml || $(BIN)/bo-shaping resume quickstart
+	test -f studies/quickstart/config.yaml || $(BIN)/bo-shaping launch experiments/quickstart.yaml
 	$(BIN)/bo-shaping best quickstart
 	$(BIN)/bo-shaping report quickstart
 

@@ -58,7 +58,9 @@ class SimplexAcquisition(Acquisition):
         simplex = equality_constraints[0][0]
         seed = int(torch.randint(2**31, (1,)))
         X = scan_points(N_SCAN, bounds, simplex, seed)
-        X = X[self._is_new(X, bounds)]
+        is_new = self._is_new(X, bounds)
+        # In a small space every point may be near one that was run: then the best of them is run again.
+        X = X[is_new] if bool(is_new.any()) else X
         with torch.no_grad():
             values = torch.cat([self.acqf(chunk.unsqueeze(-2)) for chunk in X.split(CHUNK)])
         best, value = X[values.argmax()], values.max()

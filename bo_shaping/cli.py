@@ -134,7 +134,7 @@ def main() -> None:
         app()
     except StudyLockedError as error:
         _exit(error, EXIT_LOCKED)
-    except (BoShapingError, InnerLoopError) as error:
+    except (BoShapingError, InnerLoopError, OSError) as error:
         _exit(error, EXIT_BAD_INPUT)
 
 

@@ -123,7 +123,7 @@ class StudyConfig(StrictModel):
     """Inner training; fields named in `search_space.parameters` are overridden by each trial."""
     attribution: AttributionConfig = AttributionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    n_samples: NonNegativeInt = 8
+    n_samples: int = Field(default=8, ge=0, le=64)
     """Explained validation responses kept per trial."""
     search_space: SearchSpaceConfig = SearchSpaceConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
@@ -163,7 +163,7 @@ class StudyConfig(StrictModel):
             raise ConfigError(f"There is no config file {path}.") from None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"The config file {path} cannot be read: {error}.") from None
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:  # a date such as 2024-13-45 is a ValueError
             raise ConfigError(f"The config file {path} is not valid YAML: {' '.join(str(error).split())}.") from None
         if data is None:
             data = {}
@@ -189,7 +189,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"A setting looks like ppo.steps=3, got {override!r}.")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise ConfigError(f"The value of the setting {override!r} is not valid YAML.") from None
     *sections, last = key.split(".")
     for section in sections:

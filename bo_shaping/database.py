@@ -80,7 +80,7 @@ class Database:
             with session_context(url=self.url, **options):
                 yield
         except ArgumentError:
-            raise StorageError(f"The storage {self.url!r} is not an SQLAlchemy URL.") from None
+            raise StorageError("The configured storage is not an SQLAlchemy URL.") from None
         except ModuleNotFoundError as error:
             raise StorageError(f"The storage needs the Python package {error.name!r}; install it first.") from None
         except (SQLAlchemyError, SQADecodeError, ValueError) as error:

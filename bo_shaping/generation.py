@@ -5,6 +5,7 @@ proposes what the uninterrupted one would have.
 """
 
 import logging
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -23,7 +24,7 @@ from ax.utils.common.random import with_rng_seed
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 
 from bo_shaping.acquisition import MIN_DISTANCE, SimplexAcquisition
-from bo_shaping.config import StudyConfig
+from bo_shaping.config import SearchSpaceConfig, StudyConfig
 from bo_shaping.design import initial_design, random_arm
 from bo_shaping.posterior import recommend
 from bo_shaping.search_space import ax_search_space, to_arm
@@ -97,15 +98,21 @@ def propose(client: Client, config: StudyConfig) -> int:
     if config.budget.trials - config.budget.confirm <= index < config.budget.trials:
         best = recommend(client._experiment, config)[0]
         arm = to_arm(best.weights, best.parameters)
-        if all(_differ(arm, trial.arm.parameters) for trial in trials.values()):
+        if all(_differ(arm, trial.arm.parameters, config.search_space) for trial in trials.values()):
             return int(client.attach_trial(arm))
     with one_thread(seed=config.seed * 1_000_003 + index):
         (proposed,) = client.get_next_trials(max_trials=1)
     return int(proposed)
 
 
-def _differ(arm: Mapping[str, float], other: Mapping[str, float]) -> bool:
-    return max(abs(arm[name] - other[name]) for name in arm) > MIN_DISTANCE
+def _differ(arm: Mapping[str, float], other: Mapping[str, float], space: SearchSpaceConfig) -> bool:
+    """Whether two arms are further apart than `MIN_DISTANCE` in some coordinate, in units of the box."""
+    distances = [abs(arm[name] - other[name]) for name in arm if name not in space.parameters]
+    for name, parameter in space.parameters.items():
+        scale = math.log if parameter.log else float
+        lower, upper, here, there = (scale(value) for value in (*parameter.bounds, arm[name], other[name]))
+        distances.append(abs(here - there) / (upper - lower))
+    return max(distances) > MIN_DISTANCE
 
 
 def fit_strategy(client: Client, seed: int) -> None:

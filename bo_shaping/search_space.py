@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 PREFIX = "w_"
 DIGITS = 12
-"""Weights are rounded here, so that 1/3 + 1/3 + 1/3 is 1 after a round trip through any store."""
+"""Weights are rounded to so many digits: they then survive a round trip through any store."""
+
+SLACK = 1e-9
+"""Weights whose sum is this near 1 are on the simplex."""
 
 
 def project(weights: Mapping[str, float]) -> dict[str, float]:
@@ -24,11 +27,13 @@ def project(weights: Mapping[str, float]) -> dict[str, float]:
     Raises:
         ValueError: If no weight is positive.
     """
-    clipped = {name: max(round(float(weight), DIGITS), 0.0) for name, weight in weights.items()}
+    clipped = {name: max(float(weight), 0.0) for name, weight in weights.items()}
     total = sum(clipped.values())
     if not total > 0:
         raise ValueError(f"At least one mixing weight must be positive, got {dict(weights)}.")
-    return {name: weight / total for name, weight in clipped.items()}
+    # What is on the simplex already stays as it is: the token of a job depends on the last digit.
+    scale = 1.0 if abs(total - 1) < SLACK else total
+    return {name: round(weight / scale, DIGITS) for name, weight in clipped.items()}
 
 
 def to_arm(weights: Mapping[str, float], parameters: Mapping[str, float]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from bo_shaping.store import StudyFolder, TrialRecord
+from bo_shaping.store import StudyFolder, TrialRecord, without_password
 from inner_loop.spec import TrialProgress
 
 
@@ -55,7 +55,7 @@ def study_status(folder: StudyFolder) -> StudyStatus:
     config = folder.config()
     return StudyStatus(
         name=config.name,
-        storage=folder.storage,
+        storage=without_password(folder.storage),
         path=str(folder.path),
         driver=folder.driver(),
         budget=config.budget.trials,

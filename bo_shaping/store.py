@@ -12,6 +12,7 @@ journal: the Ax experiment can be rebuilt from them.
 
 import difflib
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -134,6 +135,15 @@ class StudyFolder:
         return self._lock_file.read_text(encoding="utf-8").strip() or "another process"
 
 
+def without_password(text: str) -> str:
+    """`text` with the password of every URL in it starred out: for everything that is shown or shared.
+
+    >>> without_password("storage: postgresql://me:secret@db/x")
+    'storage: postgresql://me:***@db/x'
+    """
+    return re.sub(r"(\w://[^:/@\s]*:)[^@\s]*@", r"\1***@", text)
+
+
 def studies_root() -> Path:
     """The folder that holds the studies."""
     return Path(os.environ.get(ROOT_VARIABLE) or "studies")
@@ -149,6 +159,10 @@ def find_study(name_or_path: str | Path) -> StudyFolder:
     known = sorted(path.parent.name for path in root.glob("*/config.yaml"))
     if "://" in text:
         candidates = [root / name for name in known if StudyFolder(root / name).storage == text]
+        if len(candidates) > 1:
+            raise StudyNotFoundError(
+                f"Several studies are in that database: {', '.join(path.name for path in candidates)}; give a name."
+            )
     else:
         candidates = [root / text, Path(text)]
     for path in candidates:

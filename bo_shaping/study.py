@@ -9,7 +9,7 @@ from ax.api.client import Client
 from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
 from bo_shaping.database import Database, write_snapshot
 from bo_shaping.driver import Driver, ax_reason, outcome_data
-from bo_shaping.errors import StorageError, StudyExistsError
+from bo_shaping.errors import StorageError, StudyExistsError, TrialResultError
 from bo_shaping.executors import make_executor
 from bo_shaping.executors.folder import write_atomically
 from bo_shaping.executors.worker import import_inner_loop
@@ -17,7 +17,7 @@ from bo_shaping.generation import fit_strategy, new_client, new_experiment
 from bo_shaping.posterior import recommend
 from bo_shaping.recommendation import Best, Surface, read_recommendation, write_recommendation
 from bo_shaping.search_space import to_arm
-from bo_shaping.store import StudyFolder, find_study, studies_root
+from bo_shaping.store import StudyFolder, find_study, studies_root, without_password
 from inner_loop.spec import TrialResult
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Study:
         folder = StudyFolder((studies_root() / config.name).resolve())
         _refuse_existing(folder)
         _check_inner_loop(config)
+        config = _with_absolute_folders(config)
         folder.path.mkdir(parents=True, exist_ok=True)
         with folder.driver_lock():
             _refuse_existing(folder)
@@ -94,7 +95,8 @@ class Study:
         config = folder.config()
         if config.storage is not None:
             raise StorageError(
-                f"Only a study with its own SQLite file can be rebuilt; this one is in {config.storage}."
+                f"Only a study with its own SQLite file can be rebuilt; this one is in "
+                f"{without_password(config.storage)}."
             )
         with folder.driver_lock():
             experiment = new_experiment(config)
@@ -105,13 +107,10 @@ class Study:
                 arm = to_arm(record.weights, record.parameters)
                 index = client.attach_trial(arm)
                 if record.status == "completed":
-                    client.complete_trial(index, raw_data=outcome_data(folder.trial(index).results()))
+                    _complete_or_fail(client, folder, index)
                 elif record.status == "failed":
                     client.mark_trial_failed(index, failed_reason=ax_reason(record.reason or ""))
-            for suffix in ("", "-wal", "-shm"):
-                file = folder.path / f"{folder.database_file.name}{suffix}"
-                if file.exists():
-                    file.replace(file.with_name(f"{file.name}.damaged"))
+            _set_aside(folder.database_file)
             database = _database(folder, config)
             database.create(experiment)
             write_snapshot(experiment, folder.snapshot_file)
@@ -153,7 +152,10 @@ class Study:
 
         Raises:
             StudyLockedError: If another process drives the study.
+            TaskError: If a model or the prompts are no longer where they were.
         """
+        # A model that was moved must not cost the rest of the budget.
+        _check_inner_loop(self._config)
         with self._folder.driver_lock():
             # Another process may have driven it since it was loaded.
             self._client = new_client(self._database.load(self._config.name))
@@ -226,7 +228,41 @@ class Study:
 
 
 def _database(folder: StudyFolder, config: StudyConfig) -> Database:
-    return Database(config.storage or f"sqlite:///{folder.database_file}", _remedy(folder))
+    if config.storage is None:
+        return Database(f"sqlite:///{folder.database_file}", _remedy(folder))
+    return Database(config.storage, f"see to the database, or give the study another name than {config.name!r}")
+
+
+def _complete_or_fail(client: Client, folder: StudyFolder, index: int) -> None:
+    """One damaged result must not stand in the way of the others."""
+    try:
+        client.complete_trial(index, raw_data=outcome_data(folder.trial(index).results()))
+    except TrialResultError as error:
+        client.mark_trial_failed(index, failed_reason=ax_reason(str(error)))
+        record = next(record for record in folder.records() if record.index == index)
+        folder.write_record(
+            record.model_copy(update={"status": "failed", "reason": str(error), "mean": None, "sem": None, "kl": None})
+        )
+
+
+def _set_aside(database_file: Path) -> None:
+    """Rename an SQLite file, with its journal, so that SQLite still finds them together and nothing is overwritten."""
+    attempt, kept = 1, database_file.with_name(f"{database_file.name}.damaged")
+    while kept.exists():
+        attempt += 1
+        kept = database_file.with_name(f"{database_file.name}.damaged{attempt}")
+    for suffix in ("", "-wal", "-shm"):
+        file = database_file.with_name(database_file.name + suffix)
+        if file.exists():
+            file.replace(kept.with_name(kept.name + suffix))
+
+
+def _with_absolute_folders(config: StudyConfig) -> StudyConfig:
+    """Folders of the task as absolute paths: a study may be resumed from anywhere."""
+    fields = ("policy", "reward_model", "prompts")
+    folders = {field: Path(getattr(config.task, field)).expanduser() for field in fields}
+    absolute = {field: str(folder.resolve()) for field, folder in folders.items() if folder.is_dir()}
+    return config.model_copy(update={"task": config.task.model_copy(update=absolute)})
 
 
 def _refuse_existing(folder: StudyFolder) -> None:

@@ -49,10 +49,7 @@ class TransformersRewardModel:
     """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        if model.config.num_labels > 2:
-            raise TaskError(
-                f"A reward model needs a head of one label (a score) or two (log-odds), got {model.config.num_labels}."
-            )
+        check_labels(model.config.num_labels)
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.mask_text = tokenizer.mask_token or tokenizer.unk_token or "..."
@@ -98,6 +95,12 @@ def check_scores(scores: Sequence[float], texts: Sequence[str]) -> list[float]:
     return values
 
 
+def check_labels(n_labels: int) -> None:
+    """Raise `TaskError` unless a classifier's head can be read as a score."""
+    if n_labels > 2:
+        raise TaskError(f"task.reward_model needs a head of one label (a score) or two (log-odds), got {n_labels}.")
+
+
 def as_reward_model(reward_model: Any) -> RewardModel:
     """A reward model from an object with `score`, a callable, or a name as in `TaskConfig.reward_model`."""
     if isinstance(reward_model, str):
@@ -126,18 +129,34 @@ def load_reward_model(name: str) -> RewardModel:
     source = model_source(name, "reward_model")
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model = AutoModelForSequenceClassification.from_pretrained(source, dtype=torch.float32)
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True
+        )
     except (OSError, ValueError) as error:
         raise TaskError(f"task.reward_model {name!r} could not be loaded: {first_line(error)}") from error
-    return TransformersRewardModel(model, tokenizer)
+    if missing := sorted(loading["missing_keys"]):
+        # transformers would fill them with random numbers, other ones in every process.
+        raise TaskError(f"task.reward_model {name!r} is not a trained classifier: it has no weights for {missing[0]}.")
+    return TransformersRewardModel(model.to(default_device()), tokenizer)
 
 
 def _import_function(name: str) -> Callable[[list[str]], Sequence[float]]:
     module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise TaskError(f"task.reward_model {name!r}: {error}. Is the module on the Python path?") from error
+        function = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # whatever the user's module raises when it is imported
+        raise TaskError(
+            f"task.reward_model {name!r} cannot be imported ({type(error).__name__}: {first_line(error)}); "
+            "it must be module:function, on the Python path."
+        ) from error
+    if not callable(function):
+        raise TaskError(f"task.reward_model {name!r} is not a function but a {type(function).__name__}.")
+    return function
+
+
+def default_device() -> torch.device:
+    """The GPU that PyTorch sees, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def first_line(error: Exception) -> str:

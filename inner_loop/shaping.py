@@ -1,14 +1,15 @@
 """Shaping: mixing weights x credit components -> a reward for every token, with the sequence reward conserved.
 
 Every component is made to sum to the sequence score, so every mixture does, and the return of every response is that
-of the sparse reward (see DESIGN in the README: return-equivalence). Where the parts go that no unit earned:
+of the sparse reward ("return-equivalence"). Where the parts go that no unit earned:
 
 * the base value r(x, nothing), which no token of the response can change, and whatever the given score holds beyond
   the reward model's own r(x, y) (a length penalty, say), go on the last token;
 * LIME's coefficients sum to nothing in particular; their gap to r(x, y) - r(x, nothing) is spread evenly over the
   units. Added, never multiplied: the sum of the coefficients can be near zero;
 * a response of one unit or none has nothing to divide: the whole score is on its last token;
-* with discount gamma, credits are divided by what the discount will take, so that sum_t gamma^t r_t is unchanged.
+* with discount gamma < 1, the credit of token t is multiplied by gamma^(T-1-t): sum_t gamma^t r_t is then what the
+  sparse reward on the last token T-1 gives, and the credits before that correction sum to the score.
 """
 
 import json
@@ -46,7 +47,7 @@ class ShapedResponse:
     score: float
     """The sequence reward that was spread."""
     base_value: float | None
-    """Score of the prompt with an empty response; None if nothing had to be explained."""
+    """Score with every unit of the response absent; None if nothing had to be explained."""
     components: dict[str, np.ndarray]
     """Per component computed, `t` credits; each sums to `score` (before the correction for gamma)."""
     rewards: np.ndarray

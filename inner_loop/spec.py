@@ -51,8 +51,9 @@ class AttributionConfig(StrictModel):
 
     budget: PositiveInt = 64
     """Most distinct reward-model evaluations per response, the full and the empty response included (at least 8)."""
-    max_units: PositiveInt = 12
-    """Words are merged into spans of neighbours until a response has at most this many units."""
+    max_units: int = Field(default=12, ge=1, le=12)
+    """Words are merged into spans of neighbours until a response has at most this many units (12 at most, so that
+    all coalitions of a response can be enumerated)."""
     masking: Literal["remove", "mask"] = "remove"
     """What happens to an absent unit: its text is removed, or replaced by the reward model's mask token."""
 
@@ -129,7 +130,7 @@ class TrialSpec(StrictModel):
     evaluation: EvaluationConfig = EvaluationConfig()
     seed: NonNegativeInt = 0
     """Seed of prompts drawn, sampling and minibatch order. Equal specs give equal results on one machine."""
-    n_samples: NonNegativeInt = 8
+    n_samples: int = Field(default=8, ge=0, le=64)
     """Validation responses kept in the result with the credit of every token."""
 
     @field_validator("weights")
@@ -199,13 +200,13 @@ class ExplainedResponse(StrictModel):
     response: str
     score: float
     base_value: float
-    """Score of the prompt with an empty response."""
+    """Score with every unit of the response absent."""
     tokens: list[str]
     """Text of each policy token; the end-of-sequence token is the empty string. Joined, they are the response."""
     components: dict[str, list[float]]
     """Credit per token for *every* component, whatever its weight; each sums to `score`."""
     rewards: list[float]
-    """The mixture under the trial's weights; sums to `score`."""
+    """The mixture under the trial's weights, corrected for gamma; sums to `score` if gamma is 1."""
 
 
 class TrialResult(StrictModel):

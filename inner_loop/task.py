@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from inner_loop.errors import TaskError
-from inner_loop.reward_models import RewardModel, as_reward_model, first_line
+from inner_loop.reward_models import RewardModel, as_reward_model, check_labels, default_device, first_line
 from inner_loop.spec import EvaluationConfig, TaskConfig
 
 EMBEDDED = "embedded"
@@ -38,7 +38,7 @@ class Task:
 
 
 def load_task(config: TaskConfig, evaluation: EvaluationConfig, *, reward_model: Any = None) -> Task:
-    """Load models and prompts in float32.
+    """Load models in float32, on the GPU that PyTorch sees or else on the CPU, and the prompts.
 
     Args:
         config: What to load.
@@ -67,7 +67,7 @@ def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> None:
     if ":" in config.reward_model and not Path(config.reward_model).exists():
         as_reward_model(config.reward_model)
     else:
-        _load_config(config.reward_model, "reward_model")
+        check_labels(_load_config(config.reward_model, "reward_model").num_labels)
     _load_config(config.policy, "policy")
 
 
@@ -104,7 +104,11 @@ def load_prompts(config: TaskConfig, split: str, tokenizer: Any) -> list[Prompt]
     path = folder / f"{split}.jsonl"
     if not path.is_file():
         raise TaskError(f'task.prompts: there is no file {str(path)!r}; expected one {{"prompt": ...}} per line.')
-    texts = [_read_prompt(line, f"{path}:{number}") for number, line in _numbered_lines(path.read_text("utf-8"))]
+    try:
+        content = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TaskError(f"task.prompts: {str(path)!r} cannot be read as UTF-8 text: {error}.") from error
+    texts = [_read_prompt(line, f"{path}:{number}") for number, line in _numbered_lines(content)]
     if not texts:
         raise TaskError(f"task.prompts: {str(path)!r} holds no prompts.")
     encoded = tokenizer(texts)["input_ids"]
@@ -154,11 +158,11 @@ def _load_tokenizer(name: str) -> Any:
     return tokenizer
 
 
-def _load_config(name: str, field: str) -> None:
+def _load_config(name: str, field: str) -> Any:
     from transformers import AutoConfig
 
     try:
-        AutoConfig.from_pretrained(model_source(name, field))
+        return AutoConfig.from_pretrained(model_source(name, field))
     except (OSError, ValueError) as error:
         raise TaskError(f"task.{field} {name!r} could not be found: {first_line(error)}") from error
 
@@ -172,4 +176,4 @@ def _load_policy(name: str) -> nn.Module:
         model: nn.Module = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
     except (OSError, ValueError) as error:
         raise TaskError(f"task.policy {name!r} could not be loaded: {first_line(error)}") from error
-    return model
+    return model.to(default_device())

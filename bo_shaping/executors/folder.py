@@ -130,10 +130,10 @@ class TrialFolder:
         try:
             outcome = Outcome.model_validate_json(self._result.read_bytes())
         except (OSError, ValidationError) as error:
-            raise TrialResultError(f"unusable result: {_first_problem(error)}") from None
+            raise TrialResultError(f"unusable result {self._result}: {_first_problem(error)}") from None
         job = self.job()
         if outcome.token != job.token or len(outcome.results) != len(job.specs):
-            raise TrialResultError("unusable result: it belongs to another trial")
+            raise TrialResultError(f"unusable result {self._result}: it belongs to another trial")
         return outcome.results
 
     def failure_reason(self) -> str:

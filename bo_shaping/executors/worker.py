@@ -55,8 +55,10 @@ def import_inner_loop(entry_point: str) -> InnerLoop:
     module, _, name = entry_point.partition(":")
     try:
         function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"The inner loop {entry_point!r} cannot be imported: {error}.") from None
+    except Exception as error:  # whatever the user's module raises when it is imported
+        raise ConfigError(
+            f"The inner loop {entry_point!r} cannot be imported ({type(error).__name__}: {error})."
+        ) from None
     if not callable(function):
         raise ConfigError(f"The inner loop {entry_point!r} is not a function.")
     loop: InnerLoop = function

@@ -13,6 +13,7 @@ from bo_shaping.report.style import png_bytes
 from bo_shaping.report.trial_frame import find_landmarks
 from bo_shaping.report.verdict import judge
 from bo_shaping.report.weights import weights_figure
+from bo_shaping.store import without_password
 
 if TYPE_CHECKING:
     from bo_shaping.recommendation import Best, Surface
@@ -53,7 +54,7 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
         samples=list(chosen.samples) if chosen else None,
         kl_budget=kl_budget,
         replicates=study.config.noise.replicates,
-        config_yaml=study.config.to_yaml(),
+        config_yaml=without_password(study.config.to_yaml()),
     )
     for name, png in pictures.items():
         _write_atomically(folder / f"{name}.png", png)

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from bo_shaping import Study, StudyConfig
+from bo_shaping.errors import StudyExistsError
 from inner_loop.spec import TrialResult, TrialSpec
 
 HERE = Path(__file__).parent
@@ -97,15 +98,18 @@ def repeat(seed: int, jobs: int) -> dict[str, Any]:
     """One repeat: study, sparse at its best, and the comparison of both on held-out prompts."""
     config = StudyConfig.from_yaml(CONFIG, [f"name=repeat-{seed}", f"seed={seed}", f"budget.parallel={jobs}"])
     start = time.monotonic()
-    study = Study.launch(config)
+    try:
+        study = Study.launch(config)
+    except StudyExistsError:
+        study = Study.load(config.name)
     study.run()
     study_seconds = time.monotonic() - start
     best = study.best()
 
     budget = config.objective.max_kl or math.inf
     candidates = train_all((make_spec(config, {"sparse": 1.0}, seed, gae_lambda=value) for value in LAMBDAS), jobs)
-    allowed = [(run.mean, value) for run, value in zip(candidates, LAMBDAS, strict=True) if run.kl <= budget]
-    sparse_lambda = max(allowed)[1]
+    allowed = [run for run in candidates if run.kl <= budget] or [min(candidates, key=lambda run: run.kl)]
+    sparse_lambda = LAMBDAS[candidates.index(max(allowed, key=lambda run: run.mean))]
 
     recommended_spec = on_heldout(make_spec(config, best.weights, seed + FRESH, **best.parameters))
     sparse_spec = on_heldout(make_spec(config, {"sparse": 1.0}, seed + FRESH, gae_lambda=sparse_lambda))
@@ -160,16 +164,17 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Run the repeats, writing the results after each."""
+    """Run the repeats that have no results yet, writing the results after each."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103, 104, 105])
     parser.add_argument("--jobs", type=int, default=2, help="trainings side by side")
     parser.add_argument("--output", type=Path, default=HERE)
     arguments = parser.parse_args()
-    rows = []
-    for seed in arguments.seeds:
+    results = arguments.output / "results.json"
+    rows = json.loads(results.read_text(encoding="utf-8")) if results.exists() else []
+    for seed in sorted(set(arguments.seeds) - {row["seed"] for row in rows}):
         rows.append(repeat(seed, arguments.jobs))
-        (arguments.output / "results.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        results.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         (arguments.output / "results.md").write_text(table(rows), encoding="utf-8")
         print(table(rows), flush=True)
 

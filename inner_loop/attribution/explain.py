@@ -25,7 +25,7 @@ class Credit:
     units: list[tuple[int, int]]
     """Character ranges of the units in the response; they partition it."""
     base_value: float
-    """Score of the prompt with an empty response."""
+    """Score with every unit absent: of the prompt alone, or of the response all masked."""
     full_value: float
     """Score of the whole response."""
     values: dict[str, np.ndarray]

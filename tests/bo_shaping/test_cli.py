@@ -83,7 +83,7 @@ def test_launching_an_existing_study_prints_the_resume_command(bo_shaping, yaml_
             ("launch", "YAML", "--set", "inner_loop=inner_loop.trial:run_trial", "--set", "task.policy=/no/model"),
             "/no/model",
         ),
-        (("launch", "YAML", "--set", "storage=nonsense"), "'nonsense' is not an SQLAlchemy URL"),
+        (("launch", "YAML", "--set", "storage=nonsense"), "storage is not an SQLAlchemy URL"),
         (("resume", "nothing"), "There is no study 'nothing'"),
         (("status", "nothing"), "There is no study 'nothing'"),
         (("best", "nothing"), "There is no study 'nothing'"),

@@ -60,6 +60,7 @@ def test_overrides_are_yaml_and_reach_nested_and_missing_sections(tmp_path):
         ("budget: {trials: 0}", "budget.trials: "),
         ("- 1", "must hold keys and values"),
         ("a: [", "not valid YAML"),
+        ("name: 2024-13-45", "not valid YAML"),
     ],
 )
 def test_bad_config_is_one_sentence_that_names_the_problem(tmp_path, text, message):

@@ -3,7 +3,8 @@ import copy
 import pytest
 from ax.core.trial_status import TrialStatus
 
-from bo_shaping.generation import new_client, new_experiment, propose
+from bo_shaping.config import SearchSpaceConfig
+from bo_shaping.generation import _differ, new_client, new_experiment, propose
 from bo_shaping.posterior import recommend
 from bo_shaping.search_space import from_arm
 from tests.bo_shaping import closed_form
@@ -71,6 +72,13 @@ def test_the_last_trials_of_the_budget_run_what_is_recommended(client, make_conf
     assert from_arm(arm(client, propose(client, config))) == (best.weights, best.parameters)
     # Still pending, so the recommendation is the same: it is not run twice, the acquisition function proposes instead.
     assert from_arm(arm(client, propose(client, config))) != (best.weights, best.parameters)
+
+
+def test_distances_between_arms_are_in_units_of_the_box():
+    space = SearchSpaceConfig(parameters={"learning_rate": {"bounds": (1e-5, 1e-3), "log": True}})
+    arm = {"w_shap": 0.5, "w_lime": 0.5, "w_sparse": 0.0, "learning_rate": 1e-5}
+    assert _differ(arm, arm | {"learning_rate": 2e-5}, space)
+    assert not _differ(arm, arm | {"learning_rate": 1.01e-5}, space)
 
 
 def test_before_and_after_the_end_of_the_budget_the_acquisition_proposes(client, make_config):

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from bo_shaping.config import SearchSpaceConfig, StudyConfig
@@ -8,6 +10,14 @@ def test_project_clips_rounding_errors_and_renormalises():
     weights = project({"shap": 0.75, "lime": 0.25 + 2.2e-16, "sparse": -2.2e-16})
     assert weights == {"shap": 0.75, "lime": 0.25, "sparse": 0.0}
     assert project({"a": 1.0, "b": 3.0}) == {"a": 0.25, "b": 0.75}
+
+
+def test_projecting_again_moves_nothing():
+    rng = random.Random(0)
+    for _ in range(500):
+        once = project({name: rng.expovariate(1.0) for name in ("shap", "lime", "sparse")})
+        assert project(once) == once
+        assert sum(once.values()) == pytest.approx(1.0, abs=1e-11)
 
 
 def test_project_refuses_weights_that_are_all_zero():

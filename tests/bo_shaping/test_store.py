@@ -5,7 +5,7 @@ import pytest
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StorageError, StudyLockedError, StudyNotFoundError
-from bo_shaping.store import StudyFolder, TrialRecord, find_study
+from bo_shaping.store import StudyFolder, TrialRecord, find_study, without_password
 
 ARM = {"weights": {"shap": 0.5, "sparse": 0.5}, "parameters": {"gae_lambda": 0.9}}
 
@@ -25,6 +25,20 @@ def test_a_study_is_found_by_name_by_folder_and_by_storage_url(folder, monkeypat
     assert find_study("postgresql://host/db").path == path
     monkeypatch.chdir(folder.path.parent)
     assert find_study("./alpha").path == path
+
+
+def test_a_database_with_several_studies_needs_a_name(folder):
+    other = StudyFolder(folder.path.with_name("beta"))
+    other.path.mkdir()
+    other.config_file.write_text(folder.config_file.read_text().replace("alpha", "beta"))
+    with pytest.raises(StudyNotFoundError, match="Several studies are in that database: alpha, beta"):
+        find_study("postgresql://host/db")
+
+
+def test_passwords_are_starred_out():
+    shown = without_password("storage: postgresql+psycopg://me:s3cr:t@db:5432/x\nprompts: a@b")
+    assert shown == "storage: postgresql+psycopg://me:***@db:5432/x\nprompts: a@b"
+    assert without_password("sqlite:////tmp/study.db") == "sqlite:////tmp/study.db"
 
 
 def test_a_study_that_is_not_there_names_the_nearest_or_all(folder):

@@ -1,5 +1,6 @@
 import json
 import math
+import shutil
 
 import pytest
 from ax.api.client import Client
@@ -7,6 +8,7 @@ from ax.api.client import Client
 from bo_shaping import Study
 from bo_shaping.errors import ConfigError, StorageError, StudyExistsError
 from inner_loop.errors import TaskError
+from inner_loop.task import model_source
 from tests.bo_shaping import closed_form
 
 
@@ -201,6 +203,35 @@ def test_a_damaged_database_names_the_remedy_and_the_remedy_works(finished, dama
     assert rebuilt.ax_client._experiment.status_quo.parameters["w_sparse"] == 1.0
     rebuilt.run(1)
     assert len(Study.load("closed").ax_client._experiment.lookup_data().df) == 22
+
+
+def test_one_damaged_result_does_not_stand_in_the_way_of_a_rebuild(finished):
+    (finished.folder.trial(4).path / "result.json").write_text("{")
+    finished.folder.database_file.write_bytes(b"garbage")
+    trials = Study.rebuild("closed").trials().set_index("index")
+    assert trials["status"].tolist() == ["completed"] * 4 + ["failed"] + ["completed"] * 5
+    assert "0004/result.json" in trials.loc[4, "reason"]
+
+
+def test_every_damaged_database_is_kept(finished):
+    for _ in range(2):
+        finished.folder.database_file.write_bytes(b"garbage")
+        Study.rebuild("closed")
+    assert {path.name for path in finished.path.glob("study.db.damaged*")} >= {"study.db.damaged", "study.db.damaged2"}
+
+
+def test_a_model_that_was_moved_costs_no_trials(make_config, tmp_path, monkeypatch):
+    folder = tmp_path / "models" / "policy"
+    shutil.copytree(model_source("embedded", "policy"), folder)
+    monkeypatch.chdir(tmp_path)
+    settings = {"inner_loop": "inner_loop.trial:run_trial", "task": {"policy": "models/policy"}}
+    study = Study.launch(make_config(**settings))
+    # Resumed from anywhere: the path is absolute.
+    assert study.config.task.policy == str(folder)
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(TaskError, match=r"task\.policy"):
+        Study.load("closed").run(1)
+    assert len(Study.load("closed").trials()) == 0
 
 
 def test_a_study_with_a_lost_trial_folder_is_not_rebuilt(finished):

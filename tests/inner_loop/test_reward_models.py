@@ -50,8 +50,22 @@ def test_a_function_is_found_by_its_import_path():
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("no_such_module_:score", "Is the module on the Python path"), ("./no/such/folder", "no model folder at")],
+    [
+        ("no_such_module_:score", r"cannot be imported \(ModuleNotFoundError"),
+        (":score", "cannot be imported"),
+        ("math:pi", "is not a function but a float"),
+        ("./no/such/folder", "no model folder at"),
+    ],
 )
 def test_a_reward_model_that_is_not_there(name, message):
     with pytest.raises(TaskError, match=message):
         as_reward_model(name)
+
+
+def test_an_encoder_without_a_head_is_refused_and_not_given_a_random_one(tmp_path, embedded):
+    from transformers import BertModel
+
+    BertModel(embedded.model.config).save_pretrained(tmp_path)
+    embedded.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(TaskError, match="is not a trained classifier: it has no weights for classifier"):
+        load_reward_model(str(tmp_path))

@@ -44,6 +44,12 @@ def test_a_missing_prompt_file_is_named(tmp_path, tokenizer):
         load_prompts(TaskConfig(prompts=str(tmp_path)), "validation", tokenizer)
 
 
+def test_prompts_must_be_utf8(tmp_path, tokenizer):
+    (tmp_path / "train.jsonl").write_bytes('{"prompt": "café"}'.encode("latin-1"))
+    with pytest.raises(TaskError, match="cannot be read as UTF-8 text"):
+        load_prompts(TaskConfig(prompts=str(tmp_path)), "train", tokenizer)
+
+
 def test_more_prompts_than_there_are(tmp_path, tokenizer):
     write_prompts(tmp_path, [line("one")], "validation")
     config = write_prompts(tmp_path, [line("one")])
