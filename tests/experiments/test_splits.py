@@ -29,7 +29,7 @@ WORDS = [
 
 @pytest.fixture(scope="module")
 def reviews():
-    rng = random.Random(0)  # noqa: S311 - test data
+    rng = random.Random(0)
 
     def sentence():
         return "The film is " + " and ".join(rng.choices(WORDS, k=3)) + "."
@@ -62,7 +62,7 @@ def test_a_test_sentence_is_kept_in_test_when_an_imdb_review_quotes_it(reviews):
 
 
 def test_membership_does_not_depend_on_the_order_of_the_reviews(reviews):
-    shuffled = random.Random(1).sample(reviews, len(reviews))  # noqa: S311 - test data
+    shuffled = random.Random(1).sample(reviews, len(reviews))
     first, second = texts(build_corpus(reviews)), texts(build_corpus(shuffled))
     assert {k: set(v) for k, v in first.items()} == {k: set(v) for k, v in second.items()}
 
