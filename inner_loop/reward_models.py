@@ -49,7 +49,11 @@ class TransformersRewardModel:
     """
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
-        check_labels(model.config.num_labels)
+        if model.config.num_labels > 2:
+            raise TaskError(
+                "task.reward_model needs a head of one label (a score) or two (log-odds), "
+                f"got {model.config.num_labels}."
+            )
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.mask_text = tokenizer.mask_token or tokenizer.unk_token or "..."
@@ -93,12 +97,6 @@ def check_scores(scores: Sequence[float], texts: Sequence[str]) -> list[float]:
         if not math.isfinite(value):
             raise RewardModelError(f"The reward model scored text {index} as {value}; the text is {texts[index]!r}.")
     return values
-
-
-def check_labels(n_labels: int) -> None:
-    """Raise `TaskError` unless a classifier's head can be read as a score."""
-    if n_labels > 2:
-        raise TaskError(f"task.reward_model needs a head of one label (a score) or two (log-odds), got {n_labels}.")
 
 
 def as_reward_model(reward_model: Any) -> RewardModel:

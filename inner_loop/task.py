@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from inner_loop.errors import TaskError
-from inner_loop.reward_models import RewardModel, as_reward_model, check_labels, default_device, first_line
+from inner_loop.reward_models import RewardModel, as_reward_model, default_device, first_line
 from inner_loop.spec import EvaluationConfig, TaskConfig
 
 EMBEDDED = "embedded"
@@ -60,15 +60,17 @@ def load_task(config: TaskConfig, evaluation: EvaluationConfig, *, reward_model:
 
 
 def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> None:
-    """Raise `TaskError` for whatever can be known to be wrong with a task before any weights are loaded."""
+    """Find out what would make every trial fail, without loading the policy's weights.
+
+    Raises:
+        TaskError: If a model or the prompts are missing or unusable.
+        RewardModelError: If the reward model does not give one finite score per text.
+    """
     tokenizer = _load_tokenizer(config.policy)
+    _check_policy(config.policy)
     load_prompts(config, "train", tokenizer)
-    _evaluation_prompts(config, evaluation, tokenizer)
-    if ":" in config.reward_model and not Path(config.reward_model).exists():
-        as_reward_model(config.reward_model)
-    else:
-        check_labels(_load_config(config.reward_model, "reward_model").num_labels)
-    _load_config(config.policy, "policy")
+    prompts = _evaluation_prompts(config, evaluation, tokenizer)
+    as_reward_model(config.reward_model).score([prompt.text for prompt in prompts[:2]])
 
 
 def model_source(name: str, field: str) -> str:
@@ -158,13 +160,13 @@ def _load_tokenizer(name: str) -> Any:
     return tokenizer
 
 
-def _load_config(name: str, field: str) -> Any:
+def _check_policy(name: str) -> None:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(model_source(name, field))
+        AutoConfig.from_pretrained(model_source(name, "policy"))
     except (OSError, ValueError) as error:
-        raise TaskError(f"task.{field} {name!r} could not be found: {first_line(error)}") from error
+        raise TaskError(f"task.policy {name!r} could not be found: {first_line(error)}") from error
 
 
 def _load_policy(name: str) -> nn.Module:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from inner_loop.errors import TaskError
+from inner_loop.errors import RewardModelError, TaskError
 from inner_loop.spec import EvaluationConfig, TaskConfig
 from inner_loop.task import check_task, load_prompts, load_task, model_source
 
@@ -61,6 +61,23 @@ def test_more_prompts_than_there_are(tmp_path, tokenizer):
 def test_a_missing_model_folder_is_found_before_any_weights_are_loaded(field):
     with pytest.raises(TaskError, match=f"task.{field}: there is no model folder at './models/none'"):
         check_task(TaskConfig(**{field: "./models/none"}), EvaluationConfig())
+
+
+def score_as_nan(texts):
+    return [float("nan")] * len(texts)
+
+
+def score_too_few(texts):
+    return [0.0]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"), [("score_as_nan", "text 0 as nan"), ("score_too_few", "1 scores for 2")]
+)
+def test_a_reward_model_is_tried_before_any_trial(function, message):
+    config = TaskConfig(reward_model=f"tests.inner_loop.test_task:{function}")
+    with pytest.raises(RewardModelError, match=message):
+        check_task(config, EvaluationConfig())
 
 
 def test_hub_names_pass_through():
