@@ -184,16 +184,17 @@ def test_a_driver_that_is_interrupted_stops_its_workers_and_names_the_command(ma
     path = tmp_path / "slow.yaml"
     path.write_text(make_config("run_slowly", executor="process", budget={"trials": 2}).to_yaml())
     log = tmp_path / "starts.log"
+    log.with_name("hold").write_text("")
     environment = os.environ | {"CLOSED_FORM_LOG": str(log)}
     command = [sys.executable, "-m", "bo_shaping.cli", "launch", str(path)]
     driver = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     folder = StudyFolder(studies / "closed")
-    deadline = time.monotonic() + 60
-    while folder.trial(1).last_event() is None:
+    deadline = time.monotonic() + 300
+    while folder.trial(0).last_event() is None or folder.trial(1).last_event() is None:
         assert time.monotonic() < deadline, driver.communicate()
         time.sleep(0.05)
     driver.send_signal(2)
-    _, err = driver.communicate(timeout=20)
+    _, err = driver.communicate(timeout=300)
     assert driver.returncode == 130
     assert "continue with: bo-shaping resume closed" in err
     assert not folder.trial(0).is_locked()

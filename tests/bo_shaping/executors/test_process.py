@@ -11,13 +11,14 @@ from inner_loop.spec import TrialSpec
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("CLOSED_FORM_LOG", str(tmp_path / "starts.log"))
+    (tmp_path / "hold").write_text("")
     folder = TrialFolder(tmp_path / "0000")
     spec = TrialSpec(weights={"sparse": 1.0})
     folder.prepare(Job.of("tests.bo_shaping.closed_form:run_slowly", [spec], threads=1))
     return folder
 
 
-def wait_for(condition, seconds=20.0):
+def wait_for(condition, seconds=300.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "timed out"
@@ -32,6 +33,7 @@ def test_a_second_executor_attaches_to_a_running_trial_and_starts_nothing_twice(
     wait_for(folder.is_locked)
     assert second.state(folder) == "running"
     second.start(folder)
+    (tmp_path / "hold").unlink()
     wait_for(lambda: second.state(folder) == "finished")
     assert first.state(folder) == "finished"
     assert len((tmp_path / "starts.log").read_text().splitlines()) == 1
@@ -49,11 +51,12 @@ def test_stopping_ends_the_worker_whoever_started_it(folder, same):
         os.kill(pid, 0)
 
 
-def test_a_worker_that_is_killed_is_dead_and_can_be_started_again(folder):
+def test_a_worker_that_is_killed_is_dead_and_can_be_started_again(folder, tmp_path):
     executor = ProcessExecutor()
     executor.start(folder)
     wait_for(lambda: folder.last_event() is not None)
     os.kill(folder.worker().pid, 9)
     wait_for(lambda: executor.state(folder) == "dead")
+    (tmp_path / "hold").unlink()
     executor.start(folder)
     wait_for(lambda: executor.state(folder) == "finished")
