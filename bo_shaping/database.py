@@ -5,6 +5,7 @@ Ax client here knows a database: every save and load opens the study's own for j
 """
 
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from ax.storage.sqa_store.db import create_all_tables, get_engine, session_conte
 from ax.storage.sqa_store.load import load_experiment
 from ax.storage.sqa_store.save import save_experiment, save_or_update_trials
 from sqlalchemy import inspect
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SAWarning, SQLAlchemyError
 
 from bo_shaping.errors import StorageError
 from bo_shaping.executors.folder import write_atomically
@@ -77,8 +78,11 @@ class Database:
         if self.url.startswith("sqlite"):
             options["connect_args"] = {"timeout": BUSY_SECONDS}
         try:
-            with session_context(url=self.url, **options):
-                yield
+            with warnings.catch_warnings():
+                # SQLAlchemy has an opinion on the cache keys of Ax's column types, which no user can act on.
+                warnings.simplefilter("ignore", category=SAWarning)
+                with session_context(url=self.url, **options):
+                    yield
         except ArgumentError:
             raise StorageError("The configured storage is not an SQLAlchemy URL.") from None
         except ModuleNotFoundError as error:
