@@ -9,6 +9,10 @@ class TaskError(InnerLoopError, ValueError):
     """A task that cannot be set up: a missing model folder, unusable prompts, an unknown reward model."""
 
 
+class EntryPointError(InnerLoopError, ImportError):
+    """A `module:function` that cannot be imported or is no function."""
+
+
 class RewardModelError(InnerLoopError, ValueError):
     """A reward model that returned the wrong number of scores, or a score that is not a finite number."""
 

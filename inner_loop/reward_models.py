@@ -1,6 +1,5 @@
 """Reward models: text in, score out. Transformers classifiers and plain callables behind one method."""
 
-import importlib
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any, Protocol
 
 import torch
 
-from inner_loop.errors import RewardModelError, TaskError
+from inner_loop.entry_points import import_function
+from inner_loop.errors import EntryPointError, RewardModelError, TaskError
 
 TOKENS_PER_BATCH = 4096
 """Padded tokens in one forward pass: enough to keep the cores busy, little enough to stay in the caches."""
@@ -119,7 +119,10 @@ def load_reward_model(name: str) -> RewardModel:
         TaskError: If it cannot be found or is not a classifier.
     """
     if ":" in name and not Path(name).exists():
-        return CallableRewardModel(_import_function(name))
+        try:
+            return CallableRewardModel(import_function(name))
+        except EntryPointError as error:
+            raise TaskError(f"task.reward_model {error}.") from error
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     from inner_loop.task import model_source
@@ -136,20 +139,6 @@ def load_reward_model(name: str) -> RewardModel:
         # transformers would fill them with random numbers, other ones in every process.
         raise TaskError(f"task.reward_model {name!r} is not a trained classifier: it has no weights for {missing[0]}.")
     return TransformersRewardModel(model.to(default_device()), tokenizer)
-
-
-def _import_function(name: str) -> Callable[[list[str]], Sequence[float]]:
-    module, _, attribute = name.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever the user's module raises when it is imported
-        raise TaskError(
-            f"task.reward_model {name!r} cannot be imported ({type(error).__name__}: {first_line(error)}); "
-            "it must be module:function, on the Python path."
-        ) from error
-    if not callable(function):
-        raise TaskError(f"task.reward_model {name!r} is not a function but a {type(function).__name__}.")
-    return function
 
 
 def default_device() -> torch.device:

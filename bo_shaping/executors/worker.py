@@ -1,6 +1,5 @@
 """Runs the job in a trial folder: `python -m bo_shaping.executors.worker TRIAL_DIR`."""
 
-import importlib
 import os
 import sys
 import time
@@ -12,6 +11,8 @@ from pydantic import ValidationError
 
 from bo_shaping.errors import ConfigError, TrialResultError
 from bo_shaping.executors.folder import Event, TrialFolder, Worker
+from inner_loop.entry_points import import_function
+from inner_loop.errors import EntryPointError
 from inner_loop.schema import describe_validation_error
 from inner_loop.spec import TrialProgress, TrialResult, TrialSpec
 
@@ -52,17 +53,10 @@ def import_inner_loop(entry_point: str) -> InnerLoop:
     Raises:
         ConfigError: If there is no such module or function.
     """
-    module, _, name = entry_point.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
-    except Exception as error:  # whatever the user's module raises when it is imported
-        raise ConfigError(
-            f"The inner loop {entry_point!r} cannot be imported ({type(error).__name__}: {error})."
-        ) from None
-    if not callable(function):
-        raise ConfigError(f"The inner loop {entry_point!r} is not a function.")
-    loop: InnerLoop = function
-    return loop
+        return import_function(entry_point)
+    except EntryPointError as error:
+        raise ConfigError(f"The inner loop {error}.") from None
 
 
 def _run(inner_loop: InnerLoop, spec: TrialSpec, replicate: int, n_replicates: int, folder: TrialFolder) -> TrialResult:

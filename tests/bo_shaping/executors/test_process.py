@@ -60,3 +60,4 @@ def test_a_worker_that_is_killed_is_dead_and_can_be_started_again(folder, tmp_pa
     (tmp_path / "hold").unlink()
     executor.start(folder)
     wait_for(lambda: executor.state(folder) == "finished")
+    assert len(folder.results()) == 1

@@ -79,4 +79,6 @@ def test_without_a_finished_trial_the_figure_says_so(n_failed):
 
 
 def test_a_single_trial_can_be_drawn():
-    simplex_figure(make_trials(THREE, 1, 0), kl_budget=8.0).draw_without_rendering()
+    figure = simplex_figure(make_trials(THREE, 1, 0), kl_budget=8.0)
+    figure.draw_without_rendering()
+    assert len(markers(figure, "trial")) == 1
