@@ -127,8 +127,6 @@ def main() -> None:
     # Before torch is imported: threads of the driver would fight with those of the trials.
     for variable, value in (("OMP_NUM_THREADS", "1"), ("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0")):
         os.environ.setdefault(variable, value)
-    # Progress bars of weights being loaded would run through the live table.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     # Ax, BoTorch and their dependencies talk on import and at every fit.
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)

@@ -39,7 +39,7 @@ def trials_table(status: StudyStatus) -> Table:
             f"[{_STYLES[trial.status]}]{trial.status}[/]",
             *(f"{values[name]:.3g}" for name in arm),
             _reward(record),
-            "" if record.kl is None else f"{record.kl:.1f}",
+            "" if record.kl is None else f"{round(record.kl, 1) + 0.0:.1f}",
             _remark(trial),
         )
     return table

@@ -155,7 +155,7 @@ def _summarise(
         prob_better_than=prob_better_than,
         n_trials=len(completed),
         nearest_trial=_nearest(points, best, names, completed),
-        note=_note(weights, best_draws[:, :n_components], posterior.kl, budget),
+        note=_note(weights, best_draws[:, :n_components], posterior.kl, config),
     )
     here = np.all(points[:, n_components:] == points[best, n_components:], axis=1)
     surface = Surface(
@@ -197,9 +197,9 @@ def _nearest(points: Array, best: int, names: list[str], completed: Mapping[int,
     return min(distance, key=lambda index: distance[index])
 
 
-def _note(weights: dict[str, float], draws: Array, kl: Array, budget: float | None) -> str:
-    """Warnings: a corner of the simplex, no allowed point, or weights that the data do not tell apart."""
-    notes, components = [], list(weights)
+def _note(weights: dict[str, float], draws: Array, kl: Array, config: StudyConfig) -> str:
+    """Warnings: a corner, no allowed point, weights that the data do not tell apart, noise that nobody measured."""
+    notes, components, budget = [], list(weights), config.objective.max_kl
     pure = [name for name, weight in weights.items() if weight == 1.0]
     if pure:
         notes.append(f"The recommendation is pure {pure[0]}, so it cannot be better than {pure[0]}.")
@@ -216,4 +216,6 @@ def _note(weights: dict[str, float], draws: Array, kl: Array, budget: float | No
             f"{components[a]} and {components[b]} cannot be told apart yet; their sum is between {total[0]:.2f} and "
             f"{total[1]:.2f}."
         )
+    if config.noise.replicates == 1:
+        notes.append("With one seed per arm the variance between training seeds is in none of these numbers.")
     return " ".join(notes)

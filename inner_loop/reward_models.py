@@ -1,7 +1,8 @@
 """Reward models: text in, score out. Transformers classifiers and plain callables behind one method."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -130,15 +131,30 @@ def load_reward_model(name: str) -> RewardModel:
     source = model_source(name, "reward_model")
     try:
         tokenizer = AutoTokenizer.from_pretrained(source)
-        model, loading = AutoModelForSequenceClassification.from_pretrained(
-            source, dtype=torch.float32, output_loading_info=True
-        )
+        with without_progress_bars():
+            model, loading = AutoModelForSequenceClassification.from_pretrained(
+                source, dtype=torch.float32, output_loading_info=True
+            )
     except (OSError, ValueError) as error:
         raise TaskError(f"task.reward_model {name!r} could not be loaded: {first_line(error)}") from error
     if missing := sorted(loading["missing_keys"]):
         # transformers would fill them with random numbers, other ones in every process.
         raise TaskError(f"task.reward_model {name!r} is not a trained classifier: it has no weights for {missing[0]}.")
     return TransformersRewardModel(model.to(default_device()), tokenizer)
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Transformers draws a bar for every model it loads, even one that takes milliseconds."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def default_device() -> torch.device:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ class ShapingFunction:
             One `ShapedResponse` per response. With all weight on `sparse` and given scores, nothing is evaluated.
 
         Raises:
-            ValueError: If the arguments do not have the same length, or a response has no tokens.
+            ValueError: If the arguments do not have the same length, or a response has no tokens or impossible ones.
             RewardModelError: If the reward model returns anything but finite scores.
             ConservationError: If rewards do not sum to their score.
         """
@@ -126,8 +127,8 @@ class ShapingFunction:
         if token_ends is None:
             units = [split_units(response, self.attribution.max_units) for response in responses]
             token_ends = [[end for _, end in spans] or [0] for spans in units]
-        if not all(token_ends):
-            raise ValueError("Every response needs at least one token to carry its reward.")
+        for index, (response, ends) in enumerate(zip(responses, token_ends, strict=True)):
+            _check_token_ends(index, response, ends)
         return [
             self._shape(credit, score, list(ends), wanted)
             for credit, score, ends in zip(credits_, check_scores(scores, responses), token_ends, strict=True)
@@ -198,6 +199,16 @@ class ShapingFunction:
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not a saved shaping function (problem with {error}).") from error
         return cls(weights, attribution, gamma, named if reward_model is None else reward_model)
+
+
+def _check_token_ends(index: int, response: str, token_ends: Sequence[int]) -> None:
+    if not token_ends:
+        raise ValueError(f"Response {index} needs at least one token to carry its reward.")
+    if token_ends[-1] > len(response) or any(start > end for start, end in pairwise([0, *token_ends])):
+        raise ValueError(
+            f"The token ends of response {index} must not decrease and not go beyond its {len(response)} characters, "
+            f"got {list(token_ends)}."
+        )
 
 
 def token_credit(component: str, credit: Credit | None, score: float, token_ends: Sequence[int]) -> np.ndarray:

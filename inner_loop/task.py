@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from inner_loop.errors import TaskError
-from inner_loop.reward_models import RewardModel, as_reward_model, default_device, first_line
+from inner_loop.reward_models import RewardModel, as_reward_model, default_device, first_line, without_progress_bars
 from inner_loop.spec import EvaluationConfig, TaskConfig
 
 EMBEDDED = "embedded"
@@ -175,7 +175,8 @@ def _load_policy(name: str) -> nn.Module:
     source = model_source(name, "policy")
     try:
         # Dropout stays off throughout: with it, the ratio of the first update would not be one.
-        model: nn.Module = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
+        with without_progress_bars():
+            model: nn.Module = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
     except (OSError, ValueError) as error:
         raise TaskError(f"task.policy {name!r} could not be loaded: {first_line(error)}") from error
     return model.to(default_device())

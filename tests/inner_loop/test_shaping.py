@@ -119,6 +119,12 @@ def test_lists_of_different_lengths_are_refused():
         ShapingFunction({"sparse": 1.0})(["x"], ["a", "b"])
 
 
+@pytest.mark.parametrize("ends", [[], [2, 1], [-1], [4]])
+def test_impossible_tokens_are_refused(ends):
+    with pytest.raises(ValueError, match=r"[Rr]esponse 0"):
+        ShapingFunction({"sparse": 1.0})(["x"], ["abc"], [1.0], token_ends=[ends])
+
+
 def test_a_score_that_is_no_number_is_refused():
     with pytest.raises(RewardModelError, match="nan"):
         ShapingFunction({"sparse": 1.0}, reward_model=rough)(["x"], ["a"], [float("nan")])
