@@ -40,6 +40,7 @@ class Study:
         self._config = config
         self._client = client
         self._database = database
+        self._is_checked = False
 
     @classmethod
     def launch(cls, config: StudyConfig) -> "Study":
@@ -65,7 +66,9 @@ class Study:
             client = new_client(experiment)
             write_snapshot(experiment, folder.snapshot_file)
             write_atomically(folder.config_file, config.to_yaml())
-        return cls(folder, config, client, database)
+        study = cls(folder, config, client, database)
+        study._is_checked = True
+        return study
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> "Study":
@@ -154,8 +157,10 @@ class Study:
             StudyLockedError: If another process drives the study.
             TaskError: If a model or the prompts are no longer where they were.
         """
-        # A model that was moved must not cost the rest of the budget.
-        _check_inner_loop(self._config)
+        if not self._is_checked:
+            # A model that was moved must not cost the rest of the budget; `launch` has just loaded it.
+            _check_inner_loop(self._config)
+            self._is_checked = True
         with self._folder.driver_lock():
             # Another process may have driven it since it was loaded.
             self._client = new_client(self._database.load(self._config.name))

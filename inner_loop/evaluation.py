@@ -70,9 +70,7 @@ def evaluate(
         )
         for start in range(0, len(prompts), BATCH_SIZE)
     ]
-    scores = reward_model.score(
-        [p + r for rollout in rollouts for p, r in zip(rollout.prompts, rollout.responses, strict=True)]
-    )
+    scores = reward_model.score([text for rollout in rollouts for text in rollout.texts])
     k1, k3, entropy, n_tokens = 0.0, 0.0, 0.0, 0
     for rollout in rollouts:
         mask = rollout.batch.response_mask

@@ -96,9 +96,7 @@ class PPOTrainer:
         if not mean_kl <= config.max_kl:
             raise DivergedError(f"The KL to the reference reached {mean_kl:.4g} nats, over max_kl = {config.max_kl:g}.")
         with clock.phase("score"):  # 3. scores, b
-            scores = self.task.reward_model.score(
-                [p + r for p, r in zip(rollout.prompts, rollout.responses, strict=True)]
-            )
+            scores = self.task.reward_model.score(rollout.texts)
         with clock.phase("attribute"):  # 4. token rewards, b x t
             shaped = self.shaping(rollout.prompts, rollout.responses, scores, token_ends=rollout.token_ends)
             rewards = pad_rewards(shaped, mask)
