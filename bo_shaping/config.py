@@ -1,6 +1,5 @@
 """What a study is: the task, the inner loop, the search space and the budget, from YAML."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,11 +16,12 @@ from pydantic import (
 )
 
 from bo_shaping.errors import ConfigError
-from inner_loop.schema import StrictModel, describe_validation_error
-from inner_loop.spec import COMPONENTS, AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
+from inner_loop.components import COMPONENTS, SPARSE
+from inner_loop.schema import StrictModel, describe_validation_error, nearest
+from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
 
-SPARSE = "sparse"
-"""The component that every study contains: its corner of the simplex is the baseline."""
+DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "lime", SPARSE)
+"""Those that the published system mixes (arXiv:2504.16272)."""
 
 TUNABLE: tuple[str, ...] = ("gae_lambda", "kl_coef", "learning_rate")
 """Fields of `ppo` that can be learned together with the mixing weights."""
@@ -50,7 +50,7 @@ class ParameterRange(StrictModel):
 class SearchSpaceConfig(StrictModel):
     """Where the outer loop looks: the simplex over `components` times a box of `parameters`."""
 
-    components: tuple[str, ...] = COMPONENTS
+    components: tuple[str, ...] = DEFAULT_COMPONENTS
     """Ways to spread the reward over tokens that are mixed; at least two, `sparse` among them."""
     parameters: dict[str, ParameterRange] = Field(default={"gae_lambda": ParameterRange(bounds=(0.5, 1.0))})
     """Fields of `ppo` that are searched too: any of gae_lambda, kl_coef, learning_rate."""
@@ -60,9 +60,9 @@ class SearchSpaceConfig(StrictModel):
     def _are_components(cls, components: tuple[str, ...]) -> tuple[str, ...]:
         for component in components:
             if component not in COMPONENTS:
-                nearest = difflib.get_close_matches(component, COMPONENTS, n=1, cutoff=0.0)[0]
                 raise ValueError(
-                    f"unknown component {component!r}, did you mean {nearest!r}? Components: {', '.join(COMPONENTS)}"
+                    f"unknown component {component!r}, did you mean {nearest(component, COMPONENTS)!r}? "
+                    f"Components: {', '.join(COMPONENTS)}"
                 )
         if len(set(components)) != len(components) or len(components) < 2 or SPARSE not in components:
             raise ValueError(
@@ -75,8 +75,9 @@ class SearchSpaceConfig(StrictModel):
     def _are_tunable(cls, parameters: dict[str, ParameterRange]) -> dict[str, ParameterRange]:
         for name, parameter in parameters.items():
             if name not in TUNABLE:
-                nearest = difflib.get_close_matches(name, TUNABLE, n=1, cutoff=0.0)[0]
-                raise ValueError(f"unknown key {name!r}, did you mean {nearest!r}? Valid keys: {', '.join(TUNABLE)}")
+                raise ValueError(
+                    f"unknown key {name!r}, did you mean {nearest(name, TUNABLE)!r}? Valid keys: {', '.join(TUNABLE)}"
+                )
             for bound in parameter.bounds:
                 try:
                     PPOConfig.model_validate({name: bound})

@@ -3,8 +3,9 @@
 import math
 import random
 
-from bo_shaping.config import SPARSE, ParameterRange, SearchSpaceConfig, StudyConfig
+from bo_shaping.config import ParameterRange, SearchSpaceConfig, StudyConfig
 from bo_shaping.search_space import to_arm
+from inner_loop.components import SPARSE
 
 
 def initial_design(config: StudyConfig) -> list[dict[str, float]]:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bo_shaping.config import SPARSE, ParameterRange, StudyConfig
+from bo_shaping.config import ParameterRange, StudyConfig
 from bo_shaping.errors import TooFewTrialsError
 from bo_shaping.recommendation import CREDIBILITY, Array, Best, Surface
 from bo_shaping.search_space import from_arm, to_arm
+from inner_loop.components import SPARSE
 
 if TYPE_CHECKING:
     from ax.core.experiment import Experiment

@@ -17,6 +17,10 @@ class RewardModelError(InnerLoopError, ValueError):
     """A reward model that returned the wrong number of scores, or a score that is not a finite number."""
 
 
+class AttributionError(InnerLoopError, ValueError):
+    """A response or game that cannot be explained as asked: an impossible budget, method, grouping or masking."""
+
+
 class MixingWeightsError(InnerLoopError, ValueError):
     """Mixing weights that are not a point of the simplex, or that name an unknown credit component."""
 

@@ -26,7 +26,7 @@ import torch
 from inner_loop.ppo.actor_critic import token_outputs
 from inner_loop.ppo.kl import kl_k1, kl_k3
 from inner_loop.ppo.rollout import Rollout, sample_rollout
-from inner_loop.reward_models import RewardModel
+from inner_loop.reward_models import RewardModel, score_responses
 from inner_loop.spec import CurvePoint, EvaluationConfig
 from inner_loop.task import Prompt
 
@@ -70,7 +70,11 @@ def evaluate(
         )
         for start in range(0, len(prompts), BATCH_SIZE)
     ]
-    scores = reward_model.score([text for rollout in rollouts for text in rollout.texts])
+    scores = score_responses(
+        reward_model,
+        [prompt for rollout in rollouts for prompt in rollout.prompts],
+        [response for rollout in rollouts for response in rollout.responses],
+    )
     k1, k3, entropy, n_tokens = 0.0, 0.0, 0.0, 0
     for rollout in rollouts:
         mask = rollout.batch.response_mask

@@ -1,6 +1,5 @@
 """Reward models: text in, score out. Transformers classifiers and plain callables behind one method."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,11 +7,25 @@ from typing import Any, Protocol
 
 import torch
 
+from inner_loop.encoding import EncodedResponse
 from inner_loop.entry_points import import_function
-from inner_loop.errors import EntryPointError, RewardModelError, TaskError
+from inner_loop.errors import EntryPointError, TaskError
+from inner_loop.scores import check_count, check_scores
+from inner_loop.transformers_reward_model import TransformersRewardModel
 
-TOKENS_PER_BATCH = 4096
-"""Padded tokens in one forward pass: enough to keep the cores busy, little enough to stay in the caches."""
+__all__ = [
+    "CallableRewardModel",
+    "EncodedResponse",
+    "RewardModel",
+    "TransformersRewardModel",
+    "as_reward_model",
+    "check_scores",
+    "default_device",
+    "first_line",
+    "load_reward_model",
+    "score_responses",
+    "without_progress_bars",
+]
 
 
 class RewardModel(Protocol):
@@ -39,65 +52,26 @@ class CallableRewardModel:
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """The function's scores, checked."""
-        return check_scores(self._function(list(texts)), texts)
+        return check_scores(self.unchecked_score(texts), texts)
+
+    def unchecked_score(self, texts: Sequence[str]) -> list[float]:
+        """As `score`, but the scores may be infinite or NaN."""
+        return check_count(self._function(list(texts)), texts)
 
 
-class TransformersRewardModel:
-    """A sequence classifier: the logit of a single-label head, or log-odds (last label minus first) of a two-label one.
+def score_responses(reward_model: RewardModel, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
+    """One score per response to its prompt.
 
-    Texts are scored in batches of similar length with a bounded number of tokens, without padding effects on the
-    score beyond rounding. Texts longer than the model's positions are cut at the end.
-    """
-
-    def __init__(self, model: Any, tokenizer: Any) -> None:
-        if model.config.num_labels > 2:
-            raise TaskError(
-                "task.reward_model needs a head of one label (a score) or two (log-odds), "
-                f"got {model.config.num_labels}."
-            )
-        self.model = model.eval()
-        self.tokenizer = tokenizer
-        self.mask_text = tokenizer.mask_token or tokenizer.unk_token or "..."
-        self._max_tokens = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 10**9))
-
-    @torch.inference_mode()
-    def score(self, texts: Sequence[str]) -> list[float]:
-        """Scores of `texts`; equal texts get equal scores in one call."""
-        encoded = self.tokenizer(list(texts), truncation=True, max_length=self._max_tokens)["input_ids"]
-        order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
-        scores = torch.empty(len(encoded))
-        for batch in _batches_by_tokens(order, [len(ids) for ids in encoded]):
-            padded = self.tokenizer.pad({"input_ids": [encoded[i] for i in batch]}, return_tensors="pt")
-            logits = self.model(**padded.to(self.model.device)).logits.float().cpu()
-            scores[batch] = logits[:, 0] if logits.shape[1] == 1 else logits[:, 1] - logits[:, 0]
-        return check_scores(scores.tolist(), texts)
-
-
-def _batches_by_tokens(order: list[int], lengths: list[int]) -> list[list[int]]:
-    """Cut indices, sorted by length, into batches of at most `TOKENS_PER_BATCH` padded tokens (one text at least)."""
-    batches: list[list[int]] = []
-    batch: list[int] = []
-    for index in order:
-        if batch and (len(batch) + 1) * lengths[index] > TOKENS_PER_BATCH:
-            batches.append(batch)
-            batch = []
-        batch.append(index)
-    return [*batches, batch] if batch else batches
-
-
-def check_scores(scores: Sequence[float], texts: Sequence[str]) -> list[float]:
-    """`scores` as floats.
+    Transformers reward models take a response's words for what they are, special tokens or not; any other reward model
+    is given prompt and response as one text.
 
     Raises:
-        RewardModelError: If there are not as many scores as texts, or one of them is not a finite number.
+        RewardModelError: If a score is not a finite number; it names the response by its index.
     """
-    values = [float(score) for score in scores]
-    if len(values) != len(texts):
-        raise RewardModelError(f"The reward model returned {len(values)} scores for {len(texts)} texts.")
-    for index, value in enumerate(values):
-        if not math.isfinite(value):
-            raise RewardModelError(f"The reward model scored text {index} as {value}; the text is {texts[index]!r}.")
-    return values
+    if isinstance(reward_model, TransformersRewardModel):
+        return reward_model.score_responses(prompts, responses)
+    texts = [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
+    return check_scores(reward_model.score(texts), texts)
 
 
 def as_reward_model(reward_model: Any) -> RewardModel:

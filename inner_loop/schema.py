@@ -1,9 +1,15 @@
 """Strict configuration models: frozen, no unknown keys, and an error that names the nearest valid key."""
 
 import difflib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+
+def nearest(name: str, choices: Sequence[str] | Mapping[str, object]) -> str:
+    """The choice that is spelt most like `name`."""
+    return difflib.get_close_matches(name, list(choices), n=1, cutoff=0.0)[0]
 
 
 class StrictModel(BaseModel):
@@ -19,9 +25,9 @@ class StrictModel(BaseModel):
         for key in data:
             if key in cls.model_fields:
                 continue
-            nearest = difflib.get_close_matches(str(key), cls.model_fields, n=1, cutoff=0.0)
             raise ValueError(
-                f"unknown key {str(key)!r}, did you mean {nearest[0]!r}? Valid keys: {', '.join(cls.model_fields)}"
+                f"unknown key {str(key)!r}, did you mean {nearest(str(key), cls.model_fields)!r}? "
+                f"Valid keys: {', '.join(cls.model_fields)}"
             )
         return data
 

@@ -3,8 +3,11 @@
 Every component is made to sum to the sequence score, so every mixture does, and the return of every response is that
 of the sparse reward ("return-equivalence"). Where the parts go that no unit earned:
 
-* the base value r(x, nothing), which no token of the response can change, and whatever the given score holds beyond
-  the reward model's own r(x, y) (a length penalty, say), go on the last token;
+* the base value r(x, nothing), which no token of the response can change, goes on the last token, or where
+  `AttributionConfig.base_value` says. If it is dropped, every component sums to the score less the base value: all
+  returns of one prompt change by the same constant;
+* whatever the given score holds beyond the reward model's own r(x, y), a length penalty say, goes on the last token,
+  which is the last one sampled, whether the response ended by itself or was cut;
 * LIME's coefficients sum to nothing in particular; their gap to r(x, y) - r(x, nothing) is spread evenly over the
   units. Added, never multiplied: the sum of the coefficients can be near zero;
 * a response of one unit or none has nothing to divide: the whole score is on its last token;
@@ -23,20 +26,21 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from inner_loop.attribution import Credit, explain
+from inner_loop.attribution.credit import Credit
+from inner_loop.attribution.explain import explain_responses
+from inner_loop.attribution.table import ScoreCache
+from inner_loop.components import Spread, load_component
 from inner_loop.errors import ConservationError, MixingWeightsError
-from inner_loop.reward_models import RewardModel, as_reward_model, check_scores
+from inner_loop.reward_models import RewardModel, as_reward_model, check_scores, score_responses
 from inner_loop.schema import describe_validation_error
-from inner_loop.spec import AttributionConfig, check_mixing_weights
-from inner_loop.units import last_tokens_of_units, split_units
-
-SPARSE = "sparse"
+from inner_loop.spec import AttributionConfig, check_components, check_mixing_weights
 
 FORMAT = "bo-shaping/shaping-function/1"
 """Marks the JSON files that `ShapingFunction.save` writes."""
 
 CONSERVATION_RTOL = 1e-5
-"""Token rewards must sum to the score within this, relative to the score (or to one, if that is more)."""
+"""Credits of every component, and of the mixture, must sum to the score within this, relative to the score (or to one,
+if that is more)."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ class ShapingFunction:
             prompts: `b` prompts, never masked.
             responses: `b` responses.
             scores: `b` sequence rewards; None takes the reward model's.
-            token_ends: Per response, where its policy tokens end, in characters of the response. None gives one reward
-                per unit (word or span).
+            token_ends: Per response, where its policy tokens end, in characters of the response
+                (`inner_loop.units.policy_token_ends` finds out). None gives one reward per unit.
             components: Components to compute beyond those with a positive weight.
 
         Returns:
@@ -114,46 +118,61 @@ class ShapingFunction:
         counts |= {"token_ends": len(token_ends)} if token_ends is not None else {}
         if len(set(counts.values())) > 1:
             raise ValueError(f"One prompt, response and score each is needed, got {counts}.")
-        wanted = {name for name, weight in self.weights.items() if weight > 0} | set(components or ())
-        methods = sorted(wanted - {SPARSE})
         if not prompts:
             return []
-        credits_: Sequence[Credit | None] = [None] * len(prompts)
-        if methods:
-            credits_ = explain(self._reward_model, prompts, responses, methods=methods, config=self.attribution)
+        wanted = sorted({name for name, weight in self.weights.items() if weight > 0} | set(components or ()))
+        check_components(wanted)
+        credits_ = self._explain(prompts, responses, wanted, with_units=token_ends is None)
         if scores is None:
-            texts = [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
-            scores = [credit.full_value for credit in credits_ if credit] or self._reward_model.score(texts)
+            explained = [credit.full_value for credit in credits_ if credit]
+            scores = explained or score_responses(self._reward_model, prompts, responses)
         if token_ends is None:
-            units = [split_units(response, self.attribution.max_units) for response in responses]
-            token_ends = [[end for _, end in spans] or [0] for spans in units]
+            token_ends = [[end for _, end in credit.offsets] or [0] for credit in credits_ if credit]
         for index, (response, ends) in enumerate(zip(responses, token_ends, strict=True)):
             _check_token_ends(index, response, ends)
-        return [
-            self._shape(credit, score, list(ends), wanted)
+        spreads = [
+            Spread(score, np.asarray(ends), credit, self.attribution.base_value)
             for credit, score, ends in zip(credits_, check_scores(scores, responses), token_ends, strict=True)
         ]
+        return [self._shape(index, spread, wanted) for index, spread in enumerate(spreads)]
 
-    def _shape(self, credit: Credit | None, score: float, token_ends: list[int], wanted: set[str]) -> ShapedResponse:
-        components = {name: token_credit(name, credit, score, token_ends) for name in sorted(wanted)}
-        mixture = sum(
-            (self.weights.get(name, 0.0) * values for name, values in components.items()), np.zeros(len(token_ends))
+    def _explain(
+        self, prompts: Sequence[str], responses: Sequence[str], wanted: Sequence[str], *, with_units: bool
+    ) -> Sequence[Credit | None]:
+        """One credit per response, or None each if no component, base value or unit has to be known."""
+        methods = {load_component(name).method for name in wanted}
+        needed = sorted(method for method in methods if method is not None)
+        if not needed and not with_units and self.attribution.base_value != "drop":
+            return [None] * len(prompts)
+        return explain_responses(
+            self._reward_model, prompts, responses, methods=needed, config=self.attribution, cache=self._cache
         )
-        check_conservation(mixture, score)
+
+    def _shape(self, index: int, spread: Spread, wanted: Sequence[str]) -> ShapedResponse:
+        components = {name: load_component(name).token_credit(spread) for name in wanted}
+        mixture = np.zeros(len(spread.token_ends))
+        for name, values in components.items():
+            check_conservation(values, spread.total, f"{name} credits of response {index}")
+            mixture += self.weights.get(name, 0.0) * values
+        check_conservation(mixture, spread.total, f"rewards of response {index}")
         # The last token is the one that the sparse reward is discounted for.
-        remaining = np.arange(len(token_ends))[::-1]
+        remaining = np.arange(len(mixture))[::-1]
         return ShapedResponse(
-            token_ends=token_ends,
-            score=score,
-            base_value=credit.base_value if credit else None,
+            token_ends=spread.token_ends.tolist(),
+            score=spread.score,
+            base_value=spread.credit.base_value if spread.credit else None,
             components=components,
             rewards=mixture * self.gamma**remaining,
-            n_evaluations=credit.n_evaluations if credit else 0,
+            n_evaluations=spread.credit.n_evaluations if spread.credit else 0,
         )
 
     @cached_property
     def _reward_model(self) -> RewardModel:
         return as_reward_model(self.reward_model)
+
+    @cached_property
+    def _cache(self) -> ScoreCache | None:
+        return ScoreCache(self.attribution.cache_size) if self.attribution.cache_size else None
 
     def save(self, path: str | Path) -> None:
         """Write the function as JSON.
@@ -211,30 +230,8 @@ def _check_token_ends(index: int, response: str, token_ends: Sequence[int]) -> N
         )
 
 
-def token_credit(component: str, credit: Credit | None, score: float, token_ends: Sequence[int]) -> np.ndarray:
-    """`t` credits of one component, summing to `score`; see the module's docstring for what goes where.
-
-    Args:
-        component: A name in `inner_loop.spec.COMPONENTS`.
-        credit: The explanation; may be None for `sparse`.
-        score: The sequence reward.
-        token_ends: `t >= 1` token ends, in characters of the response.
-    """
-    tokens = np.zeros(len(token_ends))
-    if component == SPARSE or credit is None or len(credit.units) < 2:
-        tokens[-1] = score
-        return tokens
-    values = credit.values[component]
-    # Zero for Shapley values, up to rounding; LIME's correction.
-    values = values + (credit.full_value - credit.base_value - values.sum()) / len(values)
-    unit_ends = np.array([end for _, end in credit.units])
-    np.add.at(tokens, last_tokens_of_units(unit_ends, np.asarray(token_ends)), values)
-    tokens[-1] += score - (credit.full_value - credit.base_value)
-    return tokens
-
-
-def check_conservation(rewards: np.ndarray, score: float) -> None:
-    """Raise `ConservationError` unless `rewards` (before the correction for gamma) sum to `score`."""
-    gap = abs(float(rewards.sum()) - score)
-    if not gap <= CONSERVATION_RTOL * max(1.0, abs(score)):
-        raise ConservationError(f"Token rewards sum to {rewards.sum():.8g}, the sequence reward is {score:.8g}.")
+def check_conservation(credits_: np.ndarray, total: float, what: str) -> None:
+    """Raise `ConservationError` unless the credits (before the correction for gamma) sum to `total`."""
+    gap = abs(float(credits_.sum()) - total)
+    if not gap <= CONSERVATION_RTOL * max(1.0, abs(total)):
+        raise ConservationError(f"The {what} sum to {credits_.sum():.8g} and not to {total:.8g}.")

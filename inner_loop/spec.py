@@ -8,6 +8,7 @@ response, summed over its tokens; lengths are in policy tokens; times in seconds
 """
 
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import (
@@ -20,11 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from inner_loop.components import COMPONENTS
+from inner_loop.components.spread import BasePlacement
 from inner_loop.errors import MixingWeightsError
-from inner_loop.schema import StrictModel
-
-COMPONENTS: tuple[str, ...] = ("shap", "lime", "sparse")
-"""The ways to spread the sequence reward over tokens; `sparse` puts all of it on the last one."""
+from inner_loop.schema import StrictModel, nearest
 
 SUM_ATOL = 1e-6
 """How far from 1 the sum of mixing weights may be."""
@@ -47,22 +47,35 @@ class TaskConfig(StrictModel):
 
 
 class AttributionConfig(StrictModel):
-    """How the reward model is explained."""
+    """How the reward model is explained, and where the part of the score goes that no unit earned."""
 
-    budget: PositiveInt = 64
-    """Most distinct reward-model evaluations per response, the full and the empty response included (at least 8)."""
-    max_units: int = Field(default=12, ge=1, le=12)
-    """Words are merged into spans of neighbours until a response has at most this many units (12 at most, so that
-    all coalitions of a response can be enumerated)."""
-    masking: Literal["remove", "mask"] = "remove"
-    """What happens to an absent unit: its text is removed, or replaced by the reward model's mask token."""
-
-    @field_validator("budget")
-    @classmethod
-    def _enough_to_explain(cls, budget: int) -> int:
-        if budget < 8:
-            raise ValueError(f"budget must be at least 8 reward-model evaluations per response, got {budget}")
-        return budget
+    units: Literal["auto", "tokens", "words", "spans", "sentences"] = "auto"
+    """The players of the game. `tokens` are the reward model's; `spans` are at most `max_units` groups of neighbours;
+    `auto` takes tokens for short responses, spans for longer ones, sentences for long ones (SCAR, arXiv:2505.20417)."""
+    max_units: PositiveInt = 12
+    """Most spans of a response; `auto` never makes more units than this or `token_limit`."""
+    token_limit: PositiveInt = 12
+    """`auto` explains tokens up to this many; with more units than 12 to 16, 64 evaluations say little about each."""
+    span_limit: PositiveInt = 128
+    """`auto` explains spans of words up to this many tokens, sentences beyond."""
+    parser: str | None = None
+    """Where spans and Owen values get their tree from: None for the tree of `shap.maskers.Text`, `spacy:MODEL`, or
+    `module:function` (see `inner_loop.parsers`)."""
+    masking: Literal["remove", "mask", "attention"] = "remove"
+    """What happens to an absent unit: its tokens are removed, replaced by the reward model's mask token, or hidden by
+    the attention mask."""
+    budget: int = Field(default=64, ge=2)
+    """Most distinct reward-model evaluations per response, the full and the empty response included."""
+    engine: Literal["own", "library"] = "own"
+    """`library` asks the shap and lime packages instead, a response at a time: slow, for comparison."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the masked evaluations; the full and the empty response are always scored in float32. `auto` is
+    bfloat16 where the hardware gains from it."""
+    cache_size: NonNegativeInt = 0
+    """Scores of masked sequences that are kept between calls, the most recently used ones; 0 for none."""
+    base_value: BasePlacement = "last"
+    """Where r(x, nothing) goes: on the last token, `uniform`ly on all tokens, or `drop`ped from every component (the
+    return then changes by a constant per prompt)."""
 
 
 class PPOConfig(StrictModel):
@@ -204,7 +217,8 @@ class ExplainedResponse(StrictModel):
     tokens: list[str]
     """Text of each policy token; the end-of-sequence token is the empty string. Joined, they are the response."""
     components: dict[str, list[float]]
-    """Credit per token for *every* component, whatever its weight; each sums to `score`."""
+    """Credit per token for every component among the trial's weights, those of weight 0 included; each sums to `score`
+    (less the base value where that is dropped)."""
     rewards: list[float]
     """The mixture under the trial's weights, corrected for gamma; sums to `score` if gamma is 1."""
 
@@ -225,21 +239,28 @@ class TrialResult(StrictModel):
     steps: list[StepStats]
     samples: list[ExplainedResponse]
     seconds: dict[str, float]
-    """Wall seconds per phase: setup, sample, score, attribute, update, evaluate."""
+    """Wall seconds per phase: setup; sample, attribute (scores and credit) and update of all steps; evaluate; explain
+    (the credit of `samples`)."""
     peak_memory_mb: NonNegativeFloat
     seed: NonNegativeInt
 
 
 def check_mixing_weights(weights: dict[str, float]) -> None:
     """Raise `MixingWeightsError` unless `weights` is a point of the simplex over known components."""
-    unknown = sorted(set(weights) - set(COMPONENTS))
-    if unknown:
-        raise MixingWeightsError(
-            f"Unknown credit component {unknown[0]!r}; the components are {', '.join(COMPONENTS)}."
-        )
+    check_components(weights)
     total = sum(weights.values())
     off_simplex = any(not math.isfinite(w) or w < 0 for w in weights.values()) or abs(total - 1) > SUM_ATOL
     if not weights or off_simplex:
         raise MixingWeightsError(
             f"Mixing weights must be >= 0 and sum to 1 (atol={SUM_ATOL}), got {weights}, sum={total:.6g}."
         )
+
+
+def check_components(names: Iterable[str]) -> None:
+    """Raise `MixingWeightsError` if one of the names is not a registered component."""
+    for name in names:
+        if name not in COMPONENTS:
+            raise MixingWeightsError(
+                f"Unknown credit component {name!r}, did you mean {nearest(name, COMPONENTS)!r}? "
+                f"The components are {', '.join(COMPONENTS)}."
+            )

@@ -10,7 +10,7 @@ import torch
 from inner_loop.evaluation import Evaluation, evaluate
 from inner_loop.ppo.training import PhaseClock, PPOTrainer
 from inner_loop.shaping import ShapingFunction
-from inner_loop.spec import COMPONENTS, ExplainedResponse, StepStats, TrialProgress, TrialResult, TrialSpec
+from inner_loop.spec import ExplainedResponse, StepStats, TrialProgress, TrialResult, TrialSpec
 from inner_loop.task import Prompt, Task, load_task
 
 
@@ -68,7 +68,7 @@ def run_trial(spec: TrialSpec, *, reward_model: Any = None) -> Generator[TrialPr
             kl=steps[-1].kl,
             point=final.point if due else None,
         )
-    with clock.phase("attribute"):
+    with clock.phase("explain"):
         samples = explain_samples(final, shaping, spec.n_samples)
     return TrialResult(
         mean=final.point.mean,
@@ -95,7 +95,7 @@ def prompt_batches(prompts: list[Prompt], size: int, generator: torch.Generator)
 
 
 def explain_samples(evaluation: Evaluation, shaping: ShapingFunction, count: int) -> list[ExplainedResponse]:
-    """The first `count` evaluated responses with the credit of every token under every component."""
+    """The first `count` evaluated responses with the credit of every token under every component of the weights."""
     rollout = evaluation.rollouts[0]
     count = min(count, len(rollout.responses))
     shaped = shaping(
@@ -103,7 +103,7 @@ def explain_samples(evaluation: Evaluation, shaping: ShapingFunction, count: int
         rollout.responses[:count],
         evaluation.scores[:count],
         token_ends=rollout.token_ends[:count],
-        components=COMPONENTS,
+        components=list(shaping.weights),
     )
     return [
         ExplainedResponse(

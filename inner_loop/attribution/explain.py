@@ -1,120 +1,229 @@
-"""Explain scores: one set of reward-model evaluations for a batch of responses, read out by every method asked for."""
+"""Explain scores: one set of reward-model evaluations for a batch of responses, read out by every method asked for.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+1. Encode: prompt and response become the reward model's tokens (a plain callable is given texts instead).
+2. Units: every response is cut into the players of its game; Owen values also need a tree over them.
+3. Coalitions: a design fixed by the number of units and the budget; Owen values bring their tree's own if those fit.
+4. Evaluate all coalitions of all responses in one queue.
+5. Read out: every method is a linear functional of the same table; attention needs a pass of its own.
+6. Place the credit on the policy's tokens, if it is known where those end.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
+from inner_loop.attribution.attention import attention_shares
 from inner_loop.attribution.coalitions import coalition_design
-from inner_loop.attribution.lime import lime_functional
-from inner_loop.attribution.shapley import shapley_functional
-from inner_loop.attribution.surrogate import posterior_weights
-from inner_loop.reward_models import RewardModel
+from inner_loop.attribution.credit import Credit
+from inner_loop.attribution.owen import Tree, as_tree, count_tree_coalitions, flat_tree, tree_coalitions
+from inner_loop.attribution.readout import Game, Readout, ask_libraries, read_out
+from inner_loop.attribution.table import CoalitionValues, ScoreCache, evaluate_coalitions
+from inner_loop.errors import AttributionError, RewardModelError
+from inner_loop.parsers import load_parser
+from inner_loop.partition import text_tree
+from inner_loop.reward_models import EncodedResponse, RewardModel, TransformersRewardModel, as_reward_model
+from inner_loop.schema import describe_validation_error, nearest
 from inner_loop.spec import AttributionConfig
-from inner_loop.units import split_units
+from inner_loop.units import last_tokens_of_units, policy_token_ends, split_units
 
-METHODS: dict[str, Callable[[int], np.ndarray]] = {"shap": shapley_functional, "lime": lime_functional}
-"""Methods that are linear in the coalition values: number of units -> functional, `n x 2^n`."""
+COALITION_METHODS = ("shapley", "lime", "owen")
+"""Methods that are linear functionals of the coalition values, and share one table."""
 
+ATTENTION = "attention"
 
-@dataclass(frozen=True)
-class Credit:
-    """Credit of one response's units, as the methods give it (not yet corrected to conserve the score)."""
-
-    units: list[tuple[int, int]]
-    """Character ranges of the units in the response; they partition it."""
-    base_value: float
-    """Score with every unit absent: of the prompt alone, or of the response all masked."""
-    full_value: float
-    """Score of the whole response."""
-    values: dict[str, np.ndarray]
-    """Per method, one value per unit, in score units. Shapley values sum to `full_value - base_value`."""
-    n_evaluations: int
-    """Distinct texts scored for this response, the full and the empty one included."""
+METHODS = (*COALITION_METHODS, ATTENTION)
 
 
 def explain(
+    reward_model: Any,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    *,
+    methods: Sequence[str] = ("shapley",),
+    units: str = "auto",
+    budget: int = 64,
+    policy_tokenizer: Any = None,
+    **settings: Any,
+) -> list[Credit]:
+    """Credit the parts of each response for its score; the prompt is never masked.
+
+    >>> likes_good = lambda texts: [float(text.count("good")) for text in texts]
+    >>> [credit] = explain(likes_good, ["The film is"], [" very good"])
+    >>> dict(zip(credit.units, credit.values["shapley"].round(6).tolist()))
+    {' very': 0.0, ' good': 1.0}
+
+    Args:
+        reward_model: A callable `list[str] -> list[float]`, an object with `score`, or a name: `embedded`, a folder or
+            hub name of a transformers classifier, `module:function`.
+        prompts: `b` prompts.
+        responses: `b` responses; what is scored is prompt + response.
+        methods: Any of `shapley`, `owen`, `lime`, `attention`; they share the evaluations.
+        units: `auto`, `tokens`, `words`, `spans` or `sentences`.
+        budget: Most distinct reward-model evaluations per response.
+        policy_tokenizer: A transformers tokenizer; with it every credit has values per token of it, too.
+        settings: Any other field of `inner_loop.spec.AttributionConfig`: masking, engine, dtype, ...
+
+    Returns:
+        One `Credit` per response. A response of no units has no values and the same base and full value.
+
+    Raises:
+        AttributionError: If a setting or method does not exist or does not suit the reward model.
+        RewardModelError: If the reward model returns anything but finite scores; the message names the response.
+    """
+    try:
+        config = AttributionConfig.model_validate({"units": units, "budget": budget} | settings)
+    except ValidationError as error:
+        raise AttributionError(f"These settings cannot be used: {describe_validation_error(error)}.") from error
+    credits_ = explain_responses(as_reward_model(reward_model), prompts, responses, methods=methods, config=config)
+    if policy_tokenizer is None:
+        return credits_
+    token_ends = policy_token_ends(policy_tokenizer, responses)
+    return [_with_tokens(credit, ends) for credit, ends in zip(credits_, token_ends, strict=True)]
+
+
+def explain_responses(
     reward_model: RewardModel,
     prompts: Sequence[str],
     responses: Sequence[str],
     *,
-    methods: Sequence[str] = ("shap",),
-    config: AttributionConfig | None = None,
+    methods: Sequence[str],
+    config: AttributionConfig,
+    cache: ScoreCache | None = None,
 ) -> list[Credit]:
-    """Credit the units of each response for its score; the prompt is never masked.
+    """As `explain`, with everything prepared; without methods, only base and full values are evaluated."""
+    _check(prompts, responses, methods)
+    encoded = reward_model.encode(prompts, responses) if isinstance(reward_model, TransformersRewardModel) else None
+    games = _games(responses, encoded, methods, config)
+    asked = [method for method in COALITION_METHODS if method in methods]
+    offsets = [game.offsets for game in games]
 
-    All coalitions of all responses are scored in one call, each distinct text once.
-
-    Args:
-        reward_model: Scores texts.
-        prompts: `b` prompts.
-        responses: `b` responses; the text scored is prompt + response.
-        methods: Names in `METHODS`; they share the evaluations.
-        config: Budget, units and masking.
-
-    Returns:
-        One `Credit` per response. A response of no units has no values and the same base and full value.
-    """
-    config = config or AttributionConfig()
-    units = [split_units(response, config.max_units) for response in responses]
-    texts = [
-        masked_texts(
-            prompt, response, spans, _design(len(spans), config.budget), config.masking, reward_model.mask_text
+    def evaluate(responses_at: slice, coalitions: list[np.ndarray]) -> list[CoalitionValues]:
+        return evaluate_coalitions(
+            reward_model,
+            prompts[responses_at],
+            responses[responses_at],
+            offsets[responses_at],
+            coalitions,
+            masking=config.masking,
+            dtype=config.dtype,
+            cache=cache,
+            encoded=encoded[responses_at] if encoded else None,
         )
-        for prompt, response, spans in zip(prompts, responses, units, strict=True)
+
+    if config.engine == "own":
+        readouts = read_out(games, evaluate(slice(None), [game.coalitions for game in games]), asked)
+    else:
+
+        def value_fn(index: int, coalitions: np.ndarray) -> np.ndarray:
+            ends = games[index].coalitions[:2]
+            try:
+                [table] = evaluate(slice(index, index + 1), [np.concatenate([ends, coalitions])])
+            except RewardModelError as error:
+                raise RewardModelError(f"While response {index} was explained on its own: {error}") from error
+            return table.values[len(ends) :]
+
+        def readout_of(index: int) -> Readout:
+            game = games[index]
+            if game.offsets:
+                return ask_libraries(game, partial(value_fn, index), asked, config.budget)
+            return read_out([game], evaluate(slice(index, index + 1), [game.coalitions]), asked)[0]
+
+        readouts = [readout_of(index) for index in range(len(games))]
+    credits_ = [
+        Credit(prompt=prompt, response=response, offsets=game.offsets, **vars(readout))
+        for prompt, response, game, readout in zip(prompts, responses, games, readouts, strict=True)
     ]
-    scores = _score_distinct(reward_model, texts)
-    return [
-        Credit(
-            units=spans,
-            base_value=float(values[0]),
-            full_value=float(values[-1 if len(values) == 1 else 1]),
-            values={method: _readout(method, len(spans), config.budget) @ values for method in methods},
-            n_evaluations=len(set(row)),
+    return _with_attention(credits_, reward_model, encoded) if ATTENTION in methods else credits_
+
+
+def _games(
+    responses: Sequence[str],
+    encoded: list[EncodedResponse] | None,
+    methods: Sequence[str],
+    config: AttributionConfig,
+) -> list[Game]:
+    parser = load_parser(config.parser)
+    games = []
+    for index, response in enumerate(responses):
+        offsets = split_units(
+            response,
+            config.units,
+            max_units=config.max_units,
+            token_limit=config.token_limit,
+            span_limit=config.span_limit,
+            token_spans=encoded[index].response_spans if encoded else None,
+            parser=parser,
         )
-        for spans, row, values in zip(units, texts, scores, strict=True)
-    ]
+        linkage = text_tree(response, offsets, parser) if "owen" in methods and len(offsets) > 1 else None
+        tree = flat_tree(len(offsets)) if linkage is None else as_tree(linkage, len(offsets))
+        games.append(Game(offsets, _coalitions(len(offsets), methods, config.budget, tree), tree, linkage))
+    return games
 
 
-def masked_texts(
-    prompt: str, response: str, units: list[tuple[int, int]], coalitions: np.ndarray, masking: str, mask_text: str
-) -> list[str]:
-    """The text of each coalition: the prompt, then the units that are present and what stands for the absent ones.
+def _coalitions(n_units: int, methods: Sequence[str], budget: int, tree: Tree) -> np.ndarray:
+    """Which coalitions one response's methods share: within the budget, the empty one first, then the full one.
 
-    Args:
-        prompt: Kept whole in every text.
-        response: The text that `units` partition.
-        units: `n` character ranges.
-        coalitions: `m x n` booleans.
-        masking: `remove` drops absent units; `mask` puts `mask_text` in place of each, keeping its leading white space.
-        mask_text: The reward model's mask.
+    The tree's own coalitions make Owen values exact but tell the other methods less than the same number of designed
+    ones: together with others they may take half the budget.
     """
-    present = [response[start:end] for start, end in units]
-    absent = [""] * len(units)
-    if masking == "mask":
-        absent = [unit[: len(unit) - len(unit.lstrip())] + mask_text for unit in present]
-    choices = np.array([absent, present], dtype=object)
-    if not units:
-        return [prompt]
-    rows = np.where(coalitions, choices[1], choices[0])
-    return [prompt + "".join(row) for row in rows]
-
-
-def _design(n_units: int, budget: int) -> np.ndarray:
-    return coalition_design(n_units, budget) if n_units else np.zeros((1, 0), dtype=bool)
-
-
-@lru_cache(maxsize=256)
-def _readout(method: str, n_units: int, budget: int) -> np.ndarray:
-    """`n x m` matrix from coalition scores to credit; cached, since it depends on nothing else."""
+    asked = [name for name in COALITION_METHODS if name in methods]
     if n_units == 0:
-        return np.zeros((0, 1))
-    return posterior_weights(METHODS[method](n_units), coalition_design(n_units, budget))
+        return np.zeros((1, 0), dtype=bool)
+    design = coalition_design(n_units, budget if asked else 2)
+    if "owen" not in asked or len(design) == 2**n_units:
+        return design
+    if asked == ["owen"]:
+        fits = count_tree_coalitions(tree, budget) <= budget
+        return tree_coalitions(tree) if fits else coalition_design(n_units, budget, tree=tree)
+    if count_tree_coalitions(tree, budget // 2) > budget // 2:
+        return design
+    own = tree_coalitions(tree)
+    known = {row.tobytes() for row in own}
+    others = [row for row in design if row.tobytes() not in known]
+    return np.concatenate([own, others[: budget - len(own)]])
 
 
-def _score_distinct(reward_model: RewardModel, texts: list[list[str]]) -> list[np.ndarray]:
-    """Scores of a ragged list of texts, as float64 arrays of the same shape; every distinct text is scored once."""
-    places = {text: place for place, text in enumerate(dict.fromkeys(text for row in texts for text in row))}
-    scores = np.array(reward_model.score(list(places)), dtype=np.float64)
-    return [scores[[places[text] for text in row]] for row in texts]
+def _with_attention(
+    credits_: list[Credit], reward_model: RewardModel, encoded: list[EncodedResponse] | None
+) -> list[Credit]:
+    """Add `attention`: r(x, y) in proportion to the reward model's attention, per unit and per reward-model token."""
+    if encoded is None:
+        raise AttributionError(
+            "Attention credit needs a transformers reward model, of which the attention can be read; "
+            f"got {type(reward_model).__name__}."
+        )
+    finished = []
+    for credit, tokens, shares in zip(credits_, encoded, attention_shares(reward_model, encoded), strict=True):
+        kept = tokens.is_response
+        piece_ends, pieces = tokens.spans[kept, 1], credit.full_value * shares[kept]
+        ends = np.array([end for _, end in credit.offsets], dtype=int)
+        units = np.zeros(len(ends))
+        if len(ends):
+            np.add.at(units, last_tokens_of_units(piece_ends, ends), pieces)
+        values = credit.values | {ATTENTION: units}
+        finished.append(replace(credit, values=values, pieces={ATTENTION: (piece_ends, pieces)}))
+    return finished
+
+
+def _with_tokens(credit: Credit, token_ends: list[int]) -> Credit:
+    ends = np.asarray(token_ends, dtype=int)
+    values = {method: credit.on_tokens(method, ends) for method in credit.values} if token_ends else {}
+    return replace(credit, token_ends=list(token_ends), token_values=values)
+
+
+def _check(prompts: Sequence[str], responses: Sequence[str], methods: Sequence[str]) -> None:
+    if len(prompts) != len(responses):
+        raise AttributionError(
+            f"Each response needs its prompt, got {len(prompts)} prompts for {len(responses)} responses."
+        )
+    if isinstance(methods, str):
+        raise AttributionError(f"methods must be a sequence of names, got the text {methods!r}.")
+    for method in methods:
+        if method not in METHODS:
+            raise AttributionError(
+                f"Unknown method {method!r}, did you mean {nearest(method, METHODS)!r}? Methods: {', '.join(METHODS)}."
+            )

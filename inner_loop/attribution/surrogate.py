@@ -1,65 +1,190 @@
 """A Gaussian process over coalitions: what a few evaluated coalitions say about all the others.
 
-Notation: n units; a coalition is a row of booleans (True = unit present); h(S, T) is the number of units in which two
-coalitions differ; v(S) is the reward-model score of the response with only the units in S.
+Notation: n units; a coalition is a row of booleans (True = unit present), s its row of signs -1, +1; v(S) is the score
+of the response with only the units in S; m coalitions are evaluated.
 
-The prior covariance is a sum over interactions that decays geometrically with their order,
+Every interaction (a product of signs) has a coefficient of mean zero in v, whose prior variance decays with its order,
 
-    k(S, T) = C0 + prod_i (1 + RHO s_i t_i) = C0 + (1 + RHO)^(n - h) (1 - RHO)^h,    s, t in {-1, +1}^n,
+    Cov(v(S), v(T)) = prod_u (1 + rho s_u t_u) + MAIN_EFFECTS rho sum_u s_u t_u + tail prod_u (1 + r s_u t_u) + c,
 
-so single units matter most and high-order interactions least. Every attribution we use is *linear* in v, hence its
-posterior mean is one matrix applied to the evaluated scores, and that matrix depends only on the coalitions: it is
-computed once and serves every response with as many units.
+with a slowly decaying tail, r near 1, and every attribution here is linear in v, hence Gaussian given the evaluated
+scores. Some things are not known beforehand. The constant c has a flat prior: only differences from the first coalition
+enter. The scale has Jeffreys' prior. And rho and the weight of the tail are on a grid, equally likely beforehand: each
+game's own scores weigh the grid by marginal likelihood, and means and variances are averaged. So results follow v when
+it is shifted or scaled, are continuous in v, and never depend on the other games in a batch.
+
+.. [Rasmussen2006] Gaussian Processes for Machine Learning. Sections 2.7 and 5.4.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-RHO = 0.1
-"""Decay per order of interaction; 0.1 was best or near best at 32-512 evaluations on exact tables of 40 texts."""
+ORDERS = (0.1, 0.5, 1.5, 3.0, 6.0)
+"""How rough v may be: rho = order / (n + order)."""
 
-C0 = 1.0
-"""Extra prior variance of the constant term: the level of the scores is not known beforehand."""
+TAILS = (0.0, 0.003, 0.03)
+"""How much of v may be rougher: variance of the tail relative to that of the main effects. With units removed and 256
+evaluations, 90 % intervals held 64 % of the exact values without the tail and 82 % with it; errors at 512 evaluations
+were a sixth smaller."""
 
-JITTER = 1e-9
+TAIL_ORDER = 20.0
+"""The roughness of the tail."""
+
+MAIN_EFFECTS = 2.0
+"""Additional prior variance of main effects, relative to what the product gives them: scores of texts are nearer to
+additive than a geometric decay says (on exact tables, pairs have .02 to .05 of their variance, triples .1 of that)."""
+
+JITTER = 1e-10
 """Relative to the mean prior variance; keeps the Cholesky factor stable, changes read-outs by less than 1e-6."""
 
-MAX_UNITS = 12
-"""Up to here all 2^n coalitions are enumerated, so functionals are explicit matrices."""
+
+class Functional(Protocol):
+    """A linear attribution of n units that gives every unit of an additive game its worth."""
+
+    def cross_covariance(self, coalitions: np.ndarray, rhos: np.ndarray) -> np.ndarray:
+        """`p x n x m` covariances with the values of `m x n` coalitions, v having covariance prod_u (1 + rho s_u t_u).
+
+        One for each of `p` values of rho.
+        """
+
+    def variance(self, rhos: np.ndarray) -> np.ndarray:
+        """`p x n` prior variances under the same covariance."""
 
 
-def all_coalitions(n_units: int) -> np.ndarray:
-    """All `2^n x n` coalitions; row c holds the binary digits of c, lowest first."""
-    return (np.arange(2**n_units)[:, None] >> np.arange(n_units)) % 2 == 1
+@dataclass(frozen=True)
+class Prior:
+    """A grid of `g` prior covariances: each a weighted sum of the same `p` products, and of main effects."""
+
+    rhos: np.ndarray
+    """`p` decays."""
+    weights: np.ndarray
+    """`g x p`."""
+    main_effects: np.ndarray
+    """`g`."""
 
 
-def prior_covariance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """`a x b` prior covariance between the values of two sets of coalitions (`a x n` and `b x n` booleans)."""
-    n_units = left.shape[1]
-    signs_left, signs_right = 2.0 * left - 1.0, 2.0 * right - 1.0
-    hamming = (n_units - signs_left @ signs_right.T) / 2
-    return C0 + (1 + RHO) ** (n_units - hamming) * (1 - RHO) ** hamming
+def prior_grid(n_units: int, orders: Sequence[float] = ORDERS, tails: Sequence[float] = TAILS) -> Prior:
+    """Every order with every weight of the tail, on one scale for any number of units."""
+    rhos = np.array([order / (n_units + order) for order in (*orders, TAIL_ORDER)])
+    grid = [(column, tail) for column in range(len(orders)) for tail in tails]
+    main_effects = MAIN_EFFECTS * rhos[[column for column, _ in grid]]
+    weights = np.zeros((len(grid), len(rhos)))
+    for row, (column, tail) in enumerate(grid):
+        weights[row, column] = 1.0
+        weights[row, -1] = tail * n_units * (1 + MAIN_EFFECTS) * rhos[column] / (1 + rhos[-1]) ** n_units
+    return Prior(rhos, weights, main_effects)
 
 
-def posterior_weights(functional: np.ndarray, evaluated: np.ndarray) -> np.ndarray:
-    """The matrix that turns evaluated scores into the posterior mean of linear functionals of v.
+def distances(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """`a x b` numbers of units in which `a x n` and `b x n` coalitions differ."""
+    return ((left.shape[1] - _signs(left) @ _signs(right).T) / 2).astype(np.intp)
 
-    Args:
-        functional: `f x 2^n`, the functionals as weights on all coalitions, in the order of `all_coalitions`.
-        evaluated: `m x n` coalitions whose scores are known, without repeats.
 
-    Returns:
-        `f x m` matrix W with posterior mean `W @ v_evaluated`.
+def covariance_by_distance(n_units: int, prior: Prior) -> np.ndarray:
+    """`g x (n + 1)` covariances, up to a constant, of the values of coalitions that differ in 0..n units."""
+    differing = np.arange(n_units + 1)
+    rhos = prior.rhos[:, None]
+    products = (1 + rhos) ** (n_units - differing) * (1 - rhos) ** differing
+    return prior.weights @ products + prior.main_effects[:, None] * (n_units - 2 * differing)
+
+
+def cross_covariance(functional: Functional, coalitions: np.ndarray, prior: Prior) -> np.ndarray:
+    """`g x n x m` covariances of the functional's values with those of the coalitions."""
+    products = np.tensordot(prior.weights, functional.cross_covariance(coalitions, prior.rhos), axes=1)
+    # A unit whose sign has coefficient c is worth 2 c in an additive game.
+    return products + 2 * prior.main_effects[:, None, None] * _signs(coalitions).T
+
+
+def prior_variance(functional: Functional, prior: Prior) -> np.ndarray:
+    """`g x n` variances of the functional's values."""
+    return prior.weights @ functional.variance(prior.rhos) + 4 * prior.main_effects[:, None]
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """The prior's factors for one set of `m` evaluated coalitions."""
+
+    coalitions: np.ndarray
+    """`m x n` booleans, distinct."""
+    prior: Prior
+    whitening: np.ndarray
+    """`g x (m-1) x (m-1)`: inverse Cholesky factors of the covariances of v - v(first coalition)."""
+    log_determinants: np.ndarray
+    """`g`: half the logarithms of the determinants of those covariances."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays that matter."""
+        return self.coalitions.nbytes + self.whitening.nbytes
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A functional, given a surrogate."""
+
+    loadings: np.ndarray
+    """`g x n x (m-1)`: covariances of the functional's values with the whitened differences of scores."""
+    variances: np.ndarray
+    """`g x n` posterior variances, for a game of unit scale."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the arrays."""
+        return self.loadings.nbytes + self.variances.nbytes
+
+
+def fit(coalitions: np.ndarray) -> Surrogate:
+    """The surrogate of games evaluated on `m x n` distinct coalitions, m >= 2."""
+    prior = prior_grid(coalitions.shape[1])
+    covariances = covariance_by_distance(coalitions.shape[1], prior)[:, distances(coalitions, coalitions)]
+    # Of v - v(first), from those of v.
+    covariances = covariances - covariances[:, :1] - covariances[:, :, :1] + covariances[:, :1, :1]
+    covariances = covariances[:, 1:, 1:]
+    diagonal = np.arange(len(coalitions) - 1)
+    covariances[:, diagonal, diagonal] += JITTER * covariances[:, diagonal, diagonal].mean(axis=1, keepdims=True)
+    factors = np.linalg.cholesky(covariances)
+    return Surrogate(
+        coalitions=coalitions.copy(),
+        prior=prior,
+        whitening=np.linalg.solve(factors, np.broadcast_to(np.eye(len(diagonal)), factors.shape)),
+        log_determinants=np.log(factors[:, diagonal, diagonal]).sum(axis=1),
+    )
+
+
+def condition(functional: Functional, surrogate: Surrogate) -> Readout:
+    """What the evaluated coalitions tell about the functional's values."""
+    cross = cross_covariance(functional, surrogate.coalitions, surrogate.prior)
+    loadings = (cross[:, :, 1:] - cross[:, :, :1]) @ surrogate.whitening.transpose(0, 2, 1)
+    variances = prior_variance(functional, surrogate.prior) - (loadings**2).sum(axis=2)
+    return Readout(loadings, np.maximum(variances, 0.0))
+
+
+def posterior(readout: Readout, surrogate: Surrogate, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior means and standard deviations of the functional's values, `r x n` each, for `r x m` scores.
+
+    [Rasmussen2006]_, eqs. (2.25), (2.26) and (2.30), averaged over the grid.
     """
-    n_units = evaluated.shape[1]
-    if len(evaluated) == 2**n_units:
-        # Everything is known: the functional itself, only in the order of evaluation.
-        return functional[:, coalition_numbers(evaluated)]
-    covariance = prior_covariance(evaluated, evaluated)
-    covariance[np.diag_indices_from(covariance)] += JITTER * np.trace(covariance) / len(covariance)
-    cross = functional @ prior_covariance(all_coalitions(n_units), evaluated)
-    return np.linalg.solve(covariance, cross.T).T
+    differences = scores[:, 1:] - scores[:, :1]
+    scale = np.abs(differences).max(axis=1, keepdims=True)
+    scale[scale == 0] = 1.0
+    whitened = (differences / scale) @ surrogate.whitening.transpose(0, 2, 1)
+    squares = (whitened**2).sum(axis=2)
+    n_differences = differences.shape[1]
+    # A constant game has no squares: every prior explains it, with all values 0 for certain.
+    log_squares = np.log(np.where(squares > 0, squares, 1.0))
+    evidence = -surrogate.log_determinants[:, None] - n_differences / 2 * log_squares
+    weights = np.exp(evidence - evidence.max(axis=0))
+    weights = (weights / weights.sum(axis=0))[:, :, None]
+
+    means = whitened @ readout.loadings.transpose(0, 2, 1)
+    mean = (weights * means).sum(axis=0)
+    within = squares[:, :, None] / n_differences * readout.variances[:, None, :]
+    variance = (weights * (within + (means - mean) ** 2)).sum(axis=0)
+    return scale * mean, scale * np.sqrt(variance)
 
 
-def coalition_numbers(coalitions: np.ndarray) -> np.ndarray:
-    """Row numbers in `all_coalitions` of `m x n` coalitions."""
-    return coalitions @ (1 << np.arange(coalitions.shape[1]))
+def _signs(coalitions: np.ndarray) -> np.ndarray:
+    return 2.0 * coalitions - 1.0

@@ -95,16 +95,15 @@ class PPOTrainer:
         mean_kl = kl.sum(dim=1).mean().item()
         if not mean_kl <= config.max_kl:
             raise DivergedError(f"The KL to the reference reached {mean_kl:.4g} nats, over max_kl = {config.max_kl:g}.")
-        with clock.phase("score"):  # 3. scores, b
-            scores = self.task.reward_model.score(rollout.texts)
-        with clock.phase("attribute"):  # 4. token rewards, b x t
-            shaped = self.shaping(rollout.prompts, rollout.responses, scores, token_ends=rollout.token_ends)
+        with clock.phase("attribute"):  # 3. scores, b, and token rewards, b x t, from one set of evaluations
+            shaped = self.shaping(rollout.prompts, rollout.responses, token_ends=rollout.token_ends)
+            scores = [response.score for response in shaped]
             rewards = pad_rewards(shaped, mask)
-        advantages, returns = estimate_advantages(  # 5. advantages, b x t
+        advantages, returns = estimate_advantages(  # 4. advantages, b x t
             old_values, rewards - config.kl_coef * kl, mask, gamma=config.gamma, gae_lambda=config.gae_lambda
         )
         advantages = whiten(advantages, mask)
-        with clock.phase("update"):  # 6. epochs of clipped updates
+        with clock.phase("update"):  # 5. epochs of clipped updates
             losses = self._update(batch, old_logprobs, old_values, advantages, returns)
         return StepStats(
             score=sum(scores) / len(scores),
@@ -114,7 +113,7 @@ class PPOTrainer:
             clip_fraction=losses[2],
             grad_norm=losses[3],
             length=mask.sum().item() / len(scores),
-            n_evaluations=len(scores) + sum(response.n_evaluations for response in shaped),
+            n_evaluations=sum(max(response.n_evaluations, 1) for response in shaped),
         )
 
     def _update(

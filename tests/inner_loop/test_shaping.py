@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from inner_loop import ShapingFunction
+from inner_loop.components import COMPONENTS, load_component
 from inner_loop.errors import ConservationError, MixingWeightsError, RewardModelError
+from inner_loop.reward_models import load_reward_model
 from inner_loop.shaping import check_conservation
-from inner_loop.spec import COMPONENTS, AttributionConfig
+from inner_loop.spec import AttributionConfig
 
 RESPONSES = [" a good film, not bad at all", "", " word", " naïve 映画 good!", " bad " * 30, "no leading space good"]
 PROMPTS = ["the film was"] * len(RESPONSES)
@@ -22,32 +24,58 @@ def random_token_ends(response, rng):
     return [*cuts.tolist(), len(response)]
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_every_component_and_mixture_conserves_the_score(seed):
+WITHOUT_ATTENTION = tuple(name for name in COMPONENTS if name != "attention")
+BASE_VALUES = ("last", "uniform", "drop")
+
+
+def random_weights(names, rng):
+    return dict(zip(names, rng.dirichlet(np.ones(len(names))).tolist(), strict=True))
+
+
+@pytest.mark.parametrize("base_value", BASE_VALUES)
+@pytest.mark.parametrize("seed", range(5))
+def test_every_component_and_mixture_conserves_the_score(seed, base_value):
     rng = np.random.default_rng(seed)
-    weights = dict(zip(COMPONENTS, rng.dirichlet(np.ones(len(COMPONENTS))).tolist(), strict=True))
     scores = rng.normal(scale=3, size=len(RESPONSES)).tolist()
     ends = [random_token_ends(response, rng) for response in RESPONSES]
-    shaped = ShapingFunction(weights, reward_model=rough)(PROMPTS, RESPONSES, scores, token_ends=ends)
-    for response, score in zip(shaped, scores, strict=True):
-        assert response.rewards.sum() == pytest.approx(score, abs=1e-6)
+    attribution = AttributionConfig(base_value=base_value, budget=32)
+    shaping = ShapingFunction(random_weights(WITHOUT_ATTENTION, rng), attribution, reward_model=rough)
+    for response, score in zip(shaping(PROMPTS, RESPONSES, scores, token_ends=ends), scores, strict=True):
+        total = score - response.base_value if base_value == "drop" else score
+        assert response.rewards.sum() == pytest.approx(total, abs=1e-6)
+        assert set(response.components) == set(WITHOUT_ATTENTION)
         for values in response.components.values():
-            assert values.sum() == pytest.approx(score, abs=1e-6)
+            assert values.sum() == pytest.approx(total, abs=1e-6)
 
 
 @pytest.mark.parametrize("gamma", [0.5, 0.9, 1.0])
-def test_discounted_returns_are_those_of_the_sparse_reward(gamma):
-    weights = {"shap": 0.4, "lime": 0.3, "sparse": 0.3}
-    for response in ShapingFunction(weights, gamma=gamma, reward_model=rough)(PROMPTS, RESPONSES):
+@pytest.mark.parametrize("seed", range(5))
+def test_discounted_returns_are_those_of_the_sparse_reward(seed, gamma):
+    rng = np.random.default_rng(seed)
+    words = ["good", "bad", "film", "naïve", "映画", ",", "\n", "[MASK]"]
+    responses = [" ".join(rng.choice(words, size=size)) for size in rng.integers(0, 30, size=4)]
+    ends = [random_token_ends(response, rng) for response in responses]
+    shaping = ShapingFunction(
+        random_weights(COMPONENTS, rng), AttributionConfig(budget=16), gamma=gamma, reward_model="embedded"
+    )
+    for response in shaping(["the film was"] * 4, responses, token_ends=ends):
         discounts = gamma ** np.arange(len(response.rewards))
-        assert (discounts * response.rewards).sum() == pytest.approx(discounts[-1] * response.score, abs=1e-6)
+        expected = discounts[-1] * response.score
+        assert (discounts * response.rewards).sum() == pytest.approx(expected, abs=1e-6)
+
+
+def test_scores_are_the_reward_models_own_if_none_are_given():
+    model = load_reward_model("embedded")
+    for weights in ({"sparse": 1.0}, {"shap": 0.5, "uniform": 0.5}, {"attention": 1.0}):
+        [shaped] = ShapingFunction(weights, reward_model=model)(["the film"], [" was really good fun"])
+        assert shaped.score == pytest.approx(model.score(["the film was really good fun"])[0], abs=1e-5)
 
 
 def test_credit_lands_on_the_token_that_completes_the_word(reward_model):
     # Policy tokens " go|od|, film|" + an end-of-sequence token of no width; the base value 0.25 goes to the last.
     shaping = ShapingFunction({"shap": 1.0}, reward_model=reward_model)
     [shaped] = shaping(["film"], [" good, film"], token_ends=[[3, 5, 11, 11]])
-    np.testing.assert_allclose(shaped.rewards, [0, 0, 1 + 0.25, 0.25], atol=1e-6)
+    np.testing.assert_allclose(shaped.rewards, [0, 1, 0.25, 0.25], atol=1e-6)
 
 
 def test_what_the_score_holds_beyond_the_reward_model_goes_to_the_last_token(reward_model):
@@ -55,6 +83,40 @@ def test_what_the_score_holds_beyond_the_reward_model_goes_to_the_last_token(rew
     [plain] = shaping(["x"], [" good film"], [1.25])
     [penalised] = shaping(["x"], [" good film"], [1.25 - 3.0])
     np.testing.assert_allclose(penalised.rewards - plain.rewards, [0, -3.0], atol=1e-9)
+
+
+@pytest.mark.parametrize(("base_value", "expected"), [
+    ("last", [0, 1, 0.25]), ("uniform", [0.25 / 3, 1 + 0.25 / 3, 0.25 / 3]), ("drop", [0, 1, 0]),
+])  # fmt: skip
+def test_the_base_value_goes_where_the_configuration_says(reward_model, base_value, expected):
+    shaping = ShapingFunction({"shap": 1.0}, AttributionConfig(base_value=base_value), reward_model=reward_model)
+    [shaped] = shaping(["film"], [" so good then"])
+    np.testing.assert_allclose(shaped.rewards, expected, atol=1e-6)
+
+
+def test_a_dropped_base_value_is_dropped_from_every_component(reward_model):
+    shaping = ShapingFunction({"sparse": 1.0}, AttributionConfig(base_value="drop"), reward_model=reward_model)
+    [shaped] = shaping(["film"], [" so good then"], [1.25], components=["uniform"])
+    assert shaped.rewards.tolist() == [0, 0, 1.0]
+    np.testing.assert_allclose(shaped.components["uniform"], [1 / 3] * 3)
+
+
+def test_uniform_credit_pays_every_token_the_same():
+    [shaped] = ShapingFunction({"uniform": 1.0}, reward_model=rough)(["x"], ["abc"], [3.0], token_ends=[[1, 2, 3, 3]])
+    assert shaped.rewards.tolist() == [0.75] * 4
+
+
+def test_attention_pays_each_token_a_positive_share_of_the_score():
+    [shaped] = ShapingFunction({"attention": 1.0})(["the film"], [" was really good fun"], token_ends=[[4, 11, 16, 20]])
+    assert shaped.score > 0
+    assert (shaped.rewards > 0).all()
+
+
+def test_a_response_that_was_cut_has_its_terminal_reward_on_the_last_token_sampled(reward_model):
+    # No end-of-sequence token: the last token is a word, and carries its own credit and the base value.
+    shaping = ShapingFunction({"shap": 0.5, "sparse": 0.5}, reward_model=reward_model)
+    [shaped] = shaping(["film"], [" good day"], token_ends=[[5, 9]])
+    np.testing.assert_allclose(shaped.rewards, [0.5, 0.125 + 0.625], atol=1e-6)
 
 
 def test_lime_keeps_its_differences_between_units():
@@ -74,7 +136,7 @@ def test_the_sparse_corner_needs_no_reward_model():
 
 
 def test_a_function_survives_json(tmp_path):
-    weights, attribution = {"shap": 0.25, "sparse": 0.75}, AttributionConfig(budget=32, masking="mask")
+    weights, attribution = {"shap": 0.25, "sparse": 0.75}, AttributionConfig(budget=32, masking="mask", units="words")
     ShapingFunction(weights, attribution, 0.9, "embedded").save(tmp_path / "shaping.json")
     assert ShapingFunction.load(tmp_path / "shaping.json") == ShapingFunction(weights, attribution, 0.9, "embedded")
     replaced = ShapingFunction.load(tmp_path / "shaping.json", reward_model=rough)
@@ -110,8 +172,10 @@ def test_weights_must_be_on_the_simplex(weights):
 
 
 def test_an_unknown_component_is_named():
-    with pytest.raises(MixingWeightsError, match="'shapp'; the components are shap, lime, sparse"):
+    with pytest.raises(MixingWeightsError, match="'shapp', did you mean 'shap'"):
         ShapingFunction({"shapp": 1.0})
+    with pytest.raises(MixingWeightsError, match="'limes', did you mean 'lime'"):
+        ShapingFunction({"sparse": 1.0}, reward_model=rough)(["x"], ["y"], components=["limes"])
 
 
 def test_lists_of_different_lengths_are_refused():
@@ -131,5 +195,45 @@ def test_a_score_that_is_no_number_is_refused():
 
 
 def test_lost_credit_is_noticed():
-    with pytest.raises(ConservationError, match=r"sum to 0.9, the sequence reward is 1"):
-        check_conservation(np.array([0.4, 0.5]), 1.0)
+    with pytest.raises(ConservationError, match=r"shap credits of response 3 sum to 0.9 and not to 1"):
+        check_conservation(np.array([0.4, 0.5]), 1.0, "shap credits of response 3")
+
+
+def test_a_component_of_another_package_joins_by_one_line(monkeypatch):
+    # An entry point adds such a line to the table.
+    monkeypatch.setitem(COMPONENTS, "halves", "tests.inner_loop.test_shaping:Halves")
+    [shaped] = ShapingFunction({"halves": 1.0}, reward_model=rough)(["x"], ["a b c"], [2.0])
+    assert shaped.rewards.tolist() == [1.0, 0.0, 1.0]
+
+
+def test_a_component_that_does_not_conserve_is_stopped(monkeypatch):
+    monkeypatch.setitem(COMPONENTS, "greedy", "tests.inner_loop.test_shaping:Greedy")
+    with pytest.raises(ConservationError, match="greedy credits of response 0 sum to 6 and not to 2"):
+        ShapingFunction({"greedy": 1.0}, reward_model=rough)(["x"], ["a b c"], [2.0])
+
+
+class Halves:
+    method = None
+
+    def token_credit(self, spread):
+        tokens = np.zeros(len(spread.token_ends))
+        tokens[0] = tokens[-1] = spread.total / 2
+        return tokens
+
+
+class Greedy:
+    method = None
+
+    def token_credit(self, spread):
+        return np.full(len(spread.token_ends), spread.total)
+
+
+def test_every_registered_component_says_what_it_needs():
+    assert {name: load_component(name).method for name in COMPONENTS} == {
+        "shap": "shapley",
+        "lime": "lime",
+        "owen": "owen",
+        "attention": "attention",
+        "uniform": None,
+        "sparse": None,
+    }

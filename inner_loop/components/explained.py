@@ -1,0 +1,47 @@
+"""Components that pay each unit what an explanation says it earned: Shapley values, LIME coefficients, Owen values.
+
+.. [Koo2025] Learning Explainable Dense Reward Shapes via Bayesian Optimization. arXiv:2504.16272.
+.. [Cao2025] SCAR: Shapley Credit Assignment for More Efficient RLHF. arXiv:2505.20417.
+"""
+
+import numpy as np
+
+from inner_loop.components.spread import Spread
+
+
+class _Explained:
+    """The credit of a unit goes to the token that completes it, the base value where the configuration says.
+
+    Shapley and Owen values sum to r(x, y) - r(x, nothing). LIME's coefficients sum to nothing in particular: their gap
+    is spread evenly over the units. Added, never multiplied: the sum of the coefficients can be near zero. A response
+    of one unit or none has nothing to divide, and gets the sparse reward.
+    """
+
+    method: str
+
+    def token_credit(self, spread: Spread) -> np.ndarray:
+        credit = spread.credit
+        if credit is None or len(credit.offsets) < 2:
+            return spread.on_last_token()
+        values = credit.values[self.method]
+        gap = credit.full_value - credit.base_value - values.sum()
+        tokens = credit.on_tokens(self.method, spread.token_ends, values + gap / len(values))
+        return spread.with_the_rest(tokens)
+
+
+class Shap(_Explained):
+    """Shapley values of the units, as in [Koo2025]_ and [Cao2025]_."""
+
+    method = "shapley"
+
+
+class Lime(_Explained):
+    """LIME coefficients of the units, as in [Koo2025]_, made to conserve the score."""
+
+    method = "lime"
+
+
+class Owen(_Explained):
+    """Owen values over a partition tree of the units, as in [Cao2025]_."""
+
+    method = "owen"

@@ -1,0 +1,61 @@
+"""What a component is given, and what it must give back."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from inner_loop.attribution.credit import Credit
+
+BasePlacement = Literal["last", "uniform", "drop"]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """One response whose sequence reward is to be spread over its `t >= 1` tokens."""
+
+    score: float
+    """The sequence reward."""
+    token_ends: np.ndarray
+    """`t` ends of the tokens, in characters of the response, non-decreasing."""
+    credit: "Credit | None"
+    """The explanation of the reward model's score, if any component asked for one."""
+    base_value: BasePlacement = "last"
+    """Where r(x, nothing), which no token of the response can change, goes: on the last token, evenly on all, or
+    nowhere."""
+
+    @property
+    def total(self) -> float:
+        """What the tokens' credits must sum to: the score, less the base value where that is dropped."""
+        if self.base_value == "drop" and self.credit is not None:
+            return self.score - self.credit.base_value
+        return self.score
+
+    def on_last_token(self) -> np.ndarray:
+        """`t` credits: everything on the last token."""
+        tokens = np.zeros(len(self.token_ends))
+        tokens[-1] = self.total
+        return tokens
+
+    def with_the_rest(self, tokens: np.ndarray) -> np.ndarray:
+        """`t` credits that sum to `total`, made from credits of what the units earned, r(x, y) - r(x, nothing).
+
+        The base value goes where `base_value` says. Whatever the score holds beyond the reward model's r(x, y), a
+        length penalty say, goes on the last token, and rounding with it.
+        """
+        tokens = tokens.copy()
+        if self.credit is not None and self.base_value == "uniform":
+            tokens += self.credit.base_value / len(tokens)
+        tokens[-1] += self.total - tokens.sum()
+        return tokens
+
+
+class Component(Protocol):
+    """A way to spread a sequence reward over tokens."""
+
+    method: str | None
+    """The method of `inner_loop.attribution.explain` whose result it spreads; None if it needs no explanation."""
+
+    def token_credit(self, spread: Spread) -> np.ndarray:
+        """`t` credits, summing to `spread.total`."""
