@@ -18,6 +18,7 @@ from rich.markup import escape
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import BoShapingError, StudyLockedError, TooFewTrialsError
+from bo_shaping.explain_input import MASKINGS, METHODS, UNITS, check_settings, read_texts
 from bo_shaping.live import live_view, trials_table
 from bo_shaping.status import study_status
 from bo_shaping.store import find_study
@@ -120,6 +121,51 @@ def report(
 
     page = write_report(_study_class().load(study), output)
     typer.echo(json.dumps({"report": str(page)}) if as_json else str(page))
+
+
+@app.command()
+def explain(
+    reward_model: Annotated[
+        str, typer.Option(metavar="NAME_OR_PATH", help="A sequence classifier, or module:function.")
+    ] = "embedded",
+    prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What the response answers; never masked.")] = None,
+    response: Annotated[str | None, typer.Option(metavar="TEXT", help="What to explain the score of.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="F.jsonl", help='Lines {"prompt": ..., "response": ...} instead.')
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help=f"{', '.join(METHODS)}; repeat it to compare.", show_default="shapley"),
+    ] = None,
+    units: Annotated[str, typer.Option(help=f"What is credited: {', '.join(UNITS)}.")] = "auto",
+    masking: Annotated[str, typer.Option(help=f"What happens to absent units: {', '.join(MASKINGS)}.")] = "remove",
+    budget: Annotated[int, typer.Option(metavar="N", help="Most reward-model evaluations per response.")] = 64,
+    html: Annotated[Path | None, typer.Option(metavar="F.html", help="Write a page instead of printing.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show which parts of a response earned its score; no study, no training."""
+    methods = list(dict.fromkeys(method or ["shapley"]))
+    check_settings(methods, units, masking, budget, html)
+    prompts, responses = read_texts(prompt, response, file)
+    from bo_shaping.explain_view import credits_json, print_credits
+    from inner_loop import attribution
+    from inner_loop.reward_models import as_reward_model
+
+    model = as_reward_model(reward_model)
+    credits_ = attribution.explain(
+        model, prompts, responses, methods=methods, units=units, budget=budget, masking=masking
+    )
+    if html is not None:
+        from bo_shaping.executors.folder import write_atomically
+        from bo_shaping.report.explain_page import explain_page
+
+        write_atomically(html, explain_page(credits_, reward_model))
+    if as_json:
+        typer.echo(json.dumps(credits_json(credits_), indent=1))
+    elif html is not None:
+        typer.echo(str(html))
+    else:
+        print_credits(credits_, console)
 
 
 def main() -> None:

@@ -9,6 +9,10 @@ class ConfigError(BoShapingError, ValueError):
     """A study configuration that cannot be used: a missing file, an unknown key, a value out of range."""
 
 
+class ExplainInputError(BoShapingError, ValueError):
+    """Texts or settings that `bo-shaping explain` cannot use: a missing file, a bad line, an unknown method."""
+
+
 class StudyExistsError(BoShapingError, FileExistsError):
     """A study of that name is already there."""
 

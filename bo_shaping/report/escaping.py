@@ -6,6 +6,7 @@ and bidirectional characters, fillers), are shown as visible escapes such as `\u
 
 import html
 import unicodedata
+from collections.abc import Iterator
 
 # Cc controls, Cf format (zero-width, bidi), Co private, Cs surrogates, Cn unassigned, Zl and Zp separators.
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
@@ -30,7 +31,14 @@ def visible_text(text: str) -> str:
     >>> print(visible_text("a\u200bb\n"))
     a\u200bb\n
     """
-    return "".join(_spell(character) if is_hidden(character) else character for character in text)
+    return "".join(piece for piece, _ in spelt_pieces(text))
+
+
+def spelt_pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """The text in pieces to show: each with whether it spells out a hidden character."""
+    for character in text:
+        hidden = is_hidden(character)
+        yield _spell(character) if hidden else character, hidden
 
 
 def escape(text: object) -> str:
@@ -40,13 +48,10 @@ def escape(text: object) -> str:
 
 def escape_marked(text: str) -> str:
     """As `escape`, for elements only: spelt-out characters are set apart, so that nobody takes them for the text."""
-    parts = []
-    for character in text:
-        if is_hidden(character):
-            parts.append(f'<span class="esc">{_spell(character)}</span>')
-        else:
-            parts.append(html.escape(character, quote=True))
-    return "".join(parts)
+    return "".join(
+        f'<span class="esc">{piece}</span>' if spelt else html.escape(piece, quote=True)
+        for piece, spelt in spelt_pieces(text)
+    )
 
 
 def _spell(character: str) -> str:

@@ -1,15 +1,13 @@
-"""The HTML page: one file, no script, nothing from the network."""
+"""The HTML page of a study: what was learned, in words, pictures and tables."""
 
 import base64
 from collections.abc import Mapping
-from importlib import resources
-from importlib.metadata import PackageNotFoundError, version
-from string import Template
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from bo_shaping.report.escaping import escape
+from bo_shaping.report.frame import html_page, page_template
 from bo_shaping.report.style import component_colours
 from bo_shaping.report.tokens import token_credit_html
 from bo_shaping.report.trial_frame import CORNER_ATOL, WEIGHT_PREFIX, Landmarks, component_names, finished_trials
@@ -49,8 +47,7 @@ def render_page(
         replicates: Seeds per trial: with more than one, the standard errors in the table are over seeds.
         config_yaml: The resolved configuration, shown folded.
     """
-    template = Template(resources.files("bo_shaping.report").joinpath("page.html").read_text(encoding="utf-8"))
-    return template.substitute(
+    body = page_template("page").substitute(
         title=escape(title),
         headline=escape(verdict.headline),
         tiles=_tiles(trials, best, kl_budget),
@@ -62,9 +59,9 @@ def render_page(
         trial_table=trial_table_html(trials, landmarks, kl_budget=kl_budget),
         token_credit=_token_section(samples or [], trials, landmarks),
         config=_config(config_yaml),
-        version=escape(_version()),
         **{f"{name}_png": _data_url(png) for name, png in pictures.items()},
     )
+    return html_page(f"{title} · reward-shaping study", body)
 
 
 def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -> str:
@@ -181,10 +178,3 @@ def _range(interval: tuple[float, float], form: str = ".2f") -> str:
 
 def _data_url(png: bytes) -> str:
     return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _version() -> str:
-    try:
-        return version("bo-shaping")
-    except PackageNotFoundError:
-        return "(not installed)"

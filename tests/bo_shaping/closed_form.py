@@ -20,6 +20,11 @@ def reward(weights: dict[str, float], gae_lambda: float) -> float:
     return 2 - 4 * distance - 3 * (gae_lambda - BEST_LAMBDA) ** 2
 
 
+def count_good(texts: list[str]) -> list[float]:
+    """A reward model: how often a text says good."""
+    return [float(text.count("good")) for text in texts]
+
+
 def kl(weights: dict[str, float], gae_lambda: float) -> float:
     return 4 + 20 * (1 - gae_lambda) * (1 - weights.get("sparse", 0.0))
 

@@ -4,13 +4,14 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bo_shaping import Study, StudyConfig, posterior
+from bo_shaping import Study, StudyConfig, cli, posterior
 from bo_shaping.store import ROOT_VARIABLE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -25,6 +26,22 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "studies"))
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     return tmp_path / "studies"
+
+
+@pytest.fixture
+def bo_shaping(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command in this process: `(exit code, stdout, stderr)`."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["bo-shaping", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        output = capsys.readouterr()
+        return caught.value.code or 0, output.out, output.err
+
+    return run
 
 
 @pytest.fixture(autouse=True, scope="session")

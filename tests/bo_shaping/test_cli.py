@@ -6,24 +6,10 @@ import time
 
 import pytest
 
-from bo_shaping import Study, cli
+from bo_shaping import Study
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StudyLockedError
 from bo_shaping.store import StudyFolder, TrialRecord
-
-
-@pytest.fixture
-def bo_shaping(monkeypatch, capsys):
-    """Runs the command in this process: `(exit code, stdout, stderr)`."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bo-shaping", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        output = capsys.readouterr()
-        return caught.value.code or 0, output.out, output.err
-
-    return run
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """Studies made up of plain data, in every state that a report must survive."""
 
 import itertools
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pandas as pd
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import TooFewTrialsError
 from bo_shaping.recommendation import Best, Surface
+from inner_loop.attribution.credit import Credit
 from inner_loop.spec import CurvePoint, ExplainedResponse, TrialResult
 
 EVIL = "</script><img src=x onerror=alert(1)>\u202egnp\u200b[bold red]x[/bold red]"
@@ -63,6 +66,25 @@ def make_sample(score: float, tokens: tuple[str, ...] = (" good", " film", "")) 
         prompt="The " + EVIL, response="".join(tokens), score=score, base_value=-0.5, tokens=list(tokens),
         components={"shap": shap, "sparse": sparse}, rewards=mixture,
     )  # fmt: skip
+
+
+def make_credit(
+    prompt: str, response: str, values: Sequence[float] | None = None, *, methods: Sequence[str] = ("shapley",),
+    exact: bool = False,
+) -> Credit:  # fmt: skip
+    """Words of the response, worth 0, 1/4, 2/4, ... unless told otherwise; each further method says the same less 1."""
+    offsets = [match.span() for match in re.finditer(r"\s*\S+", response)]
+    worths = np.arange(len(offsets)) / 4 if values is None else np.asarray(values)
+    return Credit(
+        prompt=prompt,
+        response=response,
+        offsets=offsets,
+        base_value=-0.5,
+        full_value=float(worths.sum()) - 0.5,
+        values={method: worths - i for i, method in enumerate(methods)},
+        std={method: np.full(len(offsets), 0.0 if exact else 0.0625) for method in methods},
+        n_evaluations=2 ** len(offsets),
+    )
 
 
 def make_trials(components: tuple[str, ...], n_finished: int, n_failed: int) -> pd.DataFrame:
