@@ -9,7 +9,7 @@ from bo_shaping.errors import ExplainInputError
 from inner_loop.schema import nearest
 from inner_loop.spec import AttributionConfig
 
-METHODS = ("shapley", "lime", "owen", "attention")
+METHODS = ("shapley", "lime", "owen", "prefix", "attention")
 UNITS: tuple[str, ...] = get_args(AttributionConfig.model_fields["units"].annotation)
 MASKINGS: tuple[str, ...] = get_args(AttributionConfig.model_fields["masking"].annotation)
 

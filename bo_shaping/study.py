@@ -229,6 +229,7 @@ class Study:
             attribution=self._config.attribution,
             gamma=self._config.ppo.gamma,
             reward_model=self._config.task.reward_model,
+            chat_template=self._config.task.chat_template,
         )
 
 

@@ -74,10 +74,15 @@ def score_responses(reward_model: RewardModel, prompts: Sequence[str], responses
     return check_scores(reward_model.score(texts), texts)
 
 
-def as_reward_model(reward_model: Any) -> RewardModel:
-    """A reward model from an object with `score`, a callable, or a name as in `TaskConfig.reward_model`."""
+def as_reward_model(reward_model: Any, *, chat_template: bool = False) -> RewardModel:
+    """A reward model from an object with `score`, a callable, or a name as in `TaskConfig.reward_model`.
+
+    Args:
+        reward_model: What to make one of.
+        chat_template: For a transformers model by name: see `TransformersRewardModel`.
+    """
     if isinstance(reward_model, str):
-        return load_reward_model(reward_model)
+        return load_reward_model(reward_model, chat_template=chat_template)
     if hasattr(reward_model, "score"):
         return reward_model
     if callable(reward_model):
@@ -87,11 +92,11 @@ def as_reward_model(reward_model: Any) -> RewardModel:
     )
 
 
-def load_reward_model(name: str) -> RewardModel:
+def load_reward_model(name: str, *, chat_template: bool = False) -> RewardModel:
     """The reward model called `name`: `embedded`, a folder, a hub name, or `module:function`.
 
     Raises:
-        TaskError: If it cannot be found or is not a classifier.
+        TaskError: If it cannot be found, is not a classifier, or lacks the chat template that is asked for.
     """
     if ":" in name and not Path(name).exists():
         try:
@@ -114,7 +119,9 @@ def load_reward_model(name: str) -> RewardModel:
     if missing := sorted(loading["missing_keys"]):
         # transformers would fill them with random numbers, other ones in every process.
         raise TaskError(f"task.reward_model {name!r} is not a trained classifier: it has no weights for {missing[0]}.")
-    return TransformersRewardModel(model.to(default_device()), tokenizer)
+    if chat_template and not tokenizer.chat_template:
+        raise TaskError(f"task.chat_template: the tokenizer of {name!r} has no chat template; set it to false.")
+    return TransformersRewardModel(model.to(default_device()), tokenizer, chat_template=chat_template)
 
 
 @contextmanager

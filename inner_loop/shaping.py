@@ -35,7 +35,7 @@ from inner_loop.reward_models import RewardModel, as_reward_model, check_scores,
 from inner_loop.schema import describe_validation_error
 from inner_loop.spec import AttributionConfig, check_components, check_mixing_weights
 
-FORMAT = "bo-shaping/shaping-function/1"
+FORMAT = "bo-shaping/shaping-function/2"
 """Marks the JSON files that `ShapingFunction.save` writes."""
 
 CONSERVATION_RTOL = 1e-5
@@ -82,6 +82,8 @@ class ShapingFunction:
     """Discount per token that the trainer will use."""
     reward_model: Any = "embedded"
     """What the credit explains: a name as in `TaskConfig.reward_model`, an object with `score`, or a callable."""
+    chat_template: bool = False
+    """For a reward model by name: as `TaskConfig.chat_template`."""
 
     def __post_init__(self) -> None:
         check_mixing_weights(self.weights)
@@ -168,7 +170,7 @@ class ShapingFunction:
 
     @cached_property
     def _reward_model(self) -> RewardModel:
-        return as_reward_model(self.reward_model)
+        return as_reward_model(self.reward_model, chat_template=self.chat_template)
 
     @cached_property
     def _cache(self) -> ScoreCache | None:
@@ -191,6 +193,7 @@ class ShapingFunction:
             "attribution": self.attribution.model_dump(),
             "gamma": self.gamma,
             "reward_model": self.reward_model,
+            "chat_template": self.chat_template,
         }
         Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -210,14 +213,14 @@ class ShapingFunction:
             if content.pop("format") != FORMAT:
                 raise KeyError("format")
             weights, gamma, named = content["weights"], float(content["gamma"]), content["reward_model"]
-            attribution = AttributionConfig(**content["attribution"])
+            attribution, chat_template = AttributionConfig(**content["attribution"]), bool(content["chat_template"])
         except ValidationError as error:
             raise ValueError(f"{path} is not a saved shaping function: {describe_validation_error(error)}.") from error
         except MixingWeightsError:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not a saved shaping function (problem with {error}).") from error
-        return cls(weights, attribution, gamma, named if reward_model is None else reward_model)
+        return cls(weights, attribution, gamma, named if reward_model is None else reward_model, chat_template)
 
 
 def _check_token_ends(index: int, response: str, token_ends: Sequence[int]) -> None:

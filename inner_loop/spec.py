@@ -38,6 +38,9 @@ class TaskConfig(StrictModel):
     reward_model: str = "embedded"
     """`embedded`, a hub name or folder of a transformers sequence classifier, or `module:function` for a callable
     that maps a list of texts to a list of floats."""
+    chat_template: bool = False
+    """Whether a transformers reward model reads prompt and response as a user's and an assistant's message, in its
+    tokenizer's chat template; otherwise it reads them joined, as they are."""
     prompts: str = "embedded"
     """`embedded`, or a folder with `train.jsonl`, `validation.jsonl` (and `heldout.jsonl`): `{"prompt": ...}` lines."""
     max_prompt_tokens: PositiveInt = 16

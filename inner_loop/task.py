@@ -10,7 +10,14 @@ import torch
 from torch import nn
 
 from inner_loop.errors import TaskError
-from inner_loop.reward_models import RewardModel, as_reward_model, default_device, first_line, without_progress_bars
+from inner_loop.reward_models import (
+    RewardModel,
+    as_reward_model,
+    default_device,
+    first_line,
+    score_responses,
+    without_progress_bars,
+)
 from inner_loop.spec import EvaluationConfig, TaskConfig
 
 EMBEDDED = "embedded"
@@ -53,7 +60,9 @@ def load_task(config: TaskConfig, evaluation: EvaluationConfig, *, reward_model:
         policy=_load_policy(config.policy),
         reference=_load_policy(config.policy).requires_grad_(False),
         tokenizer=tokenizer,
-        reward_model=as_reward_model(config.reward_model if reward_model is None else reward_model),
+        reward_model=as_reward_model(
+            config.reward_model if reward_model is None else reward_model, chat_template=config.chat_template
+        ),
         train_prompts=load_prompts(config, "train", tokenizer),
         evaluation_prompts=_evaluation_prompts(config, evaluation, tokenizer),
     )
@@ -70,7 +79,8 @@ def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> None:
     _check_policy(config.policy)
     load_prompts(config, "train", tokenizer)
     prompts = _evaluation_prompts(config, evaluation, tokenizer)
-    as_reward_model(config.reward_model).score([prompt.text for prompt in prompts[:2]])
+    checked = as_reward_model(config.reward_model, chat_template=config.chat_template)
+    score_responses(checked, [prompt.text for prompt in prompts[:2]], [" fine"] * len(prompts[:2]))
 
 
 def model_source(name: str, field: str) -> str:

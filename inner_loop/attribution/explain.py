@@ -20,6 +20,7 @@ from inner_loop.attribution.attention import attention_shares
 from inner_loop.attribution.coalitions import coalition_design
 from inner_loop.attribution.credit import Credit
 from inner_loop.attribution.owen import Tree, as_tree, count_tree_coalitions, flat_tree, tree_coalitions
+from inner_loop.attribution.prefix import prefix_coalitions
 from inner_loop.attribution.readout import Game, Readout, ask_libraries, read_out
 from inner_loop.attribution.table import CoalitionValues, ScoreCache, evaluate_coalitions
 from inner_loop.errors import AttributionError, RewardModelError
@@ -30,7 +31,7 @@ from inner_loop.schema import describe_validation_error, nearest
 from inner_loop.spec import AttributionConfig
 from inner_loop.units import last_tokens_of_units, policy_token_ends, split_units
 
-COALITION_METHODS = ("shapley", "lime", "owen")
+COALITION_METHODS = ("shapley", "lime", "owen", "prefix")
 """Methods that are linear functionals of the coalition values, and share one table."""
 
 ATTENTION = "attention"
@@ -167,24 +168,34 @@ def _games(
 def _coalitions(n_units: int, methods: Sequence[str], budget: int, tree: Tree) -> np.ndarray:
     """Which coalitions one response's methods share: within the budget, the empty one first, then the full one.
 
-    The tree's own coalitions make Owen values exact but tell the other methods less than the same number of designed
-    ones: together with others they may take half the budget.
+    Prefix credit has to have its own. The tree's own make Owen values exact but tell Shapley values and LIME less than
+    the same number of designed ones: beside those they may take half the budget.
+
+    Raises:
+        AttributionError: If the budget does not cover the coalitions of prefix credit.
     """
-    asked = [name for name in COALITION_METHODS if name in methods]
     if n_units == 0:
         return np.zeros((1, 0), dtype=bool)
-    design = coalition_design(n_units, budget if asked else 2)
-    if "owen" not in asked or len(design) == 2**n_units:
-        return design
-    if asked == ["owen"]:
-        fits = count_tree_coalitions(tree, budget) <= budget
-        return tree_coalitions(tree) if fits else coalition_design(n_units, budget, tree=tree)
-    if count_tree_coalitions(tree, budget // 2) > budget // 2:
-        return design
-    own = tree_coalitions(tree)
-    known = {row.tobytes() for row in own}
-    others = [row for row in design if row.tobytes() not in known]
-    return np.concatenate([own, others[: budget - len(own)]])
+    parts, designed = [], {"shapley", "lime"} & set(methods)
+    if "prefix" in methods:
+        if n_units + 1 > budget:
+            raise AttributionError(
+                f"Prefix credit of {n_units} units takes {n_units + 1} evaluations, over the budget of {budget}; "
+                "take fewer units (units='spans', max_units) or a larger budget."
+            )
+        parts.append(prefix_coalitions(n_units))
+    if "owen" in methods:
+        room = budget // 2 if designed else budget
+        if count_tree_coalitions(tree, room) <= room:
+            parts.append(tree_coalitions(tree))
+        else:
+            designed.add("owen")
+    if designed:
+        parts.append(coalition_design(n_units, budget, tree=tree if designed == {"owen"} else None))
+    if len(parts) < 2:
+        return parts[0] if parts else coalition_design(n_units, 2)
+    distinct = {row.tobytes(): row for row in np.concatenate(parts)}
+    return np.stack(list(distinct.values())[:budget])
 
 
 def _with_attention(

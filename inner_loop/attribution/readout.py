@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from inner_loop.attribution.estimate import estimate
+from inner_loop.attribution.estimate import Estimate, estimate
 from inner_loop.attribution.library import library_values
 from inner_loop.attribution.owen import Tree
+from inner_loop.attribution.prefix import prefix_coalitions, prefix_values
 from inner_loop.attribution.table import CoalitionValues
 
 
@@ -51,7 +52,11 @@ def read_out(games: Sequence[Game], tables: Sequence[CoalitionValues], methods: 
     for (method, _, _), members in alike.items():
         first = games[members[0]]
         scores = np.stack([tables[index].values for index in members])
-        result = estimate(method, first.coalitions, scores, tree=first.tree)
+        if method == "prefix":
+            values = prefix_values(first.coalitions, scores)
+            result = Estimate(values, np.zeros_like(values))
+        else:
+            result = estimate(method, first.coalitions, scores, tree=first.tree)
         for row, index in enumerate(members):
             readouts[index].values[method], readouts[index].std[method] = result.values[row], result.std[row]
     return readouts
@@ -81,6 +86,10 @@ def ask_libraries(
     ends = remembered(np.array([[False] * n_units, [True] * n_units]))
     readout = Readout(float(ends[0]), float(ends[1]), 0)
     for method in methods:
-        readout.values[method] = library_values(method, remembered, n_units, budget=budget, tree=game.linkage)[0]
+        if method == "prefix":  # no library has it, and nothing in it is estimated
+            coalitions = prefix_coalitions(n_units)
+            readout.values[method] = prefix_values(coalitions, remembered(coalitions)[None])[0]
+        else:
+            readout.values[method] = library_values(method, remembered, n_units, budget=budget, tree=game.linkage)[0]
     readout.n_evaluations = len(known)
     return readout

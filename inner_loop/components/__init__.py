@@ -39,6 +39,7 @@ COMPONENTS: dict[str, str] = {
     "shap": "inner_loop.components.explained:Shap",
     "lime": "inner_loop.components.explained:Lime",
     "owen": "inner_loop.components.explained:Owen",
+    "prefix": "inner_loop.components.explained:Prefix",
     "attention": "inner_loop.components.attention:Attention",
     "uniform": "inner_loop.components.uniform:Uniform",
     SPARSE: "inner_loop.components.sparse:Sparse",

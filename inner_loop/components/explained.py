@@ -1,4 +1,4 @@
-"""Components that pay each unit what an explanation says it earned: Shapley values, LIME coefficients, Owen values.
+"""Components that pay each unit what an explanation says it earned: Shapley, LIME, Owen and prefix credit.
 
 .. [Koo2025] Learning Explainable Dense Reward Shapes via Bayesian Optimization. arXiv:2504.16272.
 .. [Cao2025] SCAR: Shapley Credit Assignment for More Efficient RLHF. arXiv:2505.20417.
@@ -45,3 +45,13 @@ class Owen(_Explained):
     """Owen values over a partition tree of the units, as in [Cao2025]_."""
 
     method = "owen"
+
+
+class Prefix(_Explained):
+    """What the score changes by when the unit is added to those before it.
+
+    The only one here that knows nothing of what comes later, so that reward-to-go is an unbiased gradient: the control
+    for all the others. See `inner_loop.attribution.prefix`.
+    """
+
+    method = "prefix"

@@ -28,11 +28,6 @@ class Rollout(NamedTuple):
     entropy: Tensor
     """`b x t` entropy of the distribution each token was drawn from, in nats; zero outside the response."""
 
-    @property
-    def texts(self) -> list[str]:
-        """`b` texts for the reward model."""
-        return [prompt + response for prompt, response in zip(self.prompts, self.responses, strict=True)]
-
 
 @torch.no_grad()
 def sample_rollout(

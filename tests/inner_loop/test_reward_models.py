@@ -235,3 +235,8 @@ def test_a_tokenizer_without_offsets_can_still_score():
 def test_a_head_of_three_labels_is_refused():
     with pytest.raises(TaskError, match=r"one label .* or two .*, got 3"):
         bert_reward_model(num_labels=3)
+
+
+def test_a_missing_chat_template_is_named():
+    with pytest.raises(TaskError, match=r"task\.chat_template: the tokenizer of 'embedded' has no chat template"):
+        load_reward_model("embedded", chat_template=True)

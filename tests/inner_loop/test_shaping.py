@@ -137,8 +137,9 @@ def test_the_sparse_corner_needs_no_reward_model():
 
 def test_a_function_survives_json(tmp_path):
     weights, attribution = {"shap": 0.25, "sparse": 0.75}, AttributionConfig(budget=32, masking="mask", units="words")
-    ShapingFunction(weights, attribution, 0.9, "embedded").save(tmp_path / "shaping.json")
-    assert ShapingFunction.load(tmp_path / "shaping.json") == ShapingFunction(weights, attribution, 0.9, "embedded")
+    function = ShapingFunction(weights, attribution, 0.9, "embedded", chat_template=True)
+    function.save(tmp_path / "shaping.json")
+    assert ShapingFunction.load(tmp_path / "shaping.json") == function
     replaced = ShapingFunction.load(tmp_path / "shaping.json", reward_model=rough)
     assert replaced.reward_model is rough
 
@@ -233,6 +234,7 @@ def test_every_registered_component_says_what_it_needs():
         "shap": "shapley",
         "lime": "lime",
         "owen": "owen",
+        "prefix": "prefix",
         "attention": "attention",
         "uniform": None,
         "sparse": None,
