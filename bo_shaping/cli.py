@@ -140,6 +140,9 @@ def explain(
     units: Annotated[str, typer.Option(help=f"What is credited: {', '.join(UNITS)}.")] = "auto",
     masking: Annotated[str, typer.Option(help=f"What happens to absent units: {', '.join(MASKINGS)}.")] = "remove",
     budget: Annotated[int, typer.Option(metavar="N", help="Most reward-model evaluations per response.")] = 64,
+    chat_template: Annotated[
+        bool, typer.Option("--chat-template", help="Score in the chat template of the reward model's tokenizer.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(metavar="F.html", help="Write a page instead of printing.")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -149,11 +152,16 @@ def explain(
     prompts, responses = read_texts(prompt, response, file)
     from bo_shaping.explain_view import credits_json, print_credits
     from inner_loop import attribution
-    from inner_loop.reward_models import as_reward_model
 
-    model = as_reward_model(reward_model)
     credits_ = attribution.explain(
-        model, prompts, responses, methods=methods, units=units, budget=budget, masking=masking
+        reward_model,
+        prompts,
+        responses,
+        methods=methods,
+        units=units,
+        budget=budget,
+        masking=masking,
+        chat_template=chat_template,
     )
     if html is not None:
         from bo_shaping.executors.folder import write_atomically
@@ -173,6 +181,8 @@ def main() -> None:
     # Before torch is imported: threads of the driver would fight with those of the trials.
     for variable, value in (("OMP_NUM_THREADS", "1"), ("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0")):
         os.environ.setdefault(variable, value)
+    # As with `python -m`: module:function is found in the current folder.
+    sys.path.insert(0, os.getcwd())
     # Ax, BoTorch and their dependencies talk on import and at every fit.
     warnings.filterwarnings("ignore")
     logging.disable(logging.WARNING)

@@ -28,11 +28,14 @@ __all__ = [
 ]
 
 
-class RewardModel(Protocol):
-    """Anything that scores texts; higher is better."""
+_NO_TEMPLATE = "chat_template: {} has no chat template that could be applied here; set it to false."
 
-    mask_text: str
-    """What stands for a masked unit in a text."""
+
+class RewardModel(Protocol):
+    """Anything that scores texts; higher is better.
+
+    An attribute `mask_text`, if there is one, says what stands for a masked unit in a text.
+    """
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """One finite score per text, in the reward model's own units."""
@@ -80,9 +83,14 @@ def as_reward_model(reward_model: Any, *, chat_template: bool = False) -> Reward
     Args:
         reward_model: What to make one of.
         chat_template: For a transformers model by name: see `TransformersRewardModel`.
+
+    Raises:
+        TaskError: If it is none of these, or none that has a chat template though one is asked for.
     """
     if isinstance(reward_model, str):
         return load_reward_model(reward_model, chat_template=chat_template)
+    if chat_template:
+        raise TaskError(_NO_TEMPLATE.format("a reward model that is not given by name"))
     if hasattr(reward_model, "score"):
         return reward_model
     if callable(reward_model):
@@ -99,6 +107,8 @@ def load_reward_model(name: str, *, chat_template: bool = False) -> RewardModel:
         TaskError: If it cannot be found, is not a classifier, or lacks the chat template that is asked for.
     """
     if ":" in name and not Path(name).exists():
+        if chat_template:
+            raise TaskError(_NO_TEMPLATE.format(f"the function {name!r}"))
         try:
             return CallableRewardModel(import_function(name))
         except EntryPointError as error:
@@ -120,7 +130,7 @@ def load_reward_model(name: str, *, chat_template: bool = False) -> RewardModel:
         # transformers would fill them with random numbers, other ones in every process.
         raise TaskError(f"task.reward_model {name!r} is not a trained classifier: it has no weights for {missing[0]}.")
     if chat_template and not tokenizer.chat_template:
-        raise TaskError(f"task.chat_template: the tokenizer of {name!r} has no chat template; set it to false.")
+        raise TaskError(_NO_TEMPLATE.format(f"the tokenizer of {name!r}"))
     return TransformersRewardModel(model.to(default_device()), tokenizer, chat_template=chat_template)
 
 

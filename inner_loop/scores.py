@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from inner_loop.errors import RewardModelError
 
 
@@ -25,7 +27,11 @@ def check_count(scores: Sequence[float], texts: Sequence[str]) -> list[float]:
     Raises:
         RewardModelError: If there are not as many scores as texts.
     """
-    values = [float(score) for score in scores]
-    if len(values) != len(texts):
-        raise RewardModelError(f"The reward model returned {len(values)} scores for {len(texts)} texts.")
-    return values
+    try:
+        values = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise RewardModelError(f"The reward model must return one number per text, got {scores!r:.80}.") from error
+    if values.shape != (len(texts),):
+        what = f"{len(values)} scores" if values.ndim == 1 else f"scores of shape {values.shape}"
+        raise RewardModelError(f"The reward model returned {what} for {len(texts)} texts.")
+    return values.tolist()

@@ -10,7 +10,8 @@ of the sparse reward ("return-equivalence"). Where the parts go that no unit ear
   which is the last one sampled, whether the response ended by itself or was cut;
 * LIME's coefficients sum to nothing in particular; their gap to r(x, y) - r(x, nothing) is spread evenly over the
   units. Added, never multiplied: the sum of the coefficients can be near zero;
-* a response of one unit or none has nothing to divide: the whole score is on its last token;
+* a response of one unit or none has nothing to divide among units: the whole score is on its last token (attention and
+  uniform credit, which know no units, still divide it);
 * with discount gamma < 1, the credit of token t is multiplied by gamma^(T-1-t): sum_t gamma^t r_t is then what the
   sparse reward on the last token T-1 gives, and the credits before that correction sum to the score.
 """

@@ -47,9 +47,14 @@ class TransformersRewardModel:
                 "task.reward_model needs a head of one label (a score) or two (log-odds), "
                 f"got {model.config.num_labels}."
             )
+        if getattr(model.config, "summary_type", None) == "last":
+            raise TaskError(
+                f"task.reward_model: {type(model).__name__} reads its score at the last position, padding or not; such "
+                "models are not supported."
+            )
         self.model = model.eval()
         self.tokenizer = tokenizer
-        self.mask_text = tokenizer.mask_token or tokenizer.unk_token or "..."
+        self.mask_text = _mask_text(tokenizer)
         self._chat_template = chat_template
         self._max_tokens = _max_tokens(model, tokenizer)
         self._encoder = ResponseEncoder(tokenizer, self._max_tokens)
@@ -130,10 +135,18 @@ class TransformersRewardModel:
         return self.tokenizer(self.mask_text, add_special_tokens=False)["input_ids"][-1]
 
 
+def _mask_text(tokenizer: Any) -> str:
+    """The mask token, or one that says as little; not one that ends a text, as the unknown token of GPT-2 does."""
+    ends = (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token)
+    unknown = tokenizer.unk_token if tokenizer.unk_token not in ends else None
+    return tokenizer.mask_token or unknown or "..."
+
+
 def _max_tokens(model: Any, tokenizer: Any) -> int | None:
     """The longest sequence that tokenizer and model allow; None if neither has a limit."""
     config = model.config.get_text_config()
-    limit = min(tokenizer.model_max_length, getattr(config, "max_position_embeddings", None) or math.inf)
+    limits = (tokenizer.model_max_length, getattr(config, "max_position_embeddings", None))
+    limit = min((limit for limit in limits if limit and limit > 0), default=math.inf)
     # RoBERTa and its kin count positions from padding_idx + 1, so that many of the table's rows are never used.
     positions = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     if isinstance(positions, torch.nn.Embedding) and positions.padding_idx is not None:

@@ -59,13 +59,13 @@ def _readout_weights(config: Any, weights: np.ndarray) -> np.ndarray:
     """`L` weights of the position that the head reads, from `L x L` weights (query x key).
 
     The configuration says it where it differs from the rule: `classifier_pooling` (ModernBERT) may average over all
-    positions, `summary_type` (XLNet) may take the last one. Else a model in which no position attends to a later one
-    is causal and read at the last token, any other at the first.
+    positions. Else a model in which no position attends to a later one is causal and read at the last token, any other
+    at the first.
     """
     if getattr(config, "classifier_pooling", None) == "mean":
         return weights.mean(axis=0)
     is_causal = len(weights) > 1 and not np.triu(weights, k=1).any()
-    return weights[-1 if is_causal or getattr(config, "summary_type", None) == "last" else 0]
+    return weights[-1 if is_causal else 0]
 
 
 def _normalized(weights: np.ndarray, is_response: np.ndarray) -> np.ndarray:

@@ -22,11 +22,11 @@ class Credit:
     values: dict[str, np.ndarray]
     """Per method, `n` values in score units. Shapley and Owen values sum to `full_value - base_value`."""
     n_evaluations: int
-    """Distinct sequences scored for this response, the full and the empty one included."""
+    """Distinct sequences scored for this response, the full and the empty one included; attention takes a pass more."""
     std: dict[str, np.ndarray] = field(default_factory=dict)
     """Per method that estimates from coalitions, `n` posterior standard deviations; 0 where the values are exact."""
     pieces: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    """Methods that know more than the units' credit: ends of finer pieces of the response, and their values."""
+    """Attention, which knows more than the units' credit: ends of the reward model's tokens, and their shares of 1."""
     token_ends: list[int] | None = None
     """End of each policy token in characters of the response; None without a policy tokenizer."""
     token_values: dict[str, np.ndarray] | None = None
@@ -37,17 +37,27 @@ class Credit:
         """The `n` texts of the units; joined, they are the response."""
         return [self.response[start:end] for start, end in self.offsets]
 
-    def on_tokens(self, method: str, token_ends: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
-        """`t` credits of tokens that end at `token_ends`: those of the units (or pieces) that each token completes.
+    @property
+    def ends(self) -> np.ndarray:
+        """`n` ends of the units, in characters of the response."""
+        return np.array([end for _, end in self.offsets], dtype=int)
 
-        Args:
-            method: Whose credit.
-            token_ends: `t >= 1` ends in characters of the response, non-decreasing.
-            values: `n` values to place instead of those of the units.
-        """
-        ends = np.array([end for _, end in self.offsets], dtype=int)
-        if values is None:
-            ends, values = self.pieces.get(method, (ends, self.values[method]))
-        tokens = np.zeros(len(token_ends))
-        np.add.at(tokens, last_tokens_of_units(ends, token_ends), values)
-        return tokens
+    def on_tokens(self, method: str, token_ends: np.ndarray) -> np.ndarray:
+        """`t` credits of a method on tokens that end at `token_ends`; see `place_on_tokens`."""
+        if method in self.pieces:
+            ends, shares = self.pieces[method]
+            return place_on_tokens(ends, self.full_value * shares, token_ends)
+        return place_on_tokens(self.ends, self.values[method], token_ends)
+
+
+def place_on_tokens(ends: np.ndarray, values: np.ndarray, token_ends: np.ndarray) -> np.ndarray:
+    """`t` credits of tokens: the values of what each token completes; their sum stays.
+
+    Args:
+        ends: `n` ends of what has credit, in characters of the response.
+        values: `n` credits.
+        token_ends: `t >= 1` ends of the tokens, non-decreasing.
+    """
+    tokens = np.zeros(len(token_ends))
+    np.add.at(tokens, last_tokens_of_units(ends, token_ends), values)
+    return tokens

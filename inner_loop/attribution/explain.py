@@ -10,7 +10,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from inner_loop.attribution.attention import attention_shares
 from inner_loop.attribution.coalitions import coalition_design
-from inner_loop.attribution.credit import Credit
+from inner_loop.attribution.credit import Credit, place_on_tokens
 from inner_loop.attribution.owen import Tree, as_tree, count_tree_coalitions, flat_tree, tree_coalitions
 from inner_loop.attribution.prefix import prefix_coalitions
 from inner_loop.attribution.readout import Game, Readout, ask_libraries, read_out
@@ -29,7 +29,7 @@ from inner_loop.partition import text_tree
 from inner_loop.reward_models import EncodedResponse, RewardModel, TransformersRewardModel, as_reward_model
 from inner_loop.schema import describe_validation_error, nearest
 from inner_loop.spec import AttributionConfig
-from inner_loop.units import last_tokens_of_units, policy_token_ends, split_units
+from inner_loop.units import policy_token_ends, split_units
 
 COALITION_METHODS = ("shapley", "lime", "owen", "prefix")
 """Methods that are linear functionals of the coalition values, and share one table."""
@@ -48,6 +48,7 @@ def explain(
     units: str = "auto",
     budget: int = 64,
     policy_tokenizer: Any = None,
+    chat_template: bool = False,
     **settings: Any,
 ) -> list[Credit]:
     """Credit the parts of each response for its score; the prompt is never masked.
@@ -62,11 +63,13 @@ def explain(
             hub name of a transformers classifier, `module:function`.
         prompts: `b` prompts.
         responses: `b` responses; what is scored is prompt + response.
-        methods: Any of `shapley`, `owen`, `lime`, `attention`; they share the evaluations.
+        methods: Any of `shapley`, `owen`, `lime`, `prefix`, `attention`; they share the evaluations.
         units: `auto`, `tokens`, `words`, `spans` or `sentences`.
         budget: Most distinct reward-model evaluations per response.
         policy_tokenizer: A transformers tokenizer; with it every credit has values per token of it, too.
-        settings: Any other field of `inner_loop.spec.AttributionConfig`: masking, engine, dtype, ...
+        chat_template: For a transformers reward model by name: score in its tokenizer's chat template.
+        settings: Any other field of `inner_loop.spec.AttributionConfig`: masking, engine, dtype, ... (`base_value` is
+            for `ShapingFunction`, which spreads whole scores).
 
     Returns:
         One `Credit` per response. A response of no units has no values and the same base and full value.
@@ -79,7 +82,16 @@ def explain(
         config = AttributionConfig.model_validate({"units": units, "budget": budget} | settings)
     except ValidationError as error:
         raise AttributionError(f"These settings cannot be used: {describe_validation_error(error)}.") from error
-    credits_ = explain_responses(as_reward_model(reward_model), prompts, responses, methods=methods, config=config)
+    if "base_value" in settings:
+        raise AttributionError("base_value is a setting of ShapingFunction; credits leave the base value apart.")
+    credits_ = explain_responses(
+        as_reward_model(reward_model, chat_template=chat_template),
+        prompts,
+        responses,
+        methods=methods,
+        config=config,
+        cache=ScoreCache(config.cache_size) if config.cache_size else None,
+    )
     if policy_tokenizer is None:
         return credits_
     token_ends = policy_token_ends(policy_tokenizer, responses)
@@ -124,7 +136,8 @@ def explain_responses(
             try:
                 [table] = evaluate(slice(index, index + 1), [np.concatenate([ends, coalitions])])
             except RewardModelError as error:
-                raise RewardModelError(f"While response {index} was explained on its own: {error}") from error
+                # The table knows of one response only.
+                raise RewardModelError(str(error).replace("response 0", f"response {index}", 1)) from error
             return table.values[len(ends) :]
 
         def readout_of(index: int) -> Readout:
@@ -168,8 +181,9 @@ def _games(
 def _coalitions(n_units: int, methods: Sequence[str], budget: int, tree: Tree) -> np.ndarray:
     """Which coalitions one response's methods share: within the budget, the empty one first, then the full one.
 
-    Prefix credit has to have its own. The tree's own make Owen values exact but tell Shapley values and LIME less than
-    the same number of designed ones: beside those they may take half the budget.
+    Prefix credit has to have its own, n - 1 of them. The tree's own make Owen values exact, but like prefixes they tell
+    Shapley values and LIME less than the same number of designed ones: beside those they may take half the budget.
+    Responses for which the same coalitions serve get the same array, and are read out together.
 
     Raises:
         AttributionError: If the budget does not cover the coalitions of prefix credit.
@@ -177,11 +191,13 @@ def _coalitions(n_units: int, methods: Sequence[str], budget: int, tree: Tree) -
     if n_units == 0:
         return np.zeros((1, 0), dtype=bool)
     parts, designed = [], {"shapley", "lime"} & set(methods)
+    if designed and 2**n_units <= budget:
+        return coalition_design(n_units, budget)  # everything: prefixes and the tree's own are in it
     if "prefix" in methods:
         if n_units + 1 > budget:
             raise AttributionError(
                 f"Prefix credit of {n_units} units takes {n_units + 1} evaluations, over the budget of {budget}; "
-                "take fewer units (units='spans', max_units) or a larger budget."
+                "take fewer units (spans, say) or a larger budget."
             )
         parts.append(prefix_coalitions(n_units))
     if "owen" in methods:
@@ -194,8 +210,16 @@ def _coalitions(n_units: int, methods: Sequence[str], budget: int, tree: Tree) -
         parts.append(coalition_design(n_units, budget, tree=tree if designed == {"owen"} else None))
     if len(parts) < 2:
         return parts[0] if parts else coalition_design(n_units, 2)
-    distinct = {row.tobytes(): row for row in np.concatenate(parts)}
-    return np.stack(list(distinct.values())[:budget])
+    together = np.concatenate(parts)
+    return _shared(together.tobytes(), n_units, budget)
+
+
+@lru_cache(maxsize=256)
+def _shared(coalitions: bytes, n_units: int, budget: int) -> np.ndarray:
+    """The first `budget` distinct rows of coalitions; one array for all responses that have the same ones."""
+    rows = np.frombuffer(coalitions, dtype=bool).reshape(-1, n_units)
+    _, first = np.unique(rows, axis=0, return_index=True)
+    return rows[np.sort(first)[:budget]]
 
 
 def _with_attention(
@@ -210,13 +234,10 @@ def _with_attention(
     finished = []
     for credit, tokens, shares in zip(credits_, encoded, attention_shares(reward_model, encoded), strict=True):
         kept = tokens.is_response
-        piece_ends, pieces = tokens.spans[kept, 1], credit.full_value * shares[kept]
-        ends = np.array([end for _, end in credit.offsets], dtype=int)
-        units = np.zeros(len(ends))
-        if len(ends):
-            np.add.at(units, last_tokens_of_units(piece_ends, ends), pieces)
+        ends, shares_kept = tokens.spans[kept, 1], shares[kept]
+        units = place_on_tokens(ends, credit.full_value * shares_kept, credit.ends) if credit.offsets else np.zeros(0)
         values = credit.values | {ATTENTION: units}
-        finished.append(replace(credit, values=values, pieces={ATTENTION: (piece_ends, pieces)}))
+        finished.append(replace(credit, values=values, pieces={ATTENTION: (ends, shares_kept)}))
     return finished
 
 
@@ -227,12 +248,13 @@ def _with_tokens(credit: Credit, token_ends: list[int]) -> Credit:
 
 
 def _check(prompts: Sequence[str], responses: Sequence[str], methods: Sequence[str]) -> None:
+    for name, texts in (("prompts", prompts), ("responses", responses), ("methods", methods)):
+        if isinstance(texts, str):
+            raise AttributionError(f"{name} must be a sequence of texts, got the single text {texts!r:.80}.")
     if len(prompts) != len(responses):
         raise AttributionError(
             f"Each response needs its prompt, got {len(prompts)} prompts for {len(responses)} responses."
         )
-    if isinstance(methods, str):
-        raise AttributionError(f"methods must be a sequence of names, got the text {methods!r}.")
     for method in methods:
         if method not in METHODS:
             raise AttributionError(

@@ -14,7 +14,7 @@ import numpy as np
 from inner_loop.attribution.masking import Masking, masked_sequences, masked_texts, token_units
 from inner_loop.encoding import EncodedResponse
 from inner_loop.errors import AttributionError, RewardModelError
-from inner_loop.reward_models import RewardModel, TransformersRewardModel
+from inner_loop.reward_models import CallableRewardModel, RewardModel, TransformersRewardModel
 from inner_loop.scores import check_count
 from inner_loop.transformers_reward_model import Dtype
 
@@ -183,7 +183,7 @@ class _TextVersions:
             self.offsets[index],
             self.coalitions[index],
             self.masking,
-            self.reward_model.mask_text,
+            getattr(self.reward_model, "mask_text", CallableRewardModel.mask_text),
         )
         return list(texts)
 

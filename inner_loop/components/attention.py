@@ -5,13 +5,14 @@
 
 import numpy as np
 
+from inner_loop.attribution.credit import place_on_tokens
 from inner_loop.components.spread import Spread
 
 
 class Attention:
     """Pays r(x, y) in proportion to attention, [Chan2024]_; the rest of the score goes on the last token.
 
-    Shares are positive, so every token gets the sign of the score.
+    Shares are positive, so every token gets the sign of the score. A dropped base value is taken off what is paid.
     """
 
     method = "attention"
@@ -21,8 +22,8 @@ class Attention:
         credit = spread.credit
         if credit is None or not credit.offsets:
             return spread.on_last_token()
-        tokens = credit.on_tokens(self.method, spread.token_ends)
-        if spread.base_value == "drop":
-            tokens *= 1 - credit.base_value / credit.full_value if credit.full_value else 0.0
+        ends, shares = credit.pieces[self.method]
+        paid = credit.full_value - (credit.base_value if spread.base_value == "drop" else 0.0)
+        tokens = place_on_tokens(ends, paid * shares, spread.token_ends)
         tokens[-1] += spread.total - tokens.sum()
         return tokens

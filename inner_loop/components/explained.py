@@ -6,6 +6,7 @@
 
 import numpy as np
 
+from inner_loop.attribution.credit import place_on_tokens
 from inner_loop.components.spread import Spread
 
 
@@ -25,7 +26,7 @@ class _Explained:
             return spread.on_last_token()
         values = credit.values[self.method]
         gap = credit.full_value - credit.base_value - values.sum()
-        tokens = credit.on_tokens(self.method, spread.token_ends, values + gap / len(values))
+        tokens = place_on_tokens(credit.ends, values + gap / len(values), spread.token_ends)
         return spread.with_the_rest(tokens)
 
 

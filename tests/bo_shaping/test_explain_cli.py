@@ -23,13 +23,12 @@ def asked(monkeypatch):
         return [make_credit(*pair, methods=methods) for pair in zip(prompts, responses, strict=True)]
 
     monkeypatch.setattr("inner_loop.attribution.explain", explain)
-    monkeypatch.setattr("inner_loop.reward_models.as_reward_model", lambda name: f"loaded {name}")
     return calls
 
 
 @pytest.fixture
 def nothing_is_loaded(monkeypatch):
-    def refuse(name):
+    def refuse(name, **settings):
         raise AssertionError(f"{name} was loaded")
 
     monkeypatch.setattr("inner_loop.reward_models.as_reward_model", refuse)
@@ -56,15 +55,18 @@ def test_a_reader_can_add_up_the_units_to_the_score(bo_shaping, asked):
 def test_the_defaults_are_shapley_values_of_the_embedded_reward_model(bo_shaping, asked):
     bo_shaping("explain", "--response", "x")
     assert asked == {
-        "reward_model": "loaded embedded", "methods": ["shapley"], "units": "auto", "budget": 64, "masking": "remove",
+        "reward_model": "embedded", "methods": ["shapley"], "units": "auto", "budget": 64, "masking": "remove",
+        "chat_template": False,
     }  # fmt: skip
 
 
 def test_every_option_reaches_the_explanation(bo_shaping, asked):
     options = "--method lime --method owen --method lime --units words --masking mask --budget 10 --reward-model m:f"
+    options += " --chat-template"
     bo_shaping("explain", "--response", "x", *options.split())
     assert asked == {
-        "reward_model": "loaded m:f", "methods": ["lime", "owen"], "units": "words", "budget": 10, "masking": "mask",
+        "reward_model": "m:f", "methods": ["lime", "owen"], "units": "words", "budget": 10, "masking": "mask",
+        "chat_template": True,
     }  # fmt: skip
 
 

@@ -1,3 +1,6 @@
+import copy
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +8,7 @@ from transformers import ByT5Tokenizer, RobertaConfig, RobertaForSequenceClassif
 
 from inner_loop.errors import RewardModelError, TaskError
 from inner_loop.reward_models import CallableRewardModel, as_reward_model, load_reward_model, score_responses
-from inner_loop.transformers_reward_model import TOKENS_PER_BATCH, TransformersRewardModel
+from inner_loop.transformers_reward_model import TOKENS_PER_BATCH, TransformersRewardModel, _mask_text
 from tests.inner_loop.tiny_classifiers import (
     REWARD_MODELS,
     bert_reward_model,
@@ -237,6 +240,45 @@ def test_a_head_of_three_labels_is_refused():
         bert_reward_model(num_labels=3)
 
 
-def test_a_missing_chat_template_is_named():
-    with pytest.raises(TaskError, match=r"task\.chat_template: the tokenizer of 'embedded' has no chat template"):
-        load_reward_model("embedded", chat_template=True)
+@pytest.mark.parametrize(
+    ("reward_model", "what"),
+    [("embedded", "the tokenizer of 'embedded'"), ("builtins:list", "the function"), (list, "not given by name")],
+)
+def test_a_chat_template_that_cannot_be_applied_is_an_error_and_not_ignored(reward_model, what):
+    with pytest.raises(TaskError, match=rf"chat_template: .*{what}.* has no chat template"):
+        as_reward_model(reward_model, chat_template=True)
+
+
+def test_a_model_that_reads_the_last_position_whatever_the_mask_is_refused(embedded):
+    config = copy.deepcopy(embedded.model.config)
+    config.summary_type = "last"
+    with pytest.raises(TaskError, match="reads its score at the last position"):
+        TransformersRewardModel(SimpleNamespace(config=config), embedded.tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "expected"),
+    [
+        ({"mask_token": "[M]", "unk_token": "[U]"}, "[M]"),
+        ({"unk_token": "[U]"}, "[U]"),
+        ({"unk_token": "<end>", "eos_token": "<end>"}, "..."),
+        ({}, "..."),
+    ],
+)
+def test_what_stands_for_a_masked_unit_never_ends_a_text(tokens, expected):
+    names = ("mask_token", "unk_token", "bos_token", "eos_token", "pad_token")
+    tokenizer = SimpleNamespace(**{name: tokens.get(name) for name in names})
+    assert _mask_text(tokenizer) == expected
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        (np.zeros((2, 1)), r"scores of shape \(2, 1\) for 2 texts"),
+        (3, r"scores of shape \(\) for 2 texts"),
+        (["a", "b"], "one number per text, got"),
+    ],
+)
+def test_what_is_not_one_number_per_text_is_an_error(returned, message):
+    with pytest.raises(RewardModelError, match=message):
+        CallableRewardModel(lambda texts: returned).score(["first", "second"])

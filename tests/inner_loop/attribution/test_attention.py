@@ -87,10 +87,10 @@ def test_a_head_that_pools_over_all_positions_is_read_at_all_of_them():
     np.testing.assert_allclose(attention_shares(reward_model, encoded)[0], weights / weights.sum(), atol=1e-5)
 
 
-def test_a_head_that_reads_the_last_position_by_configuration():
-    weights = np.array([[0.5, 0.5], [0.2, 0.8]])
-    assert attention._readout_weights(SimpleNamespace(summary_type="last"), weights).tolist() == [0.2, 0.8]
-    assert attention._readout_weights(SimpleNamespace(), weights).tolist() == [0.5, 0.5]
+def test_the_head_of_a_causal_model_reads_the_last_position():
+    causal, bidirectional = np.array([[1.0, 0.0], [0.2, 0.8]]), np.array([[0.5, 0.5], [0.2, 0.8]])
+    assert attention._readout_weights(SimpleNamespace(), causal).tolist() == [0.2, 0.8]
+    assert attention._readout_weights(SimpleNamespace(), bidirectional).tolist() == [0.5, 0.5]
 
 
 def test_a_head_that_attends_to_no_response_token_shares_equally():

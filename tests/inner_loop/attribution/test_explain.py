@@ -186,13 +186,47 @@ def test_scores_can_be_kept_between_calls(reward_model):
         ({"units": "word"}, "units: Input should be 'auto', 'tokens', 'words', 'spans' or 'sentences'"),
         ({"budget": 1}, "budget"),
         ({"maskin": "mask"}, "'maskin', did you mean 'masking'"),
+        ({"base_value": "drop"}, "base_value is a setting of ShapingFunction"),
         ({"masking": "attention"}, "masking='attention' needs a transformers reward model"),
-        ({"methods": "shapley"}, "methods must be a sequence of names, got the text 'shapley'"),
+        ({"methods": "shapley"}, "methods must be a sequence of texts, got the single text 'shapley'"),
     ],
 )
 def test_what_cannot_be_asked_for(arguments, message):
     with pytest.raises(AttributionError, match=message):
         explain(lambda texts: [0.0] * len(texts), ["x"], [" y z"], **arguments)
+
+
+@pytest.mark.parametrize(("prompts", "responses"), [("abc", ["d"]), (["abc"], "d")])
+def test_a_single_text_is_not_taken_letter_by_letter(prompts, responses):
+    with pytest.raises(AttributionError, match="must be a sequence of texts, got the single text"):
+        explain(lambda texts: [0.0] * len(texts), prompts, responses)
+
+
+def test_an_object_needs_nothing_but_score():
+    class Length:
+        def score(self, texts):
+            return [float(len(text)) for text in texts]
+
+    [removed] = explain(Length(), ["a"], [" bb c"], units="words")
+    [masked] = explain(Length(), ["a"], [" bb c"], units="words", masking="mask")
+    np.testing.assert_allclose(removed.values["shapley"], [3, 2])
+    np.testing.assert_allclose(masked.values["shapley"], [-1, -2])  # "..." is longer
+
+
+def test_responses_that_the_same_coalitions_serve_are_read_out_together(embedded):
+    from inner_loop.attribution.explain import _coalitions
+    from inner_loop.attribution.owen import as_tree
+
+    trees = [as_tree([[0, 1], [2, [3, 4]]], 5), as_tree([0, [1, [2, [3, 4]]]], 5)]
+    first, second = (_coalitions(5, ("shapley", "owen"), 64, tree) for tree in trees)
+    assert first is second
+    first, second = (_coalitions(9, ("shapley", "prefix"), 64, tree) for tree in trees)
+    assert first is second
+
+
+def test_scores_are_kept_if_asked_for(reward_model):
+    explain(reward_model, ["p"], [" a b c"], methods=("shapley", "owen"), engine="library", cache_size=100)
+    assert len(reward_model.texts) == len(set(reward_model.texts)) == 8
 
 
 def test_each_response_needs_its_prompt():
@@ -205,5 +239,5 @@ def test_a_score_that_is_no_number_names_the_response(engine):
     def broken(texts):
         return [float("nan") if "worse" in text else 1.0 for text in texts]
 
-    with pytest.raises(RewardModelError, match="response 1"):
+    with pytest.raises(RewardModelError, match="response 1, as it is, as nan"):
         explain(broken, ["x", "x"], [" fine", " much worse"], engine=engine)
