@@ -1,0 +1,67 @@
+"""Share of a PPO step of the embedded task that goes into credit, with SHAP and LIME on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from experiments.benchmarks.attribution.bars import Bar
+
+CONFIG = Path(__file__).resolve().parents[2] / "quickstart.yaml"
+NOT_IN_A_STEP = ("setup", "evaluate", "explain")
+"""Phases of a trial around its PPO steps: loading, validation, credit of the samples in the report."""
+CREDIT = "attribute"
+SHARE_LIMIT = 0.25
+
+
+def measure(*, steps: int = 20, seeds: int = 3) -> dict[str, Any]:
+    """Wall seconds per phase of trainings as in the quickstart, on one thread, half SHAP and half LIME."""
+    from bo_shaping import StudyConfig
+    from inner_loop import TrialSpec, run_trial
+
+    config = StudyConfig.from_yaml(CONFIG)
+    runs = []
+    for seed in range(seeds):
+        spec = TrialSpec(
+            weights={"shap": 0.5, "lime": 0.5},
+            task=config.task,
+            attribution=config.attribution,
+            ppo=config.ppo.model_copy(update={"steps": steps}),
+            evaluation=config.evaluation.model_copy(update={"n_prompts": 2, "every": steps}),
+            seed=seed,
+            n_samples=0,
+        )
+        trial = run_trial(spec)
+        while True:
+            try:
+                next(trial)
+            except StopIteration as stop:
+                runs.append(in_steps(stop.value.seconds))
+                break
+    return {"steps": steps, "budget": config.attribution.budget, "seconds": runs}
+
+
+def in_steps(seconds: dict[str, float]) -> dict[str, float]:
+    """The phases that PPO steps consist of."""
+    return {phase: value for phase, value in seconds.items() if phase not in NOT_IN_A_STEP}
+
+
+def shares(result: dict[str, Any]) -> list[float]:
+    """Credit's share of the step, per training."""
+    return [seconds[CREDIT] / sum(seconds.values()) for seconds in result["seconds"]]
+
+
+def bars(result: dict[str, Any]) -> list[Bar]:
+    """Median over trainings; the interval is their range."""
+    values = shares(result)
+    return [Bar("share of a PPO step spent on credit", median(values), "<=", SHARE_LIMIT, min(values), max(values))]
+
+
+def table_of(result: dict[str, Any]) -> str:
+    """Seconds per step, phase by phase."""
+    phases = ", ".join(
+        f"{phase} {median(run[phase] for run in result['seconds']) / result['steps']:.3f}"
+        for phase in result["seconds"][0]
+    )
+    return f"{len(result['seconds'])} trainings of {result['steps']} steps; seconds per step: {phases}"
