@@ -4,27 +4,33 @@
 |---|---|
 | `mean` | mean reward-model score of prompt + response over the evaluation prompts |
 | `sem` | sample standard deviation of those scores / sqrt(number of prompts); one training, so without seed noise |
-| `kl` | k1: mean over responses of the sum over tokens of log pi - log ref, in nats |
-| `kl_k3` | k3: the same with ref/pi - 1 - log(ref/pi) per token |
+| `kl` | k1: mean over responses of the sum over tokens of log pi - log ref, nats; may be slightly negative |
+| `kl_k3` | k3: the same with ref/pi - 1 - log(ref/pi) per token; never negative, less noisy |
 | `entropy` | mean over tokens of the entropy of the sampling distribution, in nats |
 | `length` | mean number of response tokens, the end-of-sequence token included |
-| `distinct_2` | distinct bigrams over all bigrams of white-space separated words of all responses |
+| `distinct_1` | distinct words over all words (at white space) of all responses; low when the policy repeats itself |
+| `distinct_2` | the same for pairs of neighbouring words of one response |
+| `TrialResult.auc` | area under `mean` over the steps of the curve, per step |
+| `paired_difference` | mean, standard error and 95 % interval of the score differences of two runs, prompt by prompt |
+
+pi is the distribution that was sampled from. With top-k or top-p both distributions are those of
+`inner_loop.ppo.sampling`: restricted to the same tokens.
 
 Sampling noise depends only on `EvaluationConfig.seed` and the prompt's place, so two policies are compared under common
-random numbers: use paired differences of `scores`.
+random numbers: their scores differ less than two independent samples would, which paired differences use.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from inner_loop.ppo.actor_critic import token_outputs
-from inner_loop.ppo.kl import kl_k1, kl_k3
+from inner_loop.ppo.actor_critic import ActorCritic
+from inner_loop.ppo.config import PPOConfig
+from inner_loop.ppo.kl import check_kl, kl_estimate
 from inner_loop.ppo.rollout import Rollout, sample_rollout
 from inner_loop.reward_models import RewardModel, score_responses
 from inner_loop.spec import CurvePoint, EvaluationConfig
@@ -32,6 +38,9 @@ from inner_loop.task import Prompt
 
 BATCH_SIZE = 64
 """Prompts decoded side by side; part of the definition of a result, since batch shapes change float32 rounding."""
+
+Z_95 = 1.959964
+"""97.5 % quantile of the standard normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +54,19 @@ class Evaluation:
     """The responses, in batches of `BATCH_SIZE`."""
 
 
+class PairedDifference(NamedTuple):
+    """How much better one run scored than another on the same prompts, in score units."""
+
+    mean: float
+    sem: float
+    """Standard error over prompts; the variance between training seeds is not in it."""
+    interval: tuple[float, float]
+    """95 % interval of the mean, by the normal distribution."""
+
+
+@torch.no_grad()
 def evaluate(
-    policy: Any,
-    reference: Any,
+    actor_critic: ActorCritic,
     tokenizer: Any,
     reward_model: RewardModel,
     prompts: Sequence[Prompt],
@@ -55,17 +74,23 @@ def evaluate(
     *,
     step: int,
     response_tokens: int,
-    temperature: float,
+    sampling: PPOConfig,
 ) -> Evaluation:
-    """Sample one response per prompt and judge them; see the table above for the metrics."""
+    """Sample one response per prompt, at the temperature and truncation of `sampling`; the metrics are defined above.
+
+    Raises:
+        DivergedError: If the KL is over `sampling.max_kl`, or not a number.
+    """
     generator = torch.Generator().manual_seed(config.seed)
     rollouts = [
         sample_rollout(
-            policy,
+            actor_critic.sampler,
             tokenizer,
             prompts[start : start + BATCH_SIZE],
             max_new_tokens=response_tokens,
-            temperature=temperature,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
             generator=generator,
         )
         for start in range(0, len(prompts), BATCH_SIZE)
@@ -78,30 +103,54 @@ def evaluate(
     k1, k3, entropy, n_tokens = 0.0, 0.0, 0.0, 0
     for rollout in rollouts:
         mask = rollout.batch.response_mask
-        with torch.inference_mode():
-            ref_logprobs = token_outputs(reference, rollout.batch, temperature).logprobs
-        k1 += kl_k1(rollout.logprobs, ref_logprobs)[mask].sum().item()
-        k3 += kl_k3(rollout.logprobs, ref_logprobs)[mask].sum().item()
+        ref_logprobs = actor_critic.reference_logprobs(actor_critic.prepare(rollout.batch), sampling.temperature)
+        k1 += kl_estimate(rollout.logprobs, ref_logprobs, "k1")[mask].sum().item()
+        k3 += kl_estimate(rollout.logprobs, ref_logprobs, "k3")[mask].sum().item()
         entropy += rollout.entropy.sum().item()
         n_tokens += int(mask.sum())
+    check_kl(k1 / len(scores), sampling.max_kl)
+    responses = [response for rollout in rollouts for response in rollout.responses]
     point = CurvePoint(
         step=step,
         mean=float(np.mean(scores)),
-        sem=float(np.std(scores, ddof=1) / math.sqrt(len(scores))) if len(scores) > 1 else 0.0,
+        sem=standard_error(scores),
         kl=k1 / len(scores),
         kl_k3=max(k3 / len(scores), 0.0),
         entropy=entropy / n_tokens,
         length=n_tokens / len(scores),
-        distinct_2=distinct_bigrams([response for rollout in rollouts for response in rollout.responses]),
+        distinct_1=distinct_ngrams(responses, 1),
+        distinct_2=distinct_ngrams(responses, 2),
     )
     return Evaluation(point, scores, rollouts)
 
 
-def distinct_bigrams(responses: Sequence[str]) -> float:
-    """Distinct bigrams of words over all bigrams, 1 if there are none.
+def paired_difference(scores: Sequence[float], reference_scores: Sequence[float]) -> PairedDifference:
+    """How much better `scores` are than those of a reference run, prompt by prompt.
 
-    >>> distinct_bigrams(["a good film", "a good day"])
+    >>> paired_difference([1.0, 2.0, 6.0], [0.0, 0.0, 3.0])
+    PairedDifference(mean=2.0, sem=0.5773502691896258, interval=(0.8684142566593302, 3.13158574334067))
+
+    Raises:
+        ValueError: If the runs were not judged on equally many prompts.
+    """
+    if len(scores) != len(reference_scores):
+        raise ValueError(f"Runs share their prompts, got {len(scores)} and {len(reference_scores)} scores.")
+    differences = np.subtract(scores, reference_scores)
+    mean, sem = float(differences.mean()), standard_error(differences)
+    return PairedDifference(mean, sem, (mean - Z_95 * sem, mean + Z_95 * sem))
+
+
+def standard_error(values: Sequence[float] | np.ndarray) -> float:
+    """Sample standard deviation over the root of the number of values; 0 for a single one."""
+    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
+
+
+def distinct_ngrams(responses: Sequence[str], n: int) -> float:
+    """Distinct n-grams of words over all n-grams, 1 if there are none.
+
+    >>> distinct_ngrams(["a good film", "a good day"], 2)
     0.75
     """
-    bigrams = [pair for response in responses for pair in pairwise(response.split())]
-    return len(set(bigrams)) / len(bigrams) if bigrams else 1.0
+    sentences = [response.split() for response in responses]
+    ngrams = [tuple(words[i : i + n]) for words in sentences for i in range(len(words) - n + 1)]
+    return len(set(ngrams)) / len(ngrams) if ngrams else 1.0

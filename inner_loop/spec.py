@@ -9,21 +9,15 @@ response, summed over its tokens; lengths are in policy tokens; times in seconds
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Literal
 
-from pydantic import (
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, field_validator
 
 from inner_loop.components import COMPONENTS
 from inner_loop.components.spread import BasePlacement
 from inner_loop.errors import MixingWeightsError
+from inner_loop.ppo.config import PPOConfig
 from inner_loop.schema import StrictModel, nearest
 
 SUM_ATOL = 1e-6
@@ -65,8 +59,8 @@ class AttributionConfig(StrictModel):
     """Where spans and Owen values get their tree from: None for the tree of `shap.maskers.Text`, `spacy:MODEL`, or
     `module:function` (see `inner_loop.parsers`)."""
     masking: Literal["remove", "mask", "attention"] = "remove"
-    """What happens to an absent unit: its tokens are removed, each replaced by the reward model's mask token (a callable
-    gets one mask per unit), or hidden by the attention mask."""
+    """What happens to an absent unit: its tokens are removed, each is replaced by the reward model's mask token (one per
+    unit in texts for a callable), or they are hidden by the attention mask."""
     budget: int = Field(default=64, ge=2)
     """Most distinct reward-model evaluations per response, the full and the empty response included."""
     engine: Literal["own", "library"] = "own"
@@ -79,47 +73,6 @@ class AttributionConfig(StrictModel):
     base_value: BasePlacement = "last"
     """Where r(x, nothing) goes: on the last token, `uniform`ly on all tokens, or `drop`ped from every component (the
     return then changes by a constant per prompt)."""
-
-
-class PPOConfig(StrictModel):
-    """One short PPO training."""
-
-    steps: NonNegativeInt = 20
-    """PPO steps (rollout + update) in a trial; 0 only evaluates the start policy."""
-    rollout_size: PositiveInt = 32
-    """Responses sampled per step."""
-    minibatch_size: PositiveInt = 32
-    """Responses per optimizer step; must divide `rollout_size`."""
-    epochs: PositiveInt = 4
-    """Passes over each rollout."""
-    learning_rate: PositiveFloat = 1e-4
-    """AdamW learning rate, constant."""
-    kl_coef: NonNegativeFloat = 0.05
-    """Price of drifting from the reference policy, in score units per nat."""
-    gamma: float = Field(default=1.0, gt=0.0, le=1.0)
-    """Discount per token."""
-    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
-    """Bias-variance trade of the advantage estimate; interacts with the density of the reward."""
-    clip_range: PositiveFloat = 0.2
-    """Clip range of the policy ratio."""
-    value_clip_range: PositiveFloat = 0.2
-    """Clip range of the value update, in score units."""
-    value_coef: NonNegativeFloat = 0.1
-    """Weight of the value loss."""
-    max_grad_norm: PositiveFloat = 1.0
-    """Global gradient norm is clipped here."""
-    temperature: PositiveFloat = 1.0
-    """Sampling temperature; the log-probabilities of policy and reference are taken at the same temperature."""
-    max_kl: PositiveFloat = 200.0
-    """A rollout whose mean KL exceeds this stops the trial as diverged."""
-
-    @model_validator(mode="after")
-    def _minibatches_fill_the_rollout(self) -> "PPOConfig":
-        if self.rollout_size % self.minibatch_size:
-            raise ValueError(
-                f"minibatch_size must divide rollout_size, got {self.minibatch_size} and {self.rollout_size}"
-            )
-        return self
 
 
 class EvaluationConfig(StrictModel):
@@ -157,23 +110,17 @@ class TrialSpec(StrictModel):
 
 
 class CurvePoint(StrictModel):
-    """The policy after `step` PPO steps, judged on the fixed validation prompts."""
+    """The policy after `step` PPO steps, judged on fixed prompts; the table of `inner_loop.evaluation` has the rest."""
 
     step: NonNegativeInt
     mean: float
-    """Mean unshaped score."""
     sem: NonNegativeFloat
-    """Standard error over prompts of one training; it does not contain the variance between seeds."""
     kl: float
-    """Mean over responses of sum_t log pi(a_t) - log ref(a_t) (k1), in nats; may be slightly negative."""
     kl_k3: float
-    """The same divergence by the non-negative, lower-variance estimate k3, in nats."""
     entropy: float
-    """Mean entropy of the next-token distribution, in nats per token."""
     length: float
-    """Mean response length in policy tokens."""
+    distinct_1: float | None = None
     distinct_2: float
-    """Distinct bigrams of the responses over all their bigrams: falls when the policy repeats itself."""
 
 
 class TrialProgress(StrictModel):
@@ -191,22 +138,44 @@ class TrialProgress(StrictModel):
 
 
 class StepStats(StrictModel):
-    """What one PPO step did; averages are over response tokens unless said otherwise."""
+    """What one step did.
+
+    | field | definition; tokens are response tokens, padding enters no mean |
+    |---|---|
+    | `score` | mean unshaped score of the rollout's responses |
+    | `reward` | mean over responses of the sum of token rewards, as trained on: scaled, penalties and KL price off |
+    | `kl`, `kl_k3` | mean over responses of the sum over tokens of the KL estimates k1, k3 to the reference, nats |
+    | `kl_coef` | price of a nat that was in force |
+    | `entropy` | mean over tokens of the entropy of the distribution they were drawn from, nats |
+    | `length` | mean number of tokens of a response |
+    | `finished` | share of responses that ended by themselves |
+    | `policy_loss`, `value_loss` | mean over optimizer steps; value_loss is 0 without a critic |
+    | `clip_fraction` | share of tokens whose clipped term was in force, mean over optimizer steps |
+    | `policy_kl` | k3 of the sampling policy to the trained one, mean over tokens, then over optimizer steps, nats |
+    | `explained_variance` | 1 - var(return - value) / var(return) over tokens at sampling; None without a critic |
+    | `grad_norm` | global gradient norm before clipping, mean over optimizer steps |
+    | `optimizer_steps` | optimizer steps taken; fewer than planned where `target_kl` ended the updates |
+    | `n_evaluations` | reward-model evaluations the rollout took, the scores themselves included |
+
+    Fields that are None were not measured (results of earlier versions).
+    """
 
     score: float
-    """Mean unshaped score of the rollout (per response)."""
+    reward: float | None = None
     kl: float
-    """Mean k1 KL of the rollout to the reference (per response)."""
+    kl_k3: float | None = None
+    kl_coef: float | None = None
+    entropy: float | None = None
+    length: float
+    finished: float | None = None
     policy_loss: float
     value_loss: float
     clip_fraction: float
-    """Share of tokens whose ratio left the clip range."""
+    policy_kl: float | None = None
+    explained_variance: float | None = None
     grad_norm: float
-    """Global gradient norm before clipping, averaged over optimizer steps."""
-    length: float
-    """Mean response length (per response)."""
+    optimizer_steps: NonNegativeInt | None = None
     n_evaluations: NonNegativeInt
-    """Reward-model evaluations the rollout took, the scores themselves included."""
 
 
 class ExplainedResponse(StrictModel):
@@ -244,8 +213,28 @@ class TrialResult(StrictModel):
     seconds: dict[str, float]
     """Wall seconds per phase: setup; sample, attribute (scores and credit) and update of all steps; evaluate; explain
     (the credit of `samples`)."""
+    tokens_per_second: NonNegativeFloat | None = None
+    """Response tokens sampled for training over the seconds of sample, attribute and update; None without steps."""
     peak_memory_mb: NonNegativeFloat
+    """Largest resident memory of the process so far; earlier trials of the same process count."""
+    peak_gpu_memory_mb: NonNegativeFloat = 0.0
+    """Most GPU memory the trial's tensors took at a time; 0 on a CPU."""
+    stopped: str | None = None
+    """Why the training ended before its last step, successfully; None if it did not."""
     seed: NonNegativeInt
+
+    @property
+    def auc(self) -> float:
+        """Area under the learning curve over its length in steps: the mean score along the training, in score units.
+
+        The trapezoidal rule over the points of `curve`, from the first to the last; a single point is its own mean. It
+        rewards learning early, and is less noisy than the last point alone.
+        """
+        width = self.curve[-1].step - self.curve[0].step
+        if width == 0:
+            return self.curve[-1].mean
+        area = sum((b.step - a.step) * (a.mean + b.mean) / 2 for a, b in pairwise(self.curve))
+        return area / width
 
 
 def check_mixing_weights(weights: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""The task of an inner run: policy, reference, reward model and prompts, embedded or from hub names and folders."""
+"""The task of an inner run: policy, reward model and prompts, embedded or from hub names and folders."""
 
 import json
 from dataclasses import dataclass
@@ -34,10 +34,9 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Task:
-    """Everything loaded; the reference is the policy as it was loaded, and its parameters do not require gradients."""
+    """Everything loaded."""
 
     policy: nn.Module
-    reference: nn.Module
     tokenizer: Any
     reward_model: RewardModel
     train_prompts: list[Prompt]
@@ -56,15 +55,17 @@ def load_task(config: TaskConfig, evaluation: EvaluationConfig, *, reward_model:
         TaskError: If a model or a prompt file is missing or unusable; the message names the field and the remedy.
     """
     tokenizer = _load_tokenizer(config.policy)
+    train_prompts = load_prompts(config, "train", tokenizer)
+    evaluation_prompts = _evaluation_prompts(config, evaluation, tokenizer)
+    _check_context(config, [*train_prompts, *evaluation_prompts])
     return Task(
         policy=_load_policy(config.policy),
-        reference=_load_policy(config.policy).requires_grad_(False),
         tokenizer=tokenizer,
         reward_model=as_reward_model(
             config.reward_model if reward_model is None else reward_model, chat_template=config.chat_template
         ),
-        train_prompts=load_prompts(config, "train", tokenizer),
-        evaluation_prompts=_evaluation_prompts(config, evaluation, tokenizer),
+        train_prompts=train_prompts,
+        evaluation_prompts=evaluation_prompts,
     )
 
 
@@ -76,9 +77,8 @@ def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> None:
         RewardModelError: If the reward model does not give one finite score per text.
     """
     tokenizer = _load_tokenizer(config.policy)
-    _check_policy(config.policy)
-    load_prompts(config, "train", tokenizer)
     prompts = _evaluation_prompts(config, evaluation, tokenizer)
+    _check_context(config, [*load_prompts(config, "train", tokenizer), *prompts])
     checked = as_reward_model(config.reward_model, chat_template=config.chat_template)
     score_responses(checked, [prompt.text for prompt in prompts[:2]], [" fine"] * len(prompts[:2]))
 
@@ -170,13 +170,21 @@ def _load_tokenizer(name: str) -> Any:
     return tokenizer
 
 
-def _check_policy(name: str) -> None:
+def _check_context(config: TaskConfig, prompts: list[Prompt]) -> None:
+    """Raise `TaskError` unless the policy has positions for the longest prompt and its response."""
     from transformers import AutoConfig
 
     try:
-        AutoConfig.from_pretrained(model_source(name, "policy"))
+        policy = AutoConfig.from_pretrained(model_source(config.policy, "policy")).get_text_config()
     except (OSError, ValueError) as error:
-        raise TaskError(f"task.policy {name!r} could not be found: {first_line(error)}") from error
+        raise TaskError(f"task.policy {config.policy!r} could not be found: {first_line(error)}") from error
+    n_positions = getattr(policy, "max_position_embeddings", None)
+    longest = max(len(prompt.ids) for prompt in prompts)
+    if n_positions is not None and longest + config.response_tokens > n_positions:
+        raise TaskError(
+            f"task.policy {config.policy!r} has a context of {n_positions} tokens, and the longest prompt takes "
+            f"{longest} and its response up to {config.response_tokens}: shorten the prompts or response_tokens."
+        )
 
 
 def _load_policy(name: str) -> nn.Module:

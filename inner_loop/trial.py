@@ -1,20 +1,39 @@
 """One inner run: `run_trial(TrialSpec)` yields `TrialProgress` and returns a `TrialResult`."""
 
+import os
 import resource
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from inner_loop.checkpoint import CheckpointFolder, TrialState
 from inner_loop.evaluation import Evaluation, evaluate
-from inner_loop.ppo.training import PhaseClock, PPOTrainer
+from inner_loop.loaded_models import LoadedModels, borrowed_models
+from inner_loop.ppo.clock import PhaseClock
+from inner_loop.ppo.training import PPOTrainer
+from inner_loop.prompt_sampler import PromptSampler
 from inner_loop.shaping import ShapingFunction
-from inner_loop.spec import ExplainedResponse, StepStats, TrialProgress, TrialResult, TrialSpec
-from inner_loop.task import Prompt, Task, load_task
+from inner_loop.spec import CurvePoint, ExplainedResponse, StepStats, TrialProgress, TrialResult, TrialSpec
+
+GENERATOR = "generator"
+"""Name of the generator's state among the tensors of a checkpoint."""
+
+TRAINING_PHASES = ("sample", "attribute", "update")
+"""The phases of a step."""
 
 
-def run_trial(spec: TrialSpec, *, reward_model: Any = None) -> Generator[TrialProgress, None, TrialResult]:
+def run_trial(
+    spec: TrialSpec,
+    *,
+    reward_model: Any = None,
+    folder: str | os.PathLike[str] | None = None,
+    checkpoint_every: int = 10,
+    save_policy: str | os.PathLike[str] | None = None,
+) -> Generator[TrialProgress, None, TrialResult]:
     """Train the task's policy for `spec.ppo.steps` steps with mixed dense rewards, and judge it.
 
     A generator: it yields an event at the start and after every step, and its return value is the result.
@@ -30,68 +49,162 @@ def run_trial(spec: TrialSpec, *, reward_model: Any = None) -> Generator[TrialPr
     Args:
         spec: Everything the run depends on; equal specs give equal results on one machine.
         reward_model: Used instead of `spec.task.reward_model`: any callable `list[str] -> list[float]`.
+        folder: Where checkpoints are kept. A run with the same spec and folder continues from the last one, yielding
+            the events of the steps before it again, and ends as if it had never been interrupted, in float32 bit for
+            bit (but for times). A run that is done there is not run again.
+        checkpoint_every: Steps between two checkpoints.
+        save_policy: Where to write the trained policy and its tokenizer, as an ordinary transformers folder.
 
     Raises:
         TaskError: If a model or the prompts cannot be used.
         RewardModelError: If the reward model returns anything but one finite score per text.
         DivergedError: If the training left the region in which its numbers mean anything.
     """
-    clock = PhaseClock()
-    with clock.phase("setup"):
-        task = load_task(spec.task, spec.evaluation, reward_model=reward_model)
-        shaping = ShapingFunction(spec.weights, spec.attribution, spec.ppo.gamma, task.reward_model)
-        generator = torch.Generator().manual_seed(spec.seed)
-        # The critic's heads start at zero and everything else is loaded: the generator is the only source of chance.
-        trainer = PPOTrainer(
-            task,
-            shaping,
+    checkpoints = CheckpointFolder(Path(folder), spec) if folder is not None else None
+    is_saved = save_policy is None or (Path(save_policy) / "config.json").is_file()
+    if checkpoints and is_saved and (done := checkpoints.result()):
+        yield from _events(spec, done.curve, done.steps)
+        return done
+    with ExitStack() as stack:
+        clock = PhaseClock()
+        with clock.phase("setup"):
+            models = stack.enter_context(borrowed_models(spec, reward_model=reward_model))
+            trial = _Trial(models, spec, clock)
+            if checkpoints:
+                trial.resume(checkpoints)
+        if not trial.curve:
+            trial.evaluate()
+        yield from _events(spec, trial.curve, trial.steps)
+        while trial.step():
+            due = trial.n_steps % spec.evaluation.every == 0 or trial.n_steps == spec.ppo.steps
+            if due:
+                trial.evaluate()
+            yield _event(spec, trial.n_steps, trial.steps[-1], trial.curve[-1] if due else None)
+            if checkpoints and trial.n_steps % checkpoint_every == 0 and trial.n_steps < spec.ppo.steps:
+                trial.save(checkpoints)
+        if trial.curve[-1].step < trial.n_steps:  # stopped between two points of the curve
+            trial.evaluate()
+            yield _event(spec, trial.n_steps, trial.steps[-1], trial.curve[-1])
+        result = trial.result()
+        if save_policy is not None:
+            models.actor_critic.save_policy(Path(save_policy))
+            models.task.tokenizer.save_pretrained(save_policy)
+        if checkpoints:
+            checkpoints.finish(result)
+        return result
+
+
+class _Trial:
+    """The training, what has been measured of it, and how both go into a checkpoint and come back."""
+
+    def __init__(self, models: LoadedModels, spec: TrialSpec, clock: PhaseClock) -> None:
+        self._task, self._actor_critic, self._spec, self._clock = models.task, models.actor_critic, spec, clock
+        self._shaping = ShapingFunction(spec.weights, spec.attribution, spec.ppo.gamma, models.task.reward_model)
+        # The critic starts at zero and everything else is loaded: the generator is the only source of chance.
+        self._generator = torch.Generator().manual_seed(spec.seed)
+        self._prompts = PromptSampler(models.task.train_prompts, self._generator)
+        self._trainer = PPOTrainer(
+            models.task,
+            models.actor_critic,
+            self._shaping,
             spec.ppo,
             response_tokens=spec.task.response_tokens,
-            generator=generator,
+            generator=self._generator,
             clock=clock,
         )
-        batches = prompt_batches(task.train_prompts, spec.ppo.rollout_size, generator)
-    curve, steps = [], list[StepStats]()
-    final = _evaluate(task, spec, 0, clock)
-    curve.append(final.point)
-    yield TrialProgress(step=0, n_steps=spec.ppo.steps, point=final.point)
-    for step in range(1, spec.ppo.steps + 1):
-        steps.append(trainer.step(next(batches)))
-        due = step % spec.evaluation.every == 0 or step == spec.ppo.steps
-        if due:
-            final = _evaluate(task, spec, step, clock)
-            curve.append(final.point)
-        yield TrialProgress(
-            step=step,
-            n_steps=spec.ppo.steps,
-            score=steps[-1].score,
-            kl=steps[-1].kl,
-            point=final.point if due else None,
+        self._latest: Evaluation | None = None
+        self._stopped: str | None = None
+        self.curve: list[CurvePoint] = []
+        self.steps: list[StepStats] = []
+        if torch.cuda.is_available():
+            torch.cuda.reset_peak_memory_stats()
+
+    @property
+    def n_steps(self) -> int:
+        """Steps finished."""
+        return len(self.steps)
+
+    def step(self) -> bool:
+        """Train one step; False, and nothing trained, once the training is over."""
+        ppo = self._spec.ppo
+        if self.n_steps == ppo.steps:
+            return False
+        experience = self._trainer.collect(self._prompts.draw(ppo.prompts_per_step))
+        if ppo.stop_at_kl is not None and experience.kl > ppo.stop_at_kl:
+            self._stopped = (
+                f"After {self.n_steps} steps the KL of a rollout was {experience.kl:.4g} nats, over stop_at_kl = "
+                f"{ppo.stop_at_kl:g}."
+            )
+            return False
+        self.steps.append(self._trainer.update(experience))
+        return True
+
+    def evaluate(self) -> None:
+        """Add a point to the curve."""
+        self._latest = self._judge()
+        self.curve.append(self._latest.point)
+
+    def save(self, folder: CheckpointFolder) -> None:
+        """Write a checkpoint."""
+        state = TrialState(
+            spec=self._spec,
+            curve=self.curve,
+            steps=self.steps,
+            seconds=self._clock.seconds,
+            numbers=self._trainer.numbers(),
+            prompt_queue=self._prompts.queue,
         )
-    with clock.phase("explain"):
-        samples = explain_samples(final, shaping, spec.n_samples)
-    return TrialResult(
-        mean=final.point.mean,
-        sem=final.point.sem,
-        kl=final.point.kl,
-        curve=curve,
-        scores=final.scores,
-        steps=steps,
-        samples=samples,
-        seconds=clock.seconds,
-        peak_memory_mb=peak_memory_mb(),
-        seed=spec.seed,
-    )
+        folder.save(state, {GENERATOR: self._generator.get_state(), **self._actor_critic.training_state()})
 
+    def resume(self, folder: CheckpointFolder) -> None:
+        """Continue from the folder's checkpoint, if there is one."""
+        loaded = folder.load()
+        if loaded is None:
+            return
+        state, tensors = loaded
+        self._generator.set_state(tensors.pop(GENERATOR))
+        self._actor_critic.load_training_state(tensors)
+        self._trainer.load_numbers(state.numbers)
+        self._prompts.queue = state.prompt_queue
+        self.curve, self.steps = state.curve, state.steps
+        for phase, seconds in state.seconds.items():
+            self._clock.seconds[phase] = self._clock.seconds.get(phase, 0.0) + seconds
 
-def prompt_batches(prompts: list[Prompt], size: int, generator: torch.Generator) -> Iterator[list[Prompt]]:
-    """Endless batches of `size` prompts: every prompt once, in random order, before any comes again."""
-    queue: list[int] = []
-    while True:
-        while len(queue) < size:
-            queue += torch.randperm(len(prompts), generator=generator).tolist()
-        batch, queue = queue[:size], queue[size:]
-        yield [prompts[index] for index in batch]
+    def result(self) -> TrialResult:
+        """What the trial hands back, samples included."""
+        final = self._latest or self._judge()  # stopped at once after a resume: judged before, in another process
+        with self._clock.phase("explain"):
+            samples = explain_samples(final, self._shaping, self._spec.n_samples)
+        n_tokens = sum(stats.length for stats in self.steps) * self._spec.ppo.rollout_size
+        seconds = self._clock.seconds
+        return TrialResult(
+            mean=final.point.mean,
+            sem=final.point.sem,
+            kl=final.point.kl,
+            curve=self.curve,
+            scores=final.scores,
+            steps=self.steps,
+            samples=samples,
+            seconds=seconds,
+            tokens_per_second=n_tokens / sum(seconds[phase] for phase in TRAINING_PHASES) if self.steps else None,
+            peak_memory_mb=peak_memory_mb(),
+            peak_gpu_memory_mb=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
+            stopped=self._stopped,
+            seed=self._spec.seed,
+        )
+
+    def _judge(self) -> Evaluation:
+        with self._clock.phase("evaluate"):
+            return evaluate(
+                self._actor_critic,
+                self._task.tokenizer,
+                self._task.reward_model,
+                self._task.evaluation_prompts,
+                self._spec.evaluation,
+                step=self.n_steps,
+                response_tokens=self._spec.task.response_tokens,
+                sampling=self._spec.ppo,
+            )
 
 
 def explain_samples(evaluation: Evaluation, shaping: ShapingFunction, count: int) -> list[ExplainedResponse]:
@@ -125,16 +238,13 @@ def peak_memory_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def _evaluate(task: Task, spec: TrialSpec, step: int, clock: PhaseClock) -> Evaluation:
-    with clock.phase("evaluate"):
-        return evaluate(
-            task.policy,
-            task.reference,
-            task.tokenizer,
-            task.reward_model,
-            task.evaluation_prompts,
-            spec.evaluation,
-            step=step,
-            response_tokens=spec.task.response_tokens,
-            temperature=spec.ppo.temperature,
-        )
+def _events(spec: TrialSpec, curve: Sequence[CurvePoint], steps: Sequence[StepStats]) -> Iterator[TrialProgress]:
+    """The events of the steps so far."""
+    points = {point.step: point for point in curve}
+    yield TrialProgress(step=0, n_steps=spec.ppo.steps, point=points[0])
+    for step, stats in enumerate(steps, start=1):
+        yield _event(spec, step, stats, points.get(step))
+
+
+def _event(spec: TrialSpec, step: int, stats: StepStats, point: CurvePoint | None) -> TrialProgress:
+    return TrialProgress(step=step, n_steps=spec.ppo.steps, score=stats.score, kl=stats.kl, point=point)

@@ -1,6 +1,8 @@
 """Runs the job in a trial folder: `python -m bo_shaping.executors.worker TRIAL_DIR`."""
 
+import inspect
 import os
+import shutil
 import sys
 import time
 import traceback
@@ -14,12 +16,14 @@ from bo_shaping.executors.folder import Event, TrialFolder, Worker
 from inner_loop.entry_points import import_function
 from inner_loop.errors import EntryPointError
 from inner_loop.schema import describe_validation_error
-from inner_loop.spec import TrialProgress, TrialResult, TrialSpec
+from inner_loop.spec import TrialProgress, TrialResult
 
 REASON_LENGTH = 300
 """Longest failure reason kept, in characters; the traceback is in worker.log."""
 
-InnerLoop = Callable[[TrialSpec], Generator[TrialProgress, None, TrialResult]]
+InnerLoop = Callable[..., Generator[TrialProgress, None, TrialResult]]
+"""Called with a `TrialSpec`; with `folder=` too if it has such a parameter: a path of its own, where it may keep what
+it needs to continue after it was killed. A trial that is started again is given the same folder."""
 
 
 def main(path: str) -> None:
@@ -31,20 +35,27 @@ def main(path: str) -> None:
 
 
 def run_job(folder: TrialFolder) -> None:
-    """Run every replicate and leave a result; whatever the inner loop raises becomes the reason of a failure."""
-    job = folder.job()
+    """Run every replicate and leave a result; whatever the inner loop raises becomes the reason of a failure.
+
+    What an inner loop keeps in its folder outlives a worker that is killed, and goes once there is a result or failure.
+    """
+    job, checkpoints = folder.job(), folder.path / "checkpoints"
     folder.restart_progress()
     try:
         inner_loop = import_inner_loop(job.inner_loop)
         results = []
         for replicate, spec in enumerate(job.specs):
-            results.append(_run(inner_loop, spec, replicate, len(job.specs), folder))
+            own_folder = checkpoints / str(replicate)
+            takes_folder = "folder" in inspect.signature(inner_loop).parameters
+            run = inner_loop(spec, folder=own_folder) if takes_folder else inner_loop(spec)
+            results.append(_follow(run, replicate, len(job.specs), folder))
     except Exception as error:
         traceback.print_exc()
         message = " ".join(str(error).split())
         folder.write_failure(job.token, f"{type(error).__name__}: {message}"[:REASON_LENGTH].rstrip(": "))
     else:
         folder.write_results(job.token, results)
+    shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 def import_inner_loop(entry_point: str) -> InnerLoop:
@@ -59,8 +70,10 @@ def import_inner_loop(entry_point: str) -> InnerLoop:
         raise ConfigError(f"The inner loop {error}.") from None
 
 
-def _run(inner_loop: InnerLoop, spec: TrialSpec, replicate: int, n_replicates: int, folder: TrialFolder) -> TrialResult:
-    run = inner_loop(spec)
+def _follow(
+    run: Generator[TrialProgress, None, TrialResult], replicate: int, n_replicates: int, folder: TrialFolder
+) -> TrialResult:
+    """Drive one replicate to its end, its events going to the folder."""
     while True:
         try:
             progress = next(run)

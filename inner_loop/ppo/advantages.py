@@ -1,6 +1,7 @@
 """Advantage estimation over response tokens: b responses, t tokens (right-padded), rewards in score units.
 
 .. [Schulman2016] High-Dimensional Continuous Control Using Generalized Advantage Estimation. arXiv:1506.02438.
+.. [Pardo2018] Time Limits in Reinforcement Learning. arXiv:1712.00378.
 """
 
 import torch
@@ -11,9 +12,15 @@ MIN_STD = 1e-8
 
 
 def estimate_advantages(
-    values: Tensor, rewards: Tensor, response_mask: Tensor, *, gamma: float = 1.0, gae_lambda: float = 0.95
+    values: Tensor,
+    rewards: Tensor,
+    response_mask: Tensor,
+    *,
+    gamma: float = 1.0,
+    gae_lambda: float = 0.95,
+    bootstrap_values: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Advantages and returns, eq. (16) of [Schulman2016]_, with no bootstrap after the last response token.
+    """Advantages and returns, eq. (16) of [Schulman2016]_.
 
     Args:
         values: `b x t` critic estimates at sampling time.
@@ -21,25 +28,40 @@ def estimate_advantages(
         response_mask: `b x t`, True on response tokens; everything else is read as zero.
         gamma: Discount per token.
         gae_lambda: Decay of the weight on later temporal differences.
+        bootstrap_values: `b`, the value of what would have come after the last response token ([Pardo2018]_, eq. 6):
+            the critic's estimate there if the response was cut, zero if it ended. None is all zero.
 
     Returns:
         `(advantages, returns)`, both `b x t`, zero where the mask is False. Not whitened: see `whiten`.
 
     Raises:
-        ValueError: If the three shapes differ.
+        ValueError: If the shapes differ.
     """
     if not values.shape == rewards.shape == response_mask.shape:
         raise ValueError(f"Shapes differ: {values.shape=}, {rewards.shape=}, {response_mask.shape=}.")
     values, rewards = values.masked_fill(~response_mask, 0.0), rewards.masked_fill(~response_mask, 0.0)
     next_values = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], dim=1)
+    if bootstrap_values is not None:
+        next_values = torch.where(is_last_token(response_mask), bootstrap_values.unsqueeze(1), next_values)
     deltas = rewards + gamma * next_values - values
-    advantages = torch.zeros_like(values)
-    carried = torch.zeros_like(values[:, 0])
-    for token in reversed(range(values.shape[1])):  # the recursion itself; each turn covers the whole batch
-        carried = deltas[:, token] + gamma * gae_lambda * carried
-        advantages[:, token] = carried
-    advantages = advantages.masked_fill(~response_mask, 0.0)
+    advantages = discounted_sums(deltas, gamma * gae_lambda).masked_fill(~response_mask, 0.0)
     return advantages, advantages + values
+
+
+def discounted_sums(x: Tensor, decay: float) -> Tensor:
+    """`y_t = sum_{l >= 0} decay^l x_{t+l}` along the tokens of `b x t`."""
+    sums = torch.zeros_like(x)
+    carried = torch.zeros_like(x[:, 0])
+    for token in reversed(range(x.shape[1])):  # the recursion itself; each turn covers the whole batch
+        carried = x[:, token] + decay * carried
+        sums[:, token] = carried
+    return sums
+
+
+def is_last_token(response_mask: Tensor) -> Tensor:
+    """`b x t`, True on the last token of each response."""
+    has_next = torch.cat([response_mask[:, 1:], torch.zeros_like(response_mask[:, :1])], dim=1)
+    return response_mask & ~has_next
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
@@ -47,8 +69,12 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     return x.masked_fill(~mask, 0.0).sum() / mask.sum().clamp(min=1)
 
 
-def whiten(x: Tensor, mask: Tensor) -> Tensor:
-    """`x` with mean 0 and population variance 1 over the True entries of `mask`; zero elsewhere."""
+def whiten(x: Tensor, mask: Tensor, *, shift: bool = True) -> Tensor:
+    """`x` with population variance 1, and mean 0, over the True entries of `mask`; zero elsewhere.
+
+    With `shift=False` the mean stays what it was.
+    """
     mean = masked_mean(x, mask)
     std = masked_mean((x - mean) ** 2, mask).sqrt()
-    return ((x - mean) / std.clamp(min=MIN_STD)).masked_fill(~mask, 0.0)
+    whitened = (x - mean) / std.clamp(min=MIN_STD)
+    return (whitened if shift else whitened + mean).masked_fill(~mask, 0.0)

@@ -32,9 +32,20 @@ def policy_loss(
 
 
 def value_loss(
-    values: Tensor, old_values: Tensor, returns: Tensor, response_mask: Tensor, *, clip_range: float
+    values: Tensor, old_values: Tensor, returns: Tensor, response_mask: Tensor, *, clip_range: float | None
 ) -> Tensor:
-    """Half the squared error of the critic, each value clipped to `clip_range` around its estimate at sampling time."""
-    clipped = old_values + (values - old_values).clamp(-clip_range, clip_range)
-    error = torch.maximum((values - returns) ** 2, (clipped - returns) ** 2)
+    """Half the squared error of the critic, the mean over response tokens.
+
+    Args:
+        values: `b x t` now.
+        old_values: `b x t` at sampling time.
+        returns: `b x t` that the values should have been.
+        response_mask: `b x t`, True on response tokens.
+        clip_range: Each value is also clipped to this range around its old one, and the larger error counts; None for
+            the plain squared error.
+    """
+    error = (values - returns) ** 2
+    if clip_range is not None:
+        clipped = old_values + (values - old_values).clamp(-clip_range, clip_range)
+        error = torch.maximum(error, (clipped - returns) ** 2)
     return 0.5 * masked_mean(error, response_mask)

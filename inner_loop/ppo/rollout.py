@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from inner_loop.ppo.actor_critic import TokenBatch
+from inner_loop.ppo.sampling import draw, likeliest
 from inner_loop.task import Prompt
 
 
@@ -38,20 +39,23 @@ def sample_rollout(
     max_new_tokens: int,
     temperature: float,
     generator: torch.Generator,
+    top_k: int | None = None,
+    top_p: float = 1.0,
 ) -> Rollout:
     """Sample one response per prompt.
 
     1. Left-pad the prompts and fill the cache.
     2. Draw every token by inverting the cumulative distribution at a uniform number. The numbers are drawn before the
        first token, `b x t`, so a response depends on its own row only, not on when the others end.
-    3. Stop when all responses have ended; cut masks from where they ended.
-    4. Decode, with the character offset at which each token ends.
+    3. Stop when all responses have ended. The end-of-sequence token is an action: it belongs to the response, and it
+       alone ends it. Masks come from where responses ended, never from token ids, since pad may equal eos.
+    4. Decode, with the character offset at which each token ends. A response may be empty: one token, no text.
     """
     prompt_ids, prompt_mask = left_pad([prompt.ids for prompt in prompts], tokenizer, model.device)
     uniforms = torch.rand(len(prompts), max_new_tokens, generator=generator).to(model.device)
     finished = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
     mask, cache, step_ids = prompt_mask, None, prompt_ids
-    tokens, masks, logprobs, entropies = [], [], [], []
+    tokens, masks, logprobs, entropies, kept = [], [], [], [], []
     for step in range(max_new_tokens):
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -step_ids.shape[1] :]
         output = model.base_model(
@@ -62,7 +66,12 @@ def sample_rollout(
             use_cache=True,
         )
         cache = output.past_key_values
-        logits = model.get_output_embeddings()(output.last_hidden_state[:, -1]).float() / temperature
+        logits = model.get_output_embeddings()(output.last_hidden_state[:, -1]).float()
+        if temperature != 1.0:
+            logits = logits / temperature
+        if top_k is not None or top_p < 1.0:
+            kept.append(likeliest(logits, top_k=top_k, top_p=top_p))
+            logits = logits.masked_fill(~kept[-1], float("-inf"))
         token, logprob, entropy = draw(logits, uniforms[:, step])
         tokens.append(token)
         masks.append(~finished)
@@ -73,7 +82,13 @@ def sample_rollout(
             break
         mask = torch.cat([mask, masks[-1].unsqueeze(1)], dim=1)
         step_ids = token.unsqueeze(1)
-    batch = TokenBatch(prompt_ids, prompt_mask, torch.stack(tokens, dim=1), torch.stack(masks, dim=1))
+    batch = TokenBatch(
+        prompt_ids,
+        prompt_mask,
+        torch.stack(tokens, dim=1),
+        torch.stack(masks, dim=1),
+        torch.stack(kept, dim=1) if kept else None,
+    )
     responses, token_ends = decode_responses(tokenizer, prompts, batch)
     texts = [prompt.text for prompt in prompts]
     return Rollout(
@@ -81,28 +96,11 @@ def sample_rollout(
     )
 
 
-def draw(logits: Tensor, uniforms: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Sample from `softmax(logits)` by inverse transform.
-
-    Args:
-        logits: `b x v` float32.
-        uniforms: `b` in [0, 1).
-
-    Returns:
-        `(token, logprob, entropy)`, `b` each: token ids, their log-probabilities, and entropies in nats.
-    """
-    logprobs = torch.log_softmax(logits, dim=-1)
-    probs = logprobs.exp()
-    # Sums of many float32 terms drift from 1: the last cumulative value, not 1, is the end of the range.
-    cumulative = probs.cumsum(dim=-1)
-    threshold = uniforms.unsqueeze(1) * cumulative[:, -1:]
-    token = torch.searchsorted(cumulative, threshold, right=True).squeeze(1).clamp(max=logits.shape[-1] - 1)
-    logprob = logprobs.gather(1, token.unsqueeze(1)).squeeze(1)
-    return token, logprob, -(probs * logprobs).nan_to_num(0.0).sum(dim=-1)
-
-
 def left_pad(sequences: Sequence[list[int]], tokenizer: Any, device: torch.device) -> tuple[Tensor, Tensor]:
-    """`(ids, mask)`, both `b x p`: sequences flushed right, the mask True on their tokens."""
+    """`(ids, mask)`, both `b x p`: sequences flushed right, the mask True on their tokens.
+
+    Padding is never attended to; a tokenizer without a padding token pads with its end-of-sequence token.
+    """
     width = max(len(ids) for ids in sequences)
     filler = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     padded = torch.tensor([[filler] * (width - len(ids)) + ids for ids in sequences], device=device)

@@ -1,53 +1,62 @@
-"""One PPO step on dense rewards, from prompts to updated weights.
+"""One step on dense rewards, from prompts to updated weights: `collect` a rollout, then `update` on it.
 
-The rewards are whatever the `ShapingFunction` gives: the sparse reward is one corner of the simplex, on the same path.
+The rewards are whatever the `ShapingFunction` gives: the sparse reward is one corner of the simplex, on the same path,
+and PPO, RLOO and GRPO differ in their advantages alone. `inner_loop.spec.StepStats` defines what is measured.
 """
 
 import math
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from inner_loop.components import SPARSE
 from inner_loop.errors import DivergedError
-from inner_loop.ppo.actor_critic import ActorCritic, TokenBatch, token_outputs
-from inner_loop.ppo.advantages import estimate_advantages, whiten
-from inner_loop.ppo.kl import kl_k1
+from inner_loop.ppo.actor_critic import ActorCritic, PreparedBatch, TokenBatch
+from inner_loop.ppo.advantages import estimate_advantages, masked_mean, whiten
+from inner_loop.ppo.clock import PhaseClock
+from inner_loop.ppo.config import PPOConfig
+from inner_loop.ppo.critic_free import grpo_advantages, rloo_advantages
+from inner_loop.ppo.kl import check_kl, kl_estimate
+from inner_loop.ppo.kl_controller import adapted_kl_coef
 from inner_loop.ppo.losses import policy_loss, value_loss
-from inner_loop.ppo.rollout import sample_rollout
-from inner_loop.shaping import ShapedResponse, ShapingFunction
-from inner_loop.spec import PPOConfig, StepStats
+from inner_loop.ppo.reward_scale import RunningScale
+from inner_loop.ppo.rewards import charge_cut_responses, pad_rewards
+from inner_loop.ppo.rollout import Rollout, sample_rollout
+from inner_loop.shaping import ShapingFunction
+from inner_loop.spec import StepStats
 from inner_loop.task import Prompt, Task
 
-ADAM_EPS = 1e-5
-"""Larger than PyTorch's default, as in most PPO implementations: it tames the first, noisy updates."""
 
+@dataclass(frozen=True)
+class Experience:
+    """A rollout and all that its update needs; nothing here carries a gradient."""
 
-@dataclass
-class PhaseClock:
-    """Wall seconds spent per phase."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to `name`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+    prepared: PreparedBatch
+    response_mask: Tensor
+    """`b x t`."""
+    old_logprobs: Tensor
+    """`b x t`, recomputed by the code that the update runs, so that its first ratio is exactly one."""
+    old_values: Tensor
+    """`b x t`."""
+    advantages: Tensor
+    """`b x t`."""
+    returns: Tensor
+    """`b x t`."""
+    kl: float
+    """Mean KL (k1) to the reference, in nats per response."""
+    measured: dict[str, Any]
+    """The fields of `StepStats` that are known before the update."""
 
 
 class PPOTrainer:
-    """Trains the policy of a task in place; everything random comes from one generator.
+    """Trains an actor-critic in place; everything random comes from one generator.
 
     Args:
-        task: Policy, reference, reward model.
-        shaping: Turns scores into token rewards.
+        task: Tokenizer and reward model.
+        actor_critic: The policy, its critic and its reference.
+        shaping: Turns responses into token rewards.
         config: Hyper-parameters.
         response_tokens: Most tokens sampled per response.
         generator: Source of sampling noise and minibatch order, on the CPU.
@@ -57,6 +66,7 @@ class PPOTrainer:
     def __init__(
         self,
         task: Task,
+        actor_critic: ActorCritic,
         shaping: ShapingFunction,
         config: PPOConfig,
         *,
@@ -64,90 +74,187 @@ class PPOTrainer:
         generator: torch.Generator,
         clock: PhaseClock,
     ) -> None:
-        self.task, self.shaping, self.config, self.clock = task, shaping, config, clock
+        self.task, self.actor_critic, self.shaping, self.config, self.clock = task, actor_critic, shaping, config, clock
+        self.kl_coef, self.scale = config.kl_coef, RunningScale()
         self._response_tokens, self._generator = response_tokens, generator
-        self.actor_critic = ActorCritic(task.policy).to(task.policy.device)  # type: ignore[arg-type]
-        self._optimizer = torch.optim.AdamW(
-            self.actor_critic.parameters(), lr=config.learning_rate, eps=ADAM_EPS, weight_decay=0.0, fused=True
-        )
+        self._optimizer = actor_critic.make_optimizer(config.learning_rate)
 
     def step(self, prompts: list[Prompt]) -> StepStats:
-        """One rollout and its update.
+        """One rollout and its update; see `collect` and `update`."""
+        return self.update(self.collect(prompts))
+
+    @torch.no_grad()
+    def collect(self, prompts: list[Prompt]) -> Experience:
+        """Sample `samples_per_prompt` responses to every prompt, score them and estimate their advantages.
 
         Raises:
-            DivergedError: If the KL leaves `max_kl`, or a loss or gradient is not finite; the weights are then useless.
+            DivergedError: If the KL leaves `max_kl`; the weights are then useless.
         """
         config, clock = self.config, self.clock
-        with clock.phase("sample"):  # 1. sample
+        with clock.phase("sample"):  # 1. sample; the responses to one prompt are neighbours
             rollout = sample_rollout(
-                self.task.policy,
+                self.actor_critic.sampler,
                 self.task.tokenizer,
-                prompts,
+                [prompt for prompt in prompts for _ in range(config.samples_per_prompt)],
                 max_new_tokens=self._response_tokens,
                 temperature=config.temperature,
+                top_k=config.top_k,
+                top_p=config.top_p,
                 generator=self._generator,
             )
-            batch, mask = rollout.batch, rollout.batch.response_mask
-        with clock.phase("update"), torch.no_grad():  # 2. log-probabilities and values, as the update will see them
-            old_logprobs, old_values = self.actor_critic(batch, config.temperature)
-            ref_logprobs = token_outputs(self.task.reference, batch, config.temperature).logprobs
-            kl = kl_k1(old_logprobs, ref_logprobs).masked_fill(~mask, 0.0)
-        mean_kl = kl.sum(dim=1).mean().item()
-        if not mean_kl <= config.max_kl:
-            raise DivergedError(f"The KL to the reference reached {mean_kl:.4g} nats, over max_kl = {config.max_kl:g}.")
-        with clock.phase("attribute"):  # 3. scores, b, and token rewards, b x t, from one set of evaluations
+        batch, mask = rollout.batch, rollout.batch.response_mask
+        with clock.phase("update"):  # 2. log-probabilities and values, b x t, as the update will see them
+            prepared = self.actor_critic.prepare(batch)
+            old_logprobs, old_values = self.actor_critic(prepared, config.temperature)
+            ref_logprobs = self.actor_critic.reference_logprobs(prepared, config.temperature)
+            kl, kl_k3, price = (
+                kl_estimate(old_logprobs, ref_logprobs, kind).masked_fill(~mask, 0.0)
+                for kind in ("k1", "k3", config.kl_estimator)
+            )
+            mean_kl = kl.sum(dim=1).mean().item()
+        check_kl(mean_kl, config.max_kl)
+        with clock.phase("attribute"):  # 3. scores, b, and token rewards, b x t
             shaped = self.shaping(rollout.prompts, rollout.responses, token_ends=rollout.token_ends)
             scores = [response.score for response in shaped]
-            rewards = pad_rewards(shaped, mask)
-        advantages, returns = estimate_advantages(  # 4. advantages, b x t
-            old_values, rewards - config.kl_coef * kl, mask, gamma=config.gamma, gae_lambda=config.gae_lambda
-        )
-        advantages = whiten(advantages, mask)
-        with clock.phase("update"):  # 5. epochs of clipped updates
-            losses = self._update(batch, old_logprobs, old_values, advantages, returns)
-        return StepStats(
-            score=sum(scores) / len(scores),
-            kl=mean_kl,
-            policy_loss=losses[0],
-            value_loss=losses[1],
-            clip_fraction=losses[2],
-            grad_norm=losses[3],
-            length=mask.sum().item() / len(scores),
-            n_evaluations=sum(max(response.n_evaluations, 1) for response in shaped),
-        )
+            rewards = self._settle_cut_responses(pad_rewards(shaped, mask), rollout, scores)
+            if config.reward_scale == "running":
+                rewards = self.scale(rewards)
+            rewards = rewards - self.kl_coef * price
+        with clock.phase("update"):  # 4. advantages, b x t
+            advantages, returns = self._advantages(old_values, rewards, rollout)
+        measured: dict[str, Any] = {
+            "score": sum(scores) / len(scores),
+            "reward": rewards.sum(dim=1).mean().item(),
+            "kl": mean_kl,
+            "kl_k3": kl_k3.sum(dim=1).mean().item(),
+            "kl_coef": self.kl_coef,
+            "entropy": masked_mean(rollout.entropy, mask).item(),
+            "length": mask.sum().item() / len(scores),
+            "finished": rollout.finished.float().mean().item(),
+            "n_evaluations": sum(max(response.n_evaluations, 1) for response in shaped),
+        }
+        if config.algorithm == "ppo":
+            measured["explained_variance"] = explained_variance(old_values, returns, mask)
+        return Experience(prepared, mask, old_logprobs, old_values, advantages, returns, mean_kl, measured)
 
-    def _update(
-        self, batch: TokenBatch, old_logprobs: Tensor, old_values: Tensor, advantages: Tensor, returns: Tensor
-    ) -> list[float]:
-        """All epochs on one rollout; means over optimizer steps of policy loss, value loss, clip fraction, norm."""
-        config, records = self.config, []
+    def update(self, experience: Experience) -> StepStats:
+        """All epochs of clipped updates on one rollout.
+
+        Raises:
+            DivergedError: If a loss or gradient is not finite; the weights are then useless.
+        """
+        with self.clock.phase("update"):
+            records = self._update(experience)
+        names = ("policy_loss", "value_loss", "clip_fraction", "policy_kl", "grad_norm")
+        means = torch.tensor(records, dtype=torch.float64).mean(dim=0).tolist()
+        if self.config.adaptive_kl is not None:
+            self.kl_coef = adapted_kl_coef(
+                self.kl_coef,
+                experience.kl,
+                target=self.config.adaptive_kl,
+                horizon=self.config.adaptive_kl_horizon,
+                n_responses=self.config.rollout_size,
+            )
+        return StepStats(**experience.measured, **dict(zip(names, means, strict=True)), optimizer_steps=len(records))
+
+    def numbers(self) -> dict[str, float]:
+        """What a checkpoint needs beyond the actor-critic's state and the generator's."""
+        return {"kl_coef": self.kl_coef, **asdict(self.scale)}
+
+    def load_numbers(self, numbers: dict[str, float]) -> None:
+        """Continue from what `numbers` returned."""
+        self.kl_coef = numbers["kl_coef"]
+        self.scale = RunningScale(int(numbers["count"]), numbers["mean"], numbers["squares"])
+
+    def _settle_cut_responses(self, rewards: Tensor, rollout: Rollout, scores: list[float]) -> Tensor:
+        """Token rewards once `missing_eos` has been applied to responses that were cut."""
+        mask, finished = rollout.batch.response_mask, rollout.finished
+        if self.config.missing_eos == "penalty":
+            return charge_cut_responses(rewards, mask, finished, self.config.missing_eos_penalty)
+        if self.config.missing_eos == "bootstrap":
+            # The sparse reward is paid when a response ends. Dense credit has been earned by the tokens that are there.
+            unpaid = self.shaping.weights.get(SPARSE, 0.0) * torch.tensor(scores)
+            return charge_cut_responses(rewards, mask, finished, unpaid)
+        return rewards
+
+    def _advantages(self, values: Tensor, rewards: Tensor, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """`(advantages, returns)`, `b x t`; there are no returns to learn without a critic."""
+        config, mask = self.config, rollout.batch.response_mask
+        if config.algorithm != "ppo":
+            estimate = rloo_advantages if config.algorithm == "rloo" else grpo_advantages
+            decay = config.gamma * config.gae_lambda
+            advantages = estimate(rewards, mask, group_size=config.samples_per_prompt, decay=decay)
+            return advantages, torch.zeros_like(advantages)
+        bootstrap = self._values_at_the_cut(rollout) if config.missing_eos == "bootstrap" else None
+        advantages, returns = estimate_advantages(
+            values, rewards, mask, gamma=config.gamma, gae_lambda=config.gae_lambda, bootstrap_values=bootstrap
+        )
+        return whiten(advantages, mask), returns
+
+    def _values_at_the_cut(self, rollout: Rollout) -> Tensor:
+        """`b` values of the state after the last token of responses that were cut; zero for those that ended."""
+        is_cut = ~rollout.finished
+        values = torch.zeros(is_cut.shape, device=is_cut.device)
+        if is_cut.any():
+            longer = one_token_longer(rollout.batch.rows(is_cut.nonzero().squeeze(1)))
+            prepared = self.actor_critic.prepare(longer)
+            values[is_cut] = self.actor_critic(prepared, self.config.temperature)[1][:, -1]
+        return values
+
+    def _update(self, experience: Experience) -> list[list[float]]:
+        """One record per optimizer step; see `_optimizer_step`."""
+        config, records = self.config, list[list[float]]()
         for _ in range(config.epochs):
-            order = torch.randperm(config.rollout_size, generator=self._generator).to(old_logprobs.device)
-            for rows in order.split(config.minibatch_size):
-                part = batch.rows(rows)
-                logprobs, values = self.actor_critic(part, config.temperature)
-                surrogate, clip_fraction = policy_loss(
-                    logprobs, old_logprobs[rows], advantages[rows], part.response_mask, clip_range=config.clip_range
-                )
-                critic = value_loss(
-                    values, old_values[rows], returns[rows], part.response_mask, clip_range=config.value_clip_range
-                )
-                self._optimizer.zero_grad(set_to_none=True)
-                (surrogate + config.value_coef * critic).backward()
-                norm = torch.nn.utils.clip_grad_norm_(self.actor_critic.parameters(), config.max_grad_norm)
-                record = [surrogate.item(), critic.item(), clip_fraction.item(), norm.item()]
+            order = torch.randperm(config.rollout_size, generator=self._generator)
+            for rows in order.to(experience.response_mask.device).split(config.minibatch_size):
+                record = self._backward(experience, rows)
+                if config.target_kl is not None and record[3] > config.target_kl:
+                    return records
+                record.append(float(self._optimizer.clip(config.max_grad_norm)))
                 if not all(math.isfinite(number) for number in record):
                     raise DivergedError(
                         f"A PPO update is not finite: policy loss {record[0]}, value loss {record[1]}, "
-                        f"gradient norm {record[3]}."
+                        f"gradient norm {record[4]}."
                     )
                 self._optimizer.step()
                 records.append(record)
-        return torch.tensor(records, dtype=torch.float64).mean(dim=0).tolist()
+        return records
+
+    def _backward(self, experience: Experience, minibatch: Tensor) -> list[float]:
+        """The gradient of one minibatch, part by part, and its policy loss, value loss, clip fraction and policy KL.
+
+        Every part counts as much as it has tokens, so the gradient is that of the mean over the minibatch's tokens.
+        """
+        config, records = self.config, []
+        n_tokens = experience.response_mask[minibatch].sum()
+        self._optimizer.zero_grad()
+        for rows in minibatch.chunk(config.accumulate):
+            mask, old_logprobs = experience.response_mask[rows], experience.old_logprobs[rows]
+            logprobs, values = self.actor_critic(experience.prepared.rows(rows), config.temperature)
+            loss, clip_fraction = policy_loss(
+                logprobs, old_logprobs, experience.advantages[rows], mask, clip_range=config.clip_range
+            )
+            critic_loss = torch.zeros_like(loss)
+            if config.algorithm == "ppo":
+                old_values, returns = experience.old_values[rows], experience.returns[rows]
+                critic_loss = value_loss(values, old_values, returns, mask, clip_range=config.value_clip_range)
+            policy_kl = masked_mean(kl_estimate(old_logprobs, logprobs.detach(), "k3"), mask)
+            share = mask.sum() / n_tokens
+            (share * (loss + config.value_coef * critic_loss)).backward()
+            records.append(share * torch.stack([loss, critic_loss, clip_fraction, policy_kl]).detach())
+        totals: list[float] = torch.stack(records).sum(dim=0).tolist()
+        return totals
 
 
-def pad_rewards(shaped: list[ShapedResponse], response_mask: Tensor) -> Tensor:
-    """`b x t` float32 token rewards, zero outside the response."""
-    rewards = torch.zeros(response_mask.shape, device=response_mask.device)
-    rewards[response_mask] = torch.cat([torch.from_numpy(response.rewards) for response in shaped]).to(rewards)
-    return rewards
+def one_token_longer(batch: TokenBatch) -> TokenBatch:
+    """Responses that fill all of `t`, and a token of no meaning, which is predicted from the state after the last."""
+    b, t = batch.response_ids.shape
+    ids = torch.cat([batch.response_ids, batch.response_ids[:, -1:]], dim=1)
+    mask = torch.ones(b, t + 1, dtype=torch.bool, device=ids.device)
+    return TokenBatch(batch.prompt_ids, batch.prompt_mask, ids, mask)
+
+
+def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float | None:
+    """`1 - var(returns - values) / var(returns)` over the True entries of `mask`; None if the returns are all equal."""
+    spread = returns[mask].var(correction=0).item()
+    return 1.0 - (returns - values)[mask].var(correction=0).item() / spread if spread > 0 else None

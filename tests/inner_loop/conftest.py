@@ -61,7 +61,6 @@ def reward_model():
 def tiny_task(tokenizer, prompts, tiny_policy, reward_model):
     return Task(
         policy=tiny_policy,
-        reference=make_tiny_policy(tokenizer).requires_grad_(False),
         tokenizer=tokenizer,
         reward_model=reward_model,
         train_prompts=prompts,

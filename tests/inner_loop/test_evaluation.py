@@ -1,21 +1,25 @@
 import numpy as np
 import pytest
 
-from inner_loop.evaluation import distinct_bigrams, evaluate
-from inner_loop.spec import EvaluationConfig
+from inner_loop.errors import DivergedError
+from inner_loop.evaluation import distinct_ngrams, evaluate, paired_difference
+from inner_loop.ppo.actor_critic import ActorCritic
+from inner_loop.spec import EvaluationConfig, PPOConfig
 
 
-def evaluate_tiny(task, policy=None, seed=0):
+def evaluate_tiny(task, seed=0, changed=0.0, **sampling):
+    """The metrics at the start, or with one row of the output embedding `changed`."""
+    actor_critic = ActorCritic(task.policy)
+    actor_critic.sampler.lm_head.weight.data[9] += changed
     return evaluate(
-        policy or task.policy,
-        task.reference,
+        actor_critic,
         task.tokenizer,
         task.reward_model,
         task.evaluation_prompts,
         EvaluationConfig(n_prompts=4, seed=seed),
         step=3,
         response_tokens=8,
-        temperature=1.0,
+        sampling=PPOConfig(**sampling),
     )
 
 
@@ -35,8 +39,7 @@ def test_the_reference_is_at_no_distance_from_itself(tiny_task):
 
 
 def test_a_changed_policy_is_at_a_distance(tiny_task):
-    tiny_task.policy.lm_head.weight.data[9] += 1.0
-    point = evaluate_tiny(tiny_task).point
+    point = evaluate_tiny(tiny_task, changed=1.0).point
     assert point.kl_k3 > 1e-4
 
 
@@ -47,6 +50,45 @@ def test_sampling_noise_depends_on_the_seed_alone(tiny_task):
     assert first.rollouts[0].responses != other.rollouts[0].responses
 
 
-def test_distinct_bigrams_by_hand():
-    assert distinct_bigrams(["a b a b", ""]) == pytest.approx(2 / 3)
-    assert distinct_bigrams([""]) == 1.0
+@pytest.mark.parametrize("sampling", [{"temperature": 0.2}, {"top_k": 5}, {"top_p": 0.2}])
+def test_a_policy_is_judged_as_it_is_sampled_and_is_at_no_distance_from_itself(tiny_task, sampling):
+    usual, point = evaluate_tiny(tiny_task).point, evaluate_tiny(tiny_task, **sampling).point
+    assert point.entropy < usual.entropy - 0.01
+    assert (point.kl, point.kl_k3) == (pytest.approx(0.0, abs=1e-5), pytest.approx(0.0, abs=1e-5))
+
+
+def test_a_policy_far_away_is_a_divergence(tiny_task):
+    with pytest.raises(DivergedError, match=r"over max_kl = 0\.0001"):
+        evaluate_tiny(tiny_task, changed=5.0, max_kl=1e-4)
+
+
+def test_a_policy_of_nans_is_a_divergence(tiny_task):
+    with pytest.raises(DivergedError, match="reached nan nats"):
+        evaluate_tiny(tiny_task, changed=float("nan"))
+
+
+def test_distinct_ngrams_by_hand():
+    assert distinct_ngrams(["a b a b", ""], 1) == 0.5
+    assert distinct_ngrams(["a b a b", ""], 2) == pytest.approx(2 / 3)
+    assert distinct_ngrams(["a", "b"], 2) == 1.0
+    assert distinct_ngrams([""], 1) == 1.0
+
+
+def test_a_paired_difference_by_hand():
+    # Differences 1, 2, 3: mean 2, sample deviation 1, error 1 / sqrt(3).
+    difference = paired_difference([1.0, 2.0, 6.0], [0.0, 0.0, 3.0])
+    assert (difference.mean, difference.sem) == (2.0, pytest.approx(3**-0.5))
+    assert difference.interval == pytest.approx((2 - 1.96 * 3**-0.5, 2 + 1.96 * 3**-0.5), abs=1e-4)
+
+
+def test_pairing_removes_what_prompts_have_in_common():
+    prompts = 10.0 * np.arange(50)
+    noise = np.random.default_rng(0).normal(size=50)
+    difference = paired_difference(list(prompts + 0.5), list(prompts + 0.1 * noise))
+    assert difference.interval[0] > 0.4 > 0
+    assert difference.sem < 0.02
+
+
+def test_only_equally_many_scores_can_be_paired():
+    with pytest.raises(ValueError, match="got 2 and 1 scores"):
+        paired_difference([1.0, 2.0], [1.0])

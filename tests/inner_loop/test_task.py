@@ -5,6 +5,7 @@ import pytest
 from inner_loop.errors import RewardModelError, TaskError
 from inner_loop.spec import EvaluationConfig, TaskConfig
 from inner_loop.task import check_task, load_prompts, load_task, model_source
+from tests.inner_loop.conftest import make_tiny_policy
 
 
 def write_prompts(folder, lines, split="train"):
@@ -20,7 +21,6 @@ def test_the_embedded_task_is_complete():
     check_task(TaskConfig(), EvaluationConfig())
     task = load_task(TaskConfig(), EvaluationConfig(n_prompts=3))
     assert len(task.evaluation_prompts) == 3
-    assert not any(parameter.requires_grad for parameter in task.reference.parameters())
     assert {p.text for p in task.train_prompts}.isdisjoint(p.text for p in task.evaluation_prompts)
 
 
@@ -78,6 +78,36 @@ def test_a_reward_model_is_tried_before_any_trial(function, message):
     config = TaskConfig(reward_model=f"tests.inner_loop.test_task:{function}")
     with pytest.raises(RewardModelError, match=message):
         check_task(config, EvaluationConfig())
+
+
+@pytest.fixture
+def policy_folder(tmp_path, tokenizer):
+    """A policy of 64 positions."""
+    make_tiny_policy(tokenizer).save_pretrained(tmp_path / "policy")
+    tokenizer.save_pretrained(tmp_path / "policy")
+    return tmp_path / "policy"
+
+
+def test_prompt_and_response_must_fit_the_policys_context(tmp_path, policy_folder):
+    for split in ("train", "validation"):
+        write_prompts(tmp_path, [line("the film is")], split)
+    settings = {"policy": str(policy_folder), "prompts": str(tmp_path)}
+    n_tokens = len(load_task(TaskConfig(**settings), EvaluationConfig(n_prompts=1)).train_prompts[0].ids)
+    check_task(TaskConfig(**settings, response_tokens=64 - n_tokens), EvaluationConfig(n_prompts=1))
+    too_long = TaskConfig(**settings, response_tokens=65 - n_tokens)
+    for check in (check_task, load_task):
+        with pytest.raises(TaskError, match=f"has a context of 64 tokens, and the longest prompt takes {n_tokens}"):
+            check(too_long, EvaluationConfig(n_prompts=1))
+
+
+def test_a_tokenizer_needs_an_end_but_no_padding(policy_folder):
+    file = policy_folder / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps(settings | {"pad_token": None}))
+    assert load_task(TaskConfig(policy=str(policy_folder)), EvaluationConfig()).tokenizer.pad_token_id is None
+    file.write_text(json.dumps(settings | {"eos_token": None}))
+    with pytest.raises(TaskError, match="has no end-of-sequence token, which ends responses"):
+        check_task(TaskConfig(policy=str(policy_folder)), EvaluationConfig())
 
 
 def test_hub_names_pass_through():

@@ -1,16 +1,57 @@
+from contextlib import suppress
+
 import pytest
 
 from bo_shaping.errors import ConfigError
 from bo_shaping.executors.folder import Job, TrialFolder, Worker
 from bo_shaping.executors.worker import import_inner_loop, main
-from inner_loop.spec import TrialSpec
+from inner_loop.spec import TrialProgress, TrialSpec
+from tests.bo_shaping.closed_form import result_of
 
 
-def prepare(tmp_path, function, weights=None, **settings):
+def prepare(tmp_path, function, weights=None, module="tests.bo_shaping.closed_form"):
     folder = TrialFolder(tmp_path / "0000")
     specs = [TrialSpec(weights=weights or {"sparse": 1.0}, ppo={"steps": 4}, seed=seed) for seed in (3, 4)]
-    folder.prepare(Job.of(f"tests.bo_shaping.closed_form:{function}", specs, threads=1))
+    folder.prepare(Job.of(f"{module}:{function}", specs, threads=1))
     return folder
+
+
+def run_on_from_notes(spec, *, folder):
+    """Notes every step in its folder and goes on after the last one noted; in its first life, seed 4 dies at step 2."""
+    folder.mkdir(parents=True, exist_ok=True)
+    first = len(list(folder.iterdir()))
+    for step in range(first, 3):
+        if (spec.seed, first, step) == (4, 0, 2):
+            raise KeyboardInterrupt
+        (folder / str(step)).write_text("done")
+        yield TrialProgress(step=step, n_steps=3)
+    return result_of(spec, float(first))
+
+
+def fail_in_its_folder(spec, *, folder):
+    folder.mkdir(parents=True)
+    yield TrialProgress(step=0, n_steps=1)
+    raise ArithmeticError
+
+
+def test_an_inner_loop_that_takes_a_folder_finds_it_again_after_it_was_killed(tmp_path):
+    folder = prepare(tmp_path, "run_on_from_notes", module=__name__)
+    with pytest.raises(KeyboardInterrupt):
+        main(str(folder.path))
+    assert not folder.is_done()
+    main(str(folder.path))
+    # The first replicate had all of its steps, the second went on after two.
+    assert [result.mean for result in folder.results()] == [3.0, 2.0]
+
+
+@pytest.mark.parametrize("function", ["run_on_from_notes", "fail_in_its_folder"])
+def test_nothing_is_kept_of_a_trial_that_is_done(tmp_path, function):
+    folder = prepare(tmp_path, function, module=__name__)
+    for _ in range(2):
+        with suppress(KeyboardInterrupt):
+            main(str(folder.path))
+    assert folder.is_done()
+    assert not (folder.path / "checkpoints").exists()
 
 
 def test_every_replicate_is_run_and_reported(tmp_path):

@@ -31,3 +31,14 @@ def test_value_clipping_by_hand():
     # The value moved .5, of which .2 counts: .5 * max((.5 - 1)^2, (.2 - 1)^2) = .32.
     loss = value_loss(torch.tensor([[0.5]]), torch.zeros(1, 1), torch.ones(1, 1), ONE, clip_range=0.2)
     assert loss.item() == pytest.approx(0.32)
+
+
+def test_without_clipping_the_value_loss_is_half_the_squared_error():
+    loss = value_loss(torch.tensor([[0.5]]), torch.zeros(1, 1), torch.ones(1, 1), ONE, clip_range=None)
+    assert loss.item() == pytest.approx(0.125)
+
+
+def test_padding_does_not_enter_the_value_loss():
+    mask, zeros = torch.tensor([[True, False]]), torch.zeros(1, 2)
+    loss = value_loss(torch.tensor([[0.5, 99.0]]), zeros, torch.tensor([[1.0, -99.0]]), mask, clip_range=0.2)
+    assert loss.item() == pytest.approx(0.32)

@@ -1,42 +1,26 @@
+import copy
+
+import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from inner_loop.ppo.actor_critic import TokenBatch, token_outputs
-from inner_loop.ppo.rollout import decode_responses, draw, sample_rollout
+from inner_loop.ppo.rollout import decode_responses, left_pad, sample_rollout
+from inner_loop.ppo.sampling import draw
 from inner_loop.task import Prompt
 
 
-def sample(tiny_policy, tokenizer, prompts, seed=0, n=12):
+def sample(tiny_policy, tokenizer, prompts, seed=0, n=12, temperature=1.0, **truncation):
     return sample_rollout(
         tiny_policy,
         tokenizer,
         prompts,
         max_new_tokens=n,
-        temperature=1.0,
+        temperature=temperature,
         generator=torch.Generator().manual_seed(seed),
+        **truncation,
     )
-
-
-def test_draws_follow_the_softmax():
-    logits = torch.tensor([[0.0, 1.0, -2.0, 0.5]]).expand(200_000, 4)
-    tokens, _, entropy = draw(logits, torch.rand(200_000, generator=torch.Generator().manual_seed(0)))
-    expected = torch.softmax(logits[0], dim=0)
-    counts = torch.bincount(tokens, minlength=4)
-    chi_square = ((counts - 200_000 * expected) ** 2 / (200_000 * expected)).sum()
-    assert chi_square < 16.3  # 99.9 % quantile with three degrees of freedom
-    torch.testing.assert_close(entropy[0], torch.distributions.Categorical(logits=logits[0]).entropy())
-
-
-def test_draws_at_the_ends_of_the_range_are_tokens():
-    logits = torch.randn(2, 49_152, generator=torch.Generator().manual_seed(0))
-    logits[:, 0] = float("-inf")
-    tokens, logprobs, entropy = draw(logits, torch.tensor([0.0, 1 - 2**-24]))
-    assert tokens.tolist()[0] >= 1
-    assert tokens.max() < 49_152
-    assert entropy.isfinite().all()
-    expected = torch.log_softmax(logits, dim=-1).gather(1, tokens[:, None])[:, 0]
-    torch.testing.assert_close(logprobs, expected)
 
 
 def test_equal_seeds_give_equal_responses(tiny_policy, tokenizer, prompts):
@@ -56,34 +40,71 @@ def test_a_cached_decode_samples_what_the_full_pass_would(tiny_policy, tokenizer
         assert ids[len(prompt.ids) :] == rollout.batch.response_ids[row, : len(ids) - len(prompt.ids)].tolist()
 
 
-def test_the_end_of_sequence_token_is_an_action_and_ends_the_mask(tiny_policy, tokenizer, prompts):
-    class EndsAtThird(torch.nn.Module):
-        """Row i prefers token 9 until step i, then the end."""
+class EndsInOrder(torch.nn.Module):
+    """A head: row i prefers token 9 until step i, then the end; from row 3 on it never ends."""
 
-        calls = 0
+    def __init__(self, n_tokens, end):
+        super().__init__()
+        self.n_tokens, self.end, self.calls = n_tokens, end, 0
 
-        def forward(self, hidden):
-            logits = torch.zeros(hidden.shape[0], len(tokenizer))
-            logits[:, 9] = 100.0
-            for row in range(hidden.shape[0]):
-                if self.calls >= row and row < 3:
-                    logits[row, tokenizer.eos_token_id] = 200.0
-            self.calls += 1
-            return logits
+    def forward(self, hidden):
+        logits = torch.zeros(hidden.shape[0], self.n_tokens)
+        logits[:, 9] = 100.0
+        logits[: min(self.calls + 1, 3), self.end] = 200.0
+        self.calls += 1
+        return logits
 
-    head = EndsAtThird()
+
+@pytest.mark.parametrize("pad_is_eos", [False, True])
+def test_the_end_of_sequence_token_is_an_action_and_ends_the_mask(tiny_policy, tokenizer, prompts, pad_is_eos):
+    tokenizer = copy.deepcopy(tokenizer)
+    if pad_is_eos:
+        tokenizer.pad_token = tokenizer.eos_token
+    head = EndsInOrder(len(tokenizer), tokenizer.eos_token_id)
     tiny_policy.get_output_embeddings = lambda: head
     rollout = sample(tiny_policy, tokenizer, prompts, n=5)
+    assert rollout.batch.response_ids[1, 1] == tokenizer.eos_token_id
     assert rollout.batch.response_mask.sum(dim=1).tolist() == [1, 2, 3, 5]
     assert rollout.finished.tolist() == [True, True, True, False]
     assert rollout.responses[0] == ""
     assert rollout.token_ends[0] == [0]
 
 
-def test_logprobs_of_the_decode_are_those_of_the_full_pass(tiny_policy, tokenizer, prompts):
-    rollout = sample(tiny_policy, tokenizer, prompts)
-    expected = token_outputs(tiny_policy, rollout.batch, 1.0).logprobs.masked_fill(~rollout.batch.response_mask, 0.0)
+@pytest.mark.parametrize("sampling", [{}, {"temperature": 0.5}, {"top_k": 3}, {"top_p": 0.4, "temperature": 0.5}])
+def test_logprobs_of_the_decode_are_those_of_the_full_pass(tiny_policy, tokenizer, prompts, sampling):
+    rollout = sample(tiny_policy, tokenizer, prompts, **sampling)
+    outputs = token_outputs(tiny_policy, rollout.batch, sampling.get("temperature", 1.0))
+    expected = outputs.logprobs.masked_fill(~rollout.batch.response_mask, 0.0)
     torch.testing.assert_close(rollout.logprobs, expected, atol=1e-5, rtol=0)
+
+
+def test_truncation_draws_the_likeliest_and_renormalises_over_them(tiny_policy, tokenizer, prompts):
+    rollout = sample(tiny_policy, tokenizer, prompts[:1], n=6, top_k=3)
+    ids = list(prompts[0].ids)
+    for step, token in enumerate(rollout.batch.response_ids[0].tolist()):
+        top = tiny_policy(torch.tensor([ids])).logits[0, -1].topk(3)
+        assert token in top.indices.tolist()
+        expected = torch.distributions.Categorical(logits=top.values)
+        index = top.indices.tolist().index(token)
+        torch.testing.assert_close(rollout.logprobs[0, step], expected.logits[index], atol=1e-5, rtol=0)
+        torch.testing.assert_close(rollout.entropy[0, step], expected.entropy(), atol=1e-5, rtol=0)
+        ids.append(token)
+
+
+def test_a_tokenizer_without_padding_pads_with_the_end_and_samples_the_same(tiny_policy, tokenizer, prompts):
+    without = copy.deepcopy(tokenizer)
+    without.pad_token = None
+    assert without.pad_token_id is None
+    ids, mask = left_pad([[5], [6, 7]], without, torch.device("cpu"))
+    assert ids.tolist() == [[tokenizer.eos_token_id, 5], [6, 7]]
+    assert mask.tolist() == [[False, True], [True, True]]
+    assert sample(tiny_policy, without, prompts).responses == sample(tiny_policy, tokenizer, prompts).responses
+
+
+def test_a_response_does_not_depend_on_its_neighbours(tiny_policy, tokenizer, prompts):
+    together = sample(tiny_policy, tokenizer, prompts)
+    first = sample(tiny_policy, tokenizer, prompts[:1])
+    assert first.responses[0] == together.responses[0]
 
 
 def test_token_ends_cut_the_response_into_its_tokens(tiny_policy, tokenizer, prompts):

@@ -1,0 +1,107 @@
+"""AdamW on float32 masters whose gradients come from, and whose values go to, a working copy of another precision.
+
+.. [Loshchilov2019] Decoupled Weight Decay Regularization. arXiv:1711.05101.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+from inner_loop.ppo.precision import TrainedWeight
+
+ADAM_EPS = 1e-5
+"""Larger than PyTorch's default, as in most PPO implementations: it tames the first, noisy updates."""
+
+BETAS = (0.9, 0.999)
+"""Decay of the two moments: the defaults of [Loshchilov2019]_ and PyTorch."""
+
+
+class MasterAdamW:
+    """AdamW without weight decay, one weight at a time: cast its gradient, update the master, publish it.
+
+    One at a time, no more than one float32 gradient exists at once. With `torch.distributed` initialised, as
+    `torchrun` and `accelerate launch` do, gradients are averaged over the processes before they are clipped.
+
+    Args:
+        weights: By name.
+        learning_rate: May be changed between steps, through the attribute.
+    """
+
+    def __init__(self, weights: Mapping[str, TrainedWeight], learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+        self._weights = weights
+        self._mean = {name: torch.zeros_like(weight.master) for name, weight in weights.items()}
+        self._square = {name: torch.zeros_like(weight.master) for name, weight in weights.items()}
+        self._steps = {name: torch.zeros((), device=weight.master.device) for name, weight in weights.items()}
+        self._grad_scale: Tensor | None = None
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for weight in self._weights.values():
+            weight.grad = None
+        self._grad_scale = None
+
+    def clip(self, max_norm: float) -> Tensor:
+        """Limit the global norm of the coming step to `max_norm`; the norm before that, over all processes."""
+        average_over_processes(self._weights)
+        # In each gradient's own precision (sums are in float32 all the same): casting all of them would cost as much as
+        # the step itself.
+        grads = [weight.grad for weight in self._weights.values() if weight.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(grad).float() for grad in grads]))
+        # The fused kernel divides gradients by this number while it reads them: no pass of its own.
+        self._grad_scale = (norm / max_norm).clamp(min=1.0)
+        return norm
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Update every master that has a gradient, then its working copy; the gradients are used up."""
+        for name, weight in self._weights.items():
+            if weight.grad is None:
+                continue
+            adamw(
+                [weight.master],
+                [weight.grad.float()],
+                [self._mean[name]],
+                [self._square[name]],
+                [],
+                [self._steps[name]],
+                fused=True,
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=self.learning_rate,
+                weight_decay=0.0,
+                eps=ADAM_EPS,
+                maximize=False,
+                grad_scale=self._grad_scale,
+            )
+            weight.grad = None
+            weight.publish()
+        self._grad_scale = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and step counts, for a checkpoint: the tensors themselves, not copies."""
+        parts = {"mean": self._mean, "square": self._square, "steps": self._steps}
+        return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
+
+    @torch.no_grad()
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Continue from what `state` gave."""
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+
+
+def average_over_processes(weights: Mapping[str, TrainedWeight]) -> None:
+    """Replace every gradient by its mean over the processes of `torch.distributed`, if there is more than one.
+
+    With equally long minibatches in all processes this is the gradient of the joint minibatch.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return
+    for weight in weights.values():
+        if weight.grad is not None:
+            weight.grad = weight.grad.float()
+            torch.distributed.all_reduce(weight.grad, op=torch.distributed.ReduceOp.SUM)
+            weight.grad /= torch.distributed.get_world_size()
