@@ -7,17 +7,12 @@ for each number of units and kept. The design is nested: the first pairs of a la
 """
 
 from functools import lru_cache
+from math import comb
 
 import numpy as np
 
 from inner_loop.attribution.owen import HierarchicalValue, Tree, flat_tree
-from inner_loop.attribution.surrogate import (
-    Functional,
-    covariance_by_distance,
-    cross_covariance,
-    distances,
-    prior_grid,
-)
+from inner_loop.attribution.surrogate import covariance_by_distance, cross_covariance, distances, prior_grid
 from inner_loop.errors import AttributionError
 
 DESIGN_ORDER = 2.5
@@ -27,11 +22,15 @@ more error at 64 evaluations and 40 to 50 % more at 256."""
 MAX_ENUMERATED = 12
 """Up to here all pairs are candidates; beyond, a pool of pairs."""
 
+MAX_ORDERED = 20
+"""Up to here the pairs beyond the candidates come from a random order of all pairs; beyond, they are drawn until there
+are enough."""
+
 POOL_SIZE = 2**11
 """Candidate pairs beyond MAX_ENUMERATED units."""
 
 MAX_GREEDY_PAIRS = 2**9
-"""Pairs chosen one by one; a larger budget takes the other candidates in their own order."""
+"""Pairs chosen one by one; a larger budget takes the other candidates in their own order, then random pairs."""
 
 MIN_GAIN = 1e-7
 """Relative to the gain of the first pair; below, rounding errors would choose, and the candidates' own order does."""
@@ -50,16 +49,16 @@ def all_coalitions(n_units: int) -> np.ndarray:
 
 @lru_cache(maxsize=128)
 def coalition_design(n_units: int, budget: int, *, tree: Tree | None = None, seed: int | None = None) -> np.ndarray:
-    """`m x n` distinct coalitions, m <= min(budget, 2^n): the empty one first, the full one second, then pairs.
+    """`m x n` distinct coalitions: the empty one first, the full one second, then pairs of complements.
 
-    Empty and full coalition are always evaluated, so efficiency holds at any budget. An odd budget leaves one
-    evaluation unspent; `2^n <= budget` enumerates everything.
+    m is the smaller of budget and 2^n, but that an odd budget leaves one evaluation unspent; `2^n <= budget`
+    enumerates everything. Empty and full coalition are always evaluated, so efficiency holds at any budget.
 
     Args:
         n_units: Number of units, at least one.
         budget: Evaluations allowed, at least two.
         tree: Aim at the hierarchical value of this tree; None aims at Shapley values.
-        seed: Of the random candidates, for more than MAX_ENUMERATED units.
+        seed: Of the random pairs, for more than MAX_ENUMERATED units.
 
     Raises:
         AttributionError: If there is no unit or the budget is below 2.
@@ -69,34 +68,56 @@ def coalition_design(n_units: int, budget: int, *, tree: Tree | None = None, see
     if budget < 2:
         raise AttributionError(f"The empty and the full coalition need a budget of 2, got {budget}.")
     n_pairs = min(budget // 2, 2 ** (n_units - 1))
-    firsts = _candidates(n_units, n_pairs, seed)
+    firsts = _candidates(n_units, seed or 0)
     chosen = _greedy(HierarchicalValue(tree or flat_tree(n_units)), firsts[:POOL_SIZE], n_pairs)
-    others = np.delete(np.arange(len(firsts)), chosen)
-    firsts = firsts[np.concatenate([chosen, others])[:n_pairs]]
+    firsts = np.concatenate([firsts[chosen], np.delete(firsts, chosen, axis=0)])
+    if len(firsts) < n_pairs:
+        firsts = _extended(firsts, n_pairs, seed or 0)
+    firsts = firsts[:n_pairs]
     design = np.stack([firsts, ~firsts], axis=1).reshape(-1, n_units)
     design.setflags(write=False)
     return design
 
 
-def _candidates(n_units: int, n_pairs: int, seed: int | None) -> np.ndarray:
-    """One coalition of each candidate pair, distinct, the empty one first; at least `n_pairs` of them.
-
-    The candidates for a smaller number of pairs are the first ones.
-    """
+def _candidates(n_units: int, seed: int) -> np.ndarray:
+    """One coalition of each candidate pair, distinct, the empty one first."""
     if n_units <= MAX_ENUMERATED:
         return _everything(n_units)
     rows = [np.zeros((1, n_units), dtype=bool), np.eye(n_units, dtype=bool), *_blocks(n_units)]
-    n_random = max(POOL_SIZE - sum(map(len, rows)), POOL_SIZE // 2, 2 * n_pairs - POOL_SIZE)
-    rows.append(_random(n_units, n_random, 0 if seed is None else seed))
-    if 2 ** (n_units - 1) <= 4 * n_pairs:
-        rows.append(_everything(n_units))
-    candidates = np.concatenate(rows)
-    candidates = candidates ^ candidates[:, -1:]  # of each pair the one without the last unit
-    return np.stack(list({row.tobytes(): row for row in candidates}.values()))
+    n_random = max(POOL_SIZE - sum(map(len, rows)), POOL_SIZE // 2)
+    return _distinct([*rows, _random(n_units, n_random, seed)])
+
+
+def _extended(firsts: np.ndarray, n_pairs: int, seed: int) -> np.ndarray:
+    """At least `n_pairs` rows of distinct pairs: the given ones, then others; a larger number adds more."""
+    n_units, n_random = firsts.shape[1], n_pairs
+    if n_units <= MAX_ORDERED:
+        return _distinct([firsts, _ordered(n_units, n_pairs, seed)])
+    extended = firsts
+    while len(extended) < n_pairs:
+        n_random *= 2
+        extended = _distinct([firsts, _random(n_units, n_random, seed)])
+    return extended
+
+
+def _distinct(rows: list[np.ndarray]) -> np.ndarray:
+    """One coalition of each pair, the one without the last unit, in the order of the given `m x n` coalitions."""
+    firsts = np.concatenate(rows)
+    firsts = firsts ^ firsts[:, -1:]
+    return np.stack(list({row.tobytes(): row for row in firsts}.values()))
 
 
 def _everything(n_units: int) -> np.ndarray:
     return all_coalitions(n_units - 1) @ np.eye(n_units - 1, n_units, dtype=bool)
+
+
+def _ordered(n_units: int, n_pairs: int, seed: int) -> np.ndarray:
+    """The first `n_pairs` of all pairs in random order: as if drawn one by one, each size as often as any other."""
+    numbers = np.arange(2 ** (n_units - 1))
+    sets = np.array([float(comb(n_units, size)) for size in range(n_units)])
+    # The first of independent exponential arrival times is each with a chance proportional to its rate.
+    times = np.random.default_rng(seed).exponential(size=len(numbers)) * sets[np.bitwise_count(numbers)]
+    return np.argsort(times)[:n_pairs, None] >> np.arange(n_units) & 1 == 1
 
 
 def _blocks(n_units: int) -> list[np.ndarray]:
@@ -117,11 +138,12 @@ def _random(n_units: int, n_rows: int, seed: int) -> np.ndarray:
     return ranks < sizes[:, None]
 
 
-def _greedy(functional: Functional, firsts: np.ndarray, n_pairs: int) -> np.ndarray:
+def _greedy(functional: HierarchicalValue, firsts: np.ndarray, n_pairs: int) -> np.ndarray:
     """Rows of at most `n_pairs` candidates, most informative first, row 0 (empty and full) before all."""
     prior = prior_grid(firsts.shape[1], orders=[DESIGN_ORDER], tails=[0.0])
-    # Covariances of the odd part (v(S) - v(complement)) / 2 with the values; those among pairs only as needed.
-    with_values = (cross_covariance(functional, firsts, prior) - cross_covariance(functional, ~firsts, prior))[0] / 2
+    # Covariances of the odd part (v(S) - v(complement)) / 2 with the values: those of v(S), since they change sign from
+    # S to its complement, as the values depend on nothing but the odd part. Those among pairs only as needed.
+    with_values = cross_covariance(functional, firsts, prior)[0]
     by_distance = covariance_by_distance(firsts.shape[1], prior)[0]
     odd_by_distance = (by_distance - by_distance[::-1]) / 2
     variances = np.full(len(firsts), odd_by_distance[0])

@@ -48,7 +48,9 @@ def attribute_game(
         value_fn: `m x n` booleans, True = unit present -> `m` finite values.
         n_units: Number of units; may be 0.
         method: `shapley`, `lime`, or `owen`.
-        budget: Distinct coalitions that may be evaluated; at least the empty and the full one.
+        budget: Distinct coalitions that may be evaluated; at least the empty and the full one. Unless they make the
+            values exact, m coalitions take time m^3 and memory m^2 beyond the calls: on one core about 0.5 s for 1,000
+            coalitions, and 7 to 9 s and 1.2 GB for 5,000.
         groups: Of `owen`: nested lists of units, or a linkage matrix; see `as_tree`.
         seed: Another random part of the candidate coalitions of many units; None takes the fixed design.
 

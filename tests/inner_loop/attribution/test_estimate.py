@@ -114,7 +114,7 @@ def test_no_units_have_no_values():
     assert estimate("shapley", np.zeros((1, 0), dtype=bool), np.ones((3, 1))).values.shape == (3, 0)
 
 
-def test_half_the_error_of_paired_kernel_shap_at_64_evaluations():
+def test_less_than_half_the_error_of_paired_kernel_shap_at_64_evaluations():
     # Independent of our own estimator: shap's KernelExplainer with the same number of evaluations.
     ours, theirs, design = [], [], coalition_design(10, 64)
     for seed in range(5):
@@ -126,7 +126,7 @@ def test_half_the_error_of_paired_kernel_shap_at_64_evaluations():
         peer = kernel.shap_values(np.ones(10), nsamples=64, silent=True, l1_reg=0)
         ours.append(np.linalg.norm(values - exact))
         theirs.append(np.linalg.norm(peer - exact))
-    assert np.median(ours) < 0.75 * np.median(theirs)
+    assert np.median(ours) < 0.5 * np.median(theirs)
 
 
 @pytest.mark.parametrize(

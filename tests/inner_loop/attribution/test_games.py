@@ -75,6 +75,17 @@ def test_hundreds_of_units_are_attributed():
     np.testing.assert_allclose(result.values, worths, atol=1e-2)
 
 
+def test_evaluations_beyond_those_the_grid_is_averaged_for_lower_the_error_further():
+    rng = np.random.default_rng(0)
+    triples, strengths = rng.permuted(np.tile(np.arange(16), (200, 1)), axis=1)[:, :3], rng.normal(size=200)
+    exact = np.bincount(triples.ravel(), np.repeat(strengths / 3, 3))
+    errors = []
+    for budget in (512, 1024, 1536):
+        result = attribute_game(lambda rows: rows[:, triples].all(axis=2) @ strengths, 16, budget=budget)
+        errors.append(np.linalg.norm(result.values - exact) / np.linalg.norm(exact))
+    assert errors[2] < errors[1] < errors[0]
+
+
 def test_the_seed_and_the_tree_decide_what_is_evaluated():
     asked = []
     for arguments in ({}, {"seed": 1}, {"method": "owen", "groups": [[*range(20)], [*range(20, 40)]]}):
