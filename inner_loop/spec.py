@@ -59,8 +59,8 @@ class AttributionConfig(StrictModel):
     """Where spans and Owen values get their tree from: None for the tree of `shap.maskers.Text`, `spacy:MODEL`, or
     `module:function` (see `inner_loop.parsers`)."""
     masking: Literal["remove", "mask", "attention"] = "remove"
-    """What happens to an absent unit: its tokens are removed, each is replaced by the reward model's mask token (one per
-    unit in texts for a callable), or they are hidden by the attention mask."""
+    """What happens to an absent unit: its tokens are removed, or each is replaced by the reward model's mask token (one
+    per unit in texts for a callable), or they are hidden by the attention mask."""
     budget: int = Field(default=64, ge=2)
     """Most distinct reward-model evaluations per response, the full and the empty response included."""
     engine: Literal["own", "library"] = "own"

@@ -154,7 +154,8 @@ class _Trial:
             numbers=self._trainer.numbers(),
             prompt_queue=self._prompts.queue,
         )
-        folder.save(state, {GENERATOR: self._generator.get_state(), **self._actor_critic.training_state()})
+        own = {GENERATOR: self._generator.get_state(), **self._trainer.tensors()}
+        folder.save(state, own | self._actor_critic.training_state())
 
     def resume(self, folder: CheckpointFolder) -> None:
         """Continue from the folder's checkpoint, if there is one."""
@@ -163,8 +164,8 @@ class _Trial:
             return
         state, tensors = loaded
         self._generator.set_state(tensors.pop(GENERATOR))
+        self._trainer.load(state.numbers, tensors)
         self._actor_critic.load_training_state(tensors)
-        self._trainer.load_numbers(state.numbers)
         self._prompts.queue = state.prompt_queue
         self.curve, self.steps = state.curve, state.steps
         for phase, seconds in state.seconds.items():

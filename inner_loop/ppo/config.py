@@ -42,6 +42,9 @@ class PPOConfig(StrictModel):
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     """Bias-variance trade of the advantage estimate; interacts with the density of the reward. Without a critic, a
     reward l tokens ahead counts (gamma * gae_lambda)^l: the textbook's RLOO and GRPO have 1."""
+    centre_credit: bool = False
+    """Whether advantages are rid of the noise that later tokens' usual rewards explain (`inner_loop.ppo.centring`): no
+    expectation changes, the variance falls most with `prefix` credit and lambda near 1. Not with `grpo`."""
     reward_scale: Literal["none", "running"] = "none"
     """`running` divides all token rewards of a rollout by the standard deviation of all sequence rewards so far; the
     KL price is then per nat in units of that deviation."""
@@ -106,6 +109,8 @@ class PPOConfig(StrictModel):
             raise ValueError(f"algorithm {self.algorithm!r} compares responses to one prompt: samples_per_prompt >= 2")
         if self.algorithm != "ppo" and self.missing_eos == "bootstrap":
             raise ValueError(f"missing_eos 'bootstrap' needs a critic, and algorithm {self.algorithm!r} has none")
+        if self.algorithm == "grpo" and self.centre_credit:
+            raise ValueError("centre_credit keeps expectations, which GRPO's division by a group's deviation does not")
         if self.adaptive_kl is not None and self.kl_coef == 0:
             raise ValueError("adaptive_kl multiplies kl_coef, which must then be above 0")
         return self

@@ -28,6 +28,8 @@ class Rollout(NamedTuple):
     starts from a fresh pass instead, so that its first ratio is exactly one."""
     entropy: Tensor
     """`b x t` entropy of the distribution each token was drawn from, in nats; zero outside the response."""
+    expected_worth: Tensor | None = None
+    """`b x t` expectation of `worths` under the distribution each token was drawn from, if worths were given."""
 
 
 @torch.no_grad()
@@ -41,8 +43,9 @@ def sample_rollout(
     generator: torch.Generator,
     top_k: int | None = None,
     top_p: float = 1.0,
+    worths: Tensor | None = None,
 ) -> Rollout:
-    """Sample one response per prompt.
+    """Sample one response per prompt; with `worths`, one number per token of the vocabulary, their expectations too.
 
     1. Left-pad the prompts and fill the cache.
     2. Draw every token by inverting the cumulative distribution at a uniform number. The numbers are drawn before the
@@ -55,7 +58,7 @@ def sample_rollout(
     uniforms = torch.rand(len(prompts), max_new_tokens, generator=generator).to(model.device)
     finished = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
     mask, cache, step_ids = prompt_mask, None, prompt_ids
-    tokens, masks, logprobs, entropies, kept = [], [], [], [], []
+    tokens, masks, logprobs, entropies, kept, expected = [], [], [], [], [], []
     for step in range(max_new_tokens):
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -step_ids.shape[1] :]
         output = model.base_model(
@@ -73,6 +76,8 @@ def sample_rollout(
             kept.append(likeliest(logits, top_k=top_k, top_p=top_p))
             logits = logits.masked_fill(~kept[-1], float("-inf"))
         token, logprob, entropy = draw(logits, uniforms[:, step])
+        if worths is not None:
+            expected.append(torch.softmax(logits, dim=-1) @ worths)
         tokens.append(token)
         masks.append(~finished)
         logprobs.append(logprob.masked_fill(finished, 0.0))
@@ -92,7 +97,14 @@ def sample_rollout(
     responses, token_ends = decode_responses(tokenizer, prompts, batch)
     texts = [prompt.text for prompt in prompts]
     return Rollout(
-        batch, texts, responses, token_ends, finished, torch.stack(logprobs, dim=1), torch.stack(entropies, dim=1)
+        batch,
+        texts,
+        responses,
+        token_ends,
+        finished,
+        torch.stack(logprobs, dim=1),
+        torch.stack(entropies, dim=1),
+        torch.stack(expected, dim=1) if expected else None,
     )
 
 

@@ -15,6 +15,7 @@ from inner_loop.components import SPARSE
 from inner_loop.errors import DivergedError
 from inner_loop.ppo.actor_critic import ActorCritic, PreparedBatch, TokenBatch
 from inner_loop.ppo.advantages import estimate_advantages, masked_mean, whiten
+from inner_loop.ppo.centring import TokenWorth, centred_worth
 from inner_loop.ppo.clock import PhaseClock
 from inner_loop.ppo.config import PPOConfig
 from inner_loop.ppo.critic_free import grpo_advantages, rloo_advantages
@@ -27,6 +28,9 @@ from inner_loop.ppo.rollout import Rollout, sample_rollout
 from inner_loop.shaping import ShapingFunction
 from inner_loop.spec import StepStats
 from inner_loop.task import Prompt, Task
+
+WORTH_TOTALS = "token_worth.totals"
+"""Name in a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class PPOTrainer:
         self.kl_coef, self.scale = config.kl_coef, RunningScale()
         self._response_tokens, self._generator = response_tokens, generator
         self._optimizer = actor_critic.make_optimizer(config.learning_rate)
+        size, device = actor_critic.sampler.get_output_embeddings().weight.shape[0], actor_critic.sampler.device
+        self._worth = TokenWorth(size, device) if config.centre_credit else None
 
     def step(self, prompts: list[Prompt]) -> StepStats:
         """One rollout and its update; see `collect` and `update`."""
@@ -101,6 +107,7 @@ class PPOTrainer:
                 top_k=config.top_k,
                 top_p=config.top_p,
                 generator=self._generator,
+                worths=self._worth.worths if self._worth else None,
             )
         batch, mask = rollout.batch, rollout.batch.response_mask
         with clock.phase("update"):  # 2. log-probabilities and values, b x t, as the update will see them
@@ -119,9 +126,10 @@ class PPOTrainer:
             rewards = self._settle_cut_responses(pad_rewards(shaped, mask), rollout, scores)
             if config.reward_scale == "running":
                 rewards = self.scale(rewards)
+            centred = self._centred(rewards, rollout)
             rewards = rewards - self.kl_coef * price
         with clock.phase("update"):  # 4. advantages, b x t
-            advantages, returns = self._advantages(old_values, rewards, rollout)
+            advantages, returns = self._advantages(old_values, rewards, centred, rollout)
         measured: dict[str, Any] = {
             "score": sum(scores) / len(scores),
             "reward": rewards.sum(dim=1).mean().item(),
@@ -161,10 +169,16 @@ class PPOTrainer:
         """What a checkpoint needs beyond the actor-critic's state and the generator's."""
         return {"kl_coef": self.kl_coef, **asdict(self.scale)}
 
-    def load_numbers(self, numbers: dict[str, float]) -> None:
-        """Continue from what `numbers` returned."""
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint needs beyond that in tensors."""
+        return {} if self._worth is None else {WORTH_TOTALS: self._worth.totals}
+
+    def load(self, numbers: dict[str, float], tensors: dict[str, Tensor]) -> None:
+        """Continue from what `numbers` and `tensors` returned; takes its own out of `tensors`."""
         self.kl_coef = numbers["kl_coef"]
         self.scale = RunningScale(int(numbers["count"]), numbers["mean"], numbers["squares"])
+        if self._worth is not None:
+            self._worth.totals.copy_(tensors.pop(WORTH_TOTALS))
 
     def _settle_cut_responses(self, rewards: Tensor, rollout: Rollout, scores: list[float]) -> Tensor:
         """Token rewards once `missing_eos` has been applied to responses that were cut."""
@@ -177,19 +191,29 @@ class PPOTrainer:
             return charge_cut_responses(rewards, mask, finished, unpaid)
         return rewards
 
-    def _advantages(self, values: Tensor, rewards: Tensor, rollout: Rollout) -> tuple[Tensor, Tensor]:
+    def _centred(self, rewards: Tensor, rollout: Rollout) -> Tensor:
+        """`b x t` m_t of `centring`, zero if it is off; then the worths take in these rewards."""
+        if self._worth is None or rollout.expected_worth is None:
+            return torch.zeros_like(rewards)
+        ids, mask = rollout.batch.response_ids, rollout.batch.response_mask
+        centred = centred_worth(self._worth.worths, ids, rollout.expected_worth, mask)
+        self._worth.update(ids, rewards, mask)
+        return centred
+
+    def _advantages(self, values: Tensor, rewards: Tensor, centred: Tensor, rollout: Rollout) -> tuple[Tensor, Tensor]:
         """`(advantages, returns)`, `b x t`; there are no returns to learn without a critic."""
         config, mask = self.config, rollout.batch.response_mask
+        rewards = rewards - centred
         if config.algorithm != "ppo":
             estimate = rloo_advantages if config.algorithm == "rloo" else grpo_advantages
             decay = config.gamma * config.gae_lambda
-            advantages = estimate(rewards, mask, group_size=config.samples_per_prompt, decay=decay)
+            advantages = estimate(rewards, mask, group_size=config.samples_per_prompt, decay=decay) + centred
             return advantages, torch.zeros_like(advantages)
         bootstrap = self._values_at_the_cut(rollout) if config.missing_eos == "bootstrap" else None
         advantages, returns = estimate_advantages(
             values, rewards, mask, gamma=config.gamma, gae_lambda=config.gae_lambda, bootstrap_values=bootstrap
         )
-        return whiten(advantages, mask), returns
+        return whiten(advantages + centred, mask), returns
 
     def _values_at_the_cut(self, rollout: Rollout) -> Tensor:
         """`b` values of the state after the last token of responses that were cut; zero for those that ended."""

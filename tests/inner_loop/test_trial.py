@@ -90,11 +90,16 @@ def test_the_area_under_the_curve_is_the_mean_score_per_step(mixed):
     assert mixed[1].model_copy(update={"curve": curve[:1]}).auc == 1.0
 
 
-@pytest.mark.parametrize(("weights", "algorithm"), [({"sparse": 1.0}, "grpo"), ({"shap": 0.5, "sparse": 0.5}, "ppo")])
-def test_a_trial_that_was_cut_short_ends_as_if_it_had_not_been(tmp_path, weights, algorithm):
-    spec = tiny_spec(
-        weights, algorithm=algorithm, samples_per_prompt=2, steps=4, adaptive_kl=0.1, reward_scale="running"
-    )
+@pytest.mark.parametrize(
+    ("weights", "settings"),
+    [
+        ({"sparse": 1.0}, {"algorithm": "grpo"}),
+        ({"shap": 0.5, "sparse": 0.5}, {"algorithm": "ppo"}),
+        ({"prefix": 1.0}, {"algorithm": "ppo", "centre_credit": True}),
+    ],
+)
+def test_a_trial_that_was_cut_short_ends_as_if_it_had_not_been(tmp_path, weights, settings):
+    spec = tiny_spec(weights, samples_per_prompt=2, steps=4, adaptive_kl=0.1, reward_scale="running", **settings)
     events, expected = run(spec)
     interrupted = run_trial(spec, folder=tmp_path, checkpoint_every=1)
     for _ in range(4):  # the start, and three steps; the checkpoint of the third is not written yet

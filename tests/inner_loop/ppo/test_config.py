@@ -12,6 +12,7 @@ from inner_loop.spec import PPOConfig, StepStats, TrialResult
         ({"accumulate": 5}, "accumulate must divide minibatch_size, got 5 and 32"),
         ({"algorithm": "rloo"}, "algorithm 'rloo' compares responses to one prompt: samples_per_prompt >= 2"),
         ({"algorithm": "grpo", "samples_per_prompt": 2, "missing_eos": "bootstrap"}, "'bootstrap' needs a critic"),
+        ({"algorithm": "grpo", "samples_per_prompt": 2, "centre_credit": True}, "centre_credit keeps expectations"),
         ({"adaptive_kl": 6.0, "kl_coef": 0.0}, "adaptive_kl multiplies kl_coef"),
         ({"top_p": 0.0}, "greater than 0"),
         ({"topp": 0.5}, "unknown key 'topp', did you mean 'top_p'"),

@@ -95,6 +95,8 @@ def test_zero_weights_leave_sparse_training_untouched_and_explain_nothing(tiny_t
         {"gamma": 0.5},
         {"gae_lambda": 0.1},
         {"reward_scale": "running"},
+        {"centre_credit": True},
+        {"centre_credit": True, "samples_per_prompt": 2, "algorithm": "rloo"},
         {"missing_eos": "penalty"},
         {"missing_eos": "penalty", "missing_eos_penalty": 3.0},
         {"missing_eos": "bootstrap"},
