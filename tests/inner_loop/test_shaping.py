@@ -2,6 +2,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from inner_loop import ShapingFunction
 from inner_loop.components import COMPONENTS, load_component
@@ -62,6 +64,31 @@ def test_discounted_returns_are_those_of_the_sparse_reward(seed, gamma):
         discounts = gamma ** np.arange(len(response.rewards))
         expected = discounts[-1] * response.score
         assert (discounts * response.rewards).sum() == pytest.approx(expected, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_conservation_holds_for_any_text_tokens_weights_score_and_discount(data):
+    response = data.draw(st.text(max_size=40))
+    cuts = data.draw(st.lists(st.integers(0, len(response)), max_size=8))
+    shares = data.draw(st.lists(st.floats(0.01, 1), min_size=len(WITHOUT_ATTENTION), max_size=len(WITHOUT_ATTENTION)))
+    weights = dict(zip(WITHOUT_ATTENTION, (np.array(shares) / sum(shares)).tolist(), strict=True))
+    score, gamma = data.draw(st.floats(-1e3, 1e3)), data.draw(st.floats(0.3, 1))
+    attribution = AttributionConfig(
+        budget=16,
+        max_units=8,
+        token_limit=8,
+        units=data.draw(st.sampled_from(["auto", "spans"])),
+        masking=data.draw(st.sampled_from(["remove", "mask"])),
+        base_value=data.draw(st.sampled_from(BASE_VALUES)),
+    )
+    shaping = ShapingFunction(weights, attribution, gamma=gamma, reward_model=rough)
+    [shaped] = shaping(["the film"], [response], [score], token_ends=[[*sorted(cuts), len(response)]])
+    total = score - shaped.base_value if attribution.base_value == "drop" else score
+    tolerance = 1e-6 * max(1, abs(total))
+    assert all(values.sum() == pytest.approx(total, abs=tolerance) for values in shaped.components.values())
+    discounts = gamma ** np.arange(len(shaped.rewards))
+    assert (discounts * shaped.rewards).sum() == pytest.approx(discounts[-1] * total, abs=tolerance)
 
 
 def test_scores_are_the_reward_models_own_if_none_are_given():
