@@ -11,6 +11,7 @@ import torch
 
 from inner_loop.encoding import EncodedResponse, ResponseEncoder
 from inner_loop.errors import TaskError
+from inner_loop.matrix_products import use_fast_float32
 from inner_loop.padded_batches import forward_passes
 from inner_loop.scores import check_scores
 
@@ -23,9 +24,10 @@ MIN_HIDDEN_SIZE_FOR_BFLOAT16 = 64
 """On a CPU, narrower models spend their time on anything but products: measured with AVX-512 BF16, a forward pass is
 1.4 times as fast as in float32 at 64, twice at 128, three times at 384, but no faster at 32 and slower at 16."""
 
-MAX_TOKENS_FOR_EAGER_BFLOAT16 = 1024
-"""On a CPU, PyTorch's fused attention is slow in bfloat16 (by 1.4 at 12 tokens, 1.1 at 128); the plain one holds all
-weights at once, which only longer sequences feel."""
+MAX_TOKENS_FOR_EAGER = 1024
+"""On a CPU, PyTorch's fused attention is slow in bfloat16 (by 1.4 at 12 tokens, 1.1 at 128) and, where oneDNN does the
+products, in float32 (by 1.6 to 2.3 at 24 tokens). The plain one holds all weights at once, which only longer sequences
+feel."""
 
 
 class TransformersRewardModel:
@@ -36,7 +38,7 @@ class TransformersRewardModel:
     Sequences longer than the model's positions lose their oldest tokens, the prompt's first.
 
     Args:
-        model: A transformers model for sequence classification.
+        model: A transformers model for sequence classification; on a CPU, its attention is set to what is fast there.
         tokenizer: Its tokenizer.
         chat_template: Score prompts and responses as a user's and an assistant's message in the tokenizer's template.
     """
@@ -58,6 +60,10 @@ class TransformersRewardModel:
         self._chat_template = chat_template
         self._max_tokens = _max_tokens(model, tokenizer)
         self._encoder = ResponseEncoder(tokenizer, self._max_tokens)
+        if model.device.type == "cpu":
+            use_fast_float32()
+            if (self._max_tokens or math.inf) <= MAX_TOKENS_FOR_EAGER:
+                model.set_attn_implementation("eager")
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Scores of whole texts as they are; special tokens written in them are special tokens."""
@@ -118,10 +124,7 @@ class TransformersRewardModel:
 
     @cached_property
     def _bfloat16_model(self) -> Any:
-        model = copy.deepcopy(self.model).to(torch.bfloat16)
-        if model.device.type == "cpu" and (self._max_tokens or math.inf) <= MAX_TOKENS_FOR_EAGER_BFLOAT16:
-            model.set_attn_implementation("eager")
-        return model
+        return copy.deepcopy(self.model).to(torch.bfloat16)
 
     @property
     def empty_id(self) -> int:

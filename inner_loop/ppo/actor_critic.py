@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from inner_loop.errors import TaskError
+from inner_loop.matrix_products import use_fast_float32
 from inner_loop.ppo.logprobs import token_logprobs
 from inner_loop.ppo.lora import add_adapters, merged
 from inner_loop.ppo.optimizer import MasterAdamW
@@ -23,7 +24,6 @@ from inner_loop.ppo.precision import (
     cast_parameters,
     compute_dtype,
     copy_with,
-    use_fast_float32,
 )
 from inner_loop.ppo.start import StartWeights
 from inner_loop.ppo.tokens import PreparedBatch, TokenBatch, to_rows

@@ -194,7 +194,6 @@ def test_bfloat16_is_near_float32_and_leaves_the_model_alone():
     assert 0 < np.abs(rounded - exact).max() < 0.3
     np.testing.assert_array_equal(reward_model.score_sequences(sequences), exact)
     assert reward_model.model.dtype == torch.float32
-    assert reward_model.model.config._attn_implementation != "eager"
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.benchmarks.attribution.bars import Bar
+
+if TYPE_CHECKING:
+    from inner_loop import TrialResult, TrialSpec
 
 CONFIG = Path(__file__).resolve().parents[2] / "quickstart.yaml"
 NOT_IN_A_STEP = ("setup", "evaluate", "explain")
@@ -16,15 +19,19 @@ SHARE_LIMIT = 0.25
 
 
 def measure(*, steps: int = 20, seeds: int = 3) -> dict[str, Any]:
-    """Wall seconds per phase of trainings as in the quickstart, on one thread, half SHAP and half LIME."""
+    """Wall seconds per phase of trainings as in the quickstart, on one thread: half SHAP and half LIME, and sparse.
+
+    The phase in which credit is computed holds the scores, too, which PPO needs without any credit: a sparse training
+    of the same seed shows what they take.
+    """
     from bo_shaping import StudyConfig
-    from inner_loop import TrialSpec, run_trial
+    from inner_loop import TrialSpec
 
     config = StudyConfig.from_yaml(CONFIG)
-    runs = []
-    for seed in range(seeds):
+
+    def seconds_of(weights: dict[str, float], seed: int) -> dict[str, float]:
         spec = TrialSpec(
-            weights={"shap": 0.5, "lime": 0.5},
+            weights=weights,
             task=config.task,
             attribution=config.attribution,
             ppo=config.ppo.model_copy(update={"steps": steps}),
@@ -32,14 +39,29 @@ def measure(*, steps: int = 20, seeds: int = 3) -> dict[str, Any]:
             seed=seed,
             n_samples=0,
         )
-        trial = run_trial(spec)
-        while True:
-            try:
-                next(trial)
-            except StopIteration as stop:
-                runs.append(in_steps(stop.value.seconds))
-                break
-    return {"steps": steps, "budget": config.attribution.budget, "seconds": runs}
+        return in_steps(run_to_end(spec).seconds)
+
+    mixed = [seconds_of({"shap": 0.5, "lime": 0.5}, seed) for seed in range(seeds)]
+    sparse = [seconds_of({"sparse": 1.0}, seed) for seed in range(seeds)]
+    return {
+        "steps": steps,
+        "budget": config.attribution.budget,
+        "seconds": mixed,
+        "scoring_seconds": [seconds[CREDIT] for seconds in sparse],
+    }
+
+
+def run_to_end(spec: TrialSpec) -> TrialResult:
+    """The result of one training."""
+    from inner_loop import run_trial
+
+    trial = run_trial(spec)
+    while True:
+        try:
+            next(trial)
+        except StopIteration as stop:
+            result: TrialResult = stop.value
+            return result
 
 
 def in_steps(seconds: dict[str, float]) -> dict[str, float]:
@@ -49,7 +71,10 @@ def in_steps(seconds: dict[str, float]) -> dict[str, float]:
 
 def shares(result: dict[str, Any]) -> list[float]:
     """Credit's share of the step, per training."""
-    return [seconds[CREDIT] / sum(seconds.values()) for seconds in result["seconds"]]
+    return [
+        (seconds[CREDIT] - scoring) / sum(seconds.values())
+        for seconds, scoring in zip(result["seconds"], result["scoring_seconds"], strict=True)
+    ]
 
 
 def bars(result: dict[str, Any]) -> list[Bar]:
@@ -64,4 +89,8 @@ def table_of(result: dict[str, Any]) -> str:
         f"{phase} {median(run[phase] for run in result['seconds']) / result['steps']:.3f}"
         for phase in result["seconds"][0]
     )
-    return f"{len(result['seconds'])} trainings of {result['steps']} steps; seconds per step: {phases}"
+    scoring = median(result["scoring_seconds"]) / result["steps"]
+    return (
+        f"{len(result['seconds'])} trainings of {result['steps']} steps; seconds per step: {phases}, of which scores "
+        f"without credit {scoring:.3f}"
+    )

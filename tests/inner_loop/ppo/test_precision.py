@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from inner_loop.ppo import precision
-from inner_loop.ppo.precision import cast_parameters, compute_dtype, copy_with, use_fast_float32
+from inner_loop.ppo.precision import cast_parameters, compute_dtype, copy_with
 
 CPU = torch.device("cpu")
 
@@ -15,23 +14,6 @@ def test_auto_is_bfloat16_where_the_processor_multiplies_it(monkeypatch, amx, av
     assert compute_dtype("auto", CPU) == getattr(torch, dtype)
     assert compute_dtype("float32", CPU) == torch.float32
     assert compute_dtype("bfloat16", CPU) == torch.bfloat16
-
-
-def test_fast_float32_is_float32():
-    use_fast_float32()
-    generator = torch.Generator().manual_seed(0)
-    a, b = torch.randn(128, 128, generator=generator), torch.randn(128, 128, generator=generator)
-    # Products of factors rounded to bfloat16 would be off by some 1e-2.
-    torch.testing.assert_close((a @ b).double(), a.double() @ b.double(), atol=1e-4, rtol=0)
-
-
-def test_a_switch_that_rounds_is_taken_back(monkeypatch):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    monkeypatch.setattr(precision, "_products_keep_float32", lambda: False)
-    before = torch.backends.mkldnn.matmul.fp32_precision
-    use_fast_float32()
-    assert torch.backends.mkldnn.matmul.fp32_precision == before
 
 
 def test_a_copy_has_the_given_parameters_ties_included_and_float32_buffers():
