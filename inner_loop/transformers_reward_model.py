@@ -62,7 +62,8 @@ class TransformersRewardModel:
         self._encoder = ResponseEncoder(tokenizer, self._max_tokens)
         if model.device.type == "cpu":
             use_fast_float32()
-            if (self._max_tokens or math.inf) <= MAX_TOKENS_FOR_EAGER:
+            # A classifier of one's own may be a plain module around a transformers model.
+            if hasattr(model, "set_attn_implementation") and (self._max_tokens or math.inf) <= MAX_TOKENS_FOR_EAGER:
                 model.set_attn_implementation("eager")
 
     def score(self, texts: Sequence[str]) -> list[float]:

@@ -52,6 +52,10 @@ class MeanPooledClassifier(nn.Module):
         """Where the weights are."""
         return self.head.weight.device
 
+    def set_attn_implementation(self, name: str) -> None:
+        """As of any transformers model."""
+        self.encoder.set_attn_implementation(name)
+
     def embed(self, input_ids: Tensor, attention_mask: Tensor, **inputs: Tensor) -> Tensor:
         """`b x d` sentence embeddings of unit length."""
         states = self.encoder(input_ids=input_ids, attention_mask=attention_mask, **inputs).last_hidden_state
