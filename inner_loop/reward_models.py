@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-_NO_TEMPLATE = "chat_template: {} has no chat template that could be applied here; set it to false."
+_NO_TEMPLATE = "chat_template: {} has no chat template that could be applied here; leave it out."
 
 
 class RewardModel(Protocol):

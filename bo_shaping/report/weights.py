@@ -12,7 +12,8 @@ from bo_shaping.report.style import ACCENT, INK, MUTED, component_colours, new_f
 if TYPE_CHECKING:
     from bo_shaping.recommendation import Best, Surface
 
-_N_BINS = 20
+# Draws lie on a lattice of twentieths or coarser: bins around its points, never with an edge on one.
+_BIN_EDGES = np.linspace(-0.025, 1.025, 22)
 _Range = tuple[float, float]
 
 
@@ -48,7 +49,7 @@ def _draw_components(ax: Axes, best: "Best", components: list[str], surface: "Su
     for row, name in zip(rows, components, strict=True):
         base = len(components) - 1 - row
         if surface is not None and len(surface.draws):
-            density, edges = np.histogram(np.asarray(surface.draws)[:, row], bins=_N_BINS, range=(0, 1))
+            density, edges = np.histogram(np.asarray(surface.draws)[:, row], bins=_BIN_EDGES)
             height = 0.55 * density / density.max()
             ax.stairs(base + height, edges, baseline=base, fill=True, color=colours[name], alpha=0.4)
         _draw_interval(ax, base - 0.1, best.weights[name], best.interval[name], colours[name])

@@ -47,8 +47,16 @@ def test_densities_come_from_the_draws():
     surface = replace(surface, draws=np.array([[1.0, 0.0], [0.75, 0.25]]))
     shap, sparse = (patch.get_data() for patch in weights_figure(best, surface).axes[0].patches)
     filled = [np.flatnonzero(data.values > data.baseline).tolist() for data in (shap, sparse)]
-    # Twenty bins of 0.05.
-    assert filled == [[15, 19], [0, 5]]
+    # Bins of 0.05 around the twentieths.
+    assert filled == [[15, 20], [0, 5]]
+
+
+def test_draws_on_the_lattice_leave_no_gaps():
+    weights = np.round(np.arange(21) * 0.05, 2)
+    surface = replace(make_surface(("shap", "sparse")), draws=np.column_stack([weights, 1 - weights]))
+    for patch in weights_figure(make_best(("shap", "sparse")), surface).axes[0].patches:
+        data = patch.get_data()
+        assert np.unique((data.values - data.baseline).round(9)).tolist() == [0.55]
 
 
 def test_without_a_recommendation_the_figure_says_so():
