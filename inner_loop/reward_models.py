@@ -112,7 +112,7 @@ def load_reward_model(name: str, *, chat_template: bool = False) -> RewardModel:
         try:
             return CallableRewardModel(import_function(name))
         except EntryPointError as error:
-            raise TaskError(f"task.reward_model {error}.") from error
+            raise TaskError(f"reward_model {error}.") from error
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     from inner_loop.task import model_source
@@ -125,10 +125,10 @@ def load_reward_model(name: str, *, chat_template: bool = False) -> RewardModel:
                 source, dtype=torch.float32, output_loading_info=True
             )
     except (OSError, ValueError) as error:
-        raise TaskError(f"task.reward_model {name!r} could not be loaded: {first_line(error)}") from error
+        raise TaskError(f"reward_model {name!r} could not be loaded: {first_line(error)}") from error
     if missing := sorted(loading["missing_keys"]):
         # transformers would fill them with random numbers, other ones in every process.
-        raise TaskError(f"task.reward_model {name!r} is not a trained classifier: it has no weights for {missing[0]}.")
+        raise TaskError(f"reward_model {name!r} is not a trained classifier: it has no weights for {missing[0]}.")
     if chat_template and not tokenizer.chat_template:
         raise TaskError(_NO_TEMPLATE.format(f"the tokenizer of {name!r}"))
     return TransformersRewardModel(model.to(default_device()), tokenizer, chat_template=chat_template)

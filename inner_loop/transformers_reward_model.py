@@ -46,12 +46,12 @@ class TransformersRewardModel:
     def __init__(self, model: Any, tokenizer: Any, *, chat_template: bool = False) -> None:
         if model.config.num_labels > 2:
             raise TaskError(
-                "task.reward_model needs a head of one label (a score) or two (log-odds), "
+                "reward_model needs a head of one label (a score) or two (log-odds), "
                 f"got {model.config.num_labels}."
             )
         if getattr(model.config, "summary_type", None) == "last":
             raise TaskError(
-                f"task.reward_model: {type(model).__name__} reads its score at the last position, padding or not; such "
+                f"reward_model: {type(model).__name__} reads its score at the last position, padding or not; such "
                 "models are not supported."
             )
         self.model = model.eval()
