@@ -46,8 +46,7 @@ class TransformersRewardModel:
     def __init__(self, model: Any, tokenizer: Any, *, chat_template: bool = False) -> None:
         if model.config.num_labels > 2:
             raise TaskError(
-                "reward_model needs a head of one label (a score) or two (log-odds), "
-                f"got {model.config.num_labels}."
+                f"reward_model needs a head of one label (a score) or two (log-odds), got {model.config.num_labels}."
             )
         if getattr(model.config, "summary_type", None) == "last":
             raise TaskError(
