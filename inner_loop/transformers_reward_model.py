@@ -11,7 +11,7 @@ import torch
 
 from inner_loop.encoding import EncodedResponse, ResponseEncoder
 from inner_loop.errors import TaskError
-from inner_loop.matrix_products import use_fast_float32
+from inner_loop.matrix_products import has_fast_bfloat16, use_fast_float32
 from inner_loop.padded_batches import forward_passes
 from inner_loop.scores import check_scores
 
@@ -114,12 +114,9 @@ class TransformersRewardModel:
         """What `auto` means for this model on this machine: what the hardware can do decides, never a timing."""
         if dtype != "auto":
             return dtype
-        gains = False
-        if self.model.device.type == "cuda":
-            gains = torch.cuda.get_device_capability(self.model.device) >= (8, 0)
-        elif self.model.device.type == "cpu":
-            is_wide = self.model.config.get_text_config().hidden_size >= MIN_HIDDEN_SIZE_FOR_BFLOAT16
-            gains = is_wide and torch.cpu._is_avx512_bf16_supported()
+        device = self.model.device
+        is_wide = self.model.config.get_text_config().hidden_size >= MIN_HIDDEN_SIZE_FOR_BFLOAT16
+        gains = has_fast_bfloat16(device) and (is_wide or device.type != "cpu")
         return "bfloat16" if gains else "float32"
 
     @cached_property

@@ -64,7 +64,7 @@ def library_values(
         raise AttributionError(f"The library engine has the methods {', '.join(_EXPLAINERS)}, not {method!r}.")
     if budget < 2:
         raise AttributionError(f"The empty and the full coalition need a budget of 2, got {budget}.")
-    game = _Game(value_fn, n_units)
+    game = RememberedGame(value_fn, n_units)
     base_value, full_value = game(np.array([[False] * n_units, [True] * n_units], dtype=bool))
     # No library takes a game without units, and only lime one of a single unit.
     if n_units == 0:
@@ -76,7 +76,7 @@ def library_values(
     return values, game.n_evaluations
 
 
-class _Game:
+class RememberedGame:
     """A game that remembers: libraries ask for some coalitions again and again."""
 
     def __init__(self, value_fn: ValueFunction, n_units: int) -> None:
@@ -86,6 +86,7 @@ class _Game:
 
     @property
     def n_evaluations(self) -> int:
+        """Distinct coalitions evaluated so far."""
         return len(self._known)
 
     def __call__(self, coalitions: np.ndarray) -> np.ndarray:
@@ -101,7 +102,7 @@ class _Game:
         return np.array([self._known[key] for key in keys])
 
 
-def _kernel_values(game: _Game, budget: int, tree: Groups | Tree | None, seed: int) -> np.ndarray:
+def _kernel_values(game: RememberedGame, budget: int, tree: Groups | Tree | None, seed: int) -> np.ndarray:
     import shap
 
     if budget < 3:
@@ -114,7 +115,7 @@ def _kernel_values(game: _Game, budget: int, tree: Groups | Tree | None, seed: i
     return np.asarray(values)[0]
 
 
-def _partition_values(game: _Game, budget: int, tree: Groups | Tree | None, seed: int) -> np.ndarray:
+def _partition_values(game: RememberedGame, budget: int, tree: Groups | Tree | None, seed: int) -> np.ndarray:
     import shap
 
     if tree is None:
@@ -126,7 +127,7 @@ def _partition_values(game: _Game, budget: int, tree: Groups | Tree | None, seed
     return np.asarray(explanation.values)[0]
 
 
-def _lime_values(game: _Game, budget: int, tree: Groups | Tree | None, seed: int) -> np.ndarray:
+def _lime_values(game: RememberedGame, budget: int, tree: Groups | Tree | None, seed: int) -> np.ndarray:
     from lime.lime_text import LimeTextExplainer
 
     def score_texts(texts: Sequence[str]) -> np.ndarray:

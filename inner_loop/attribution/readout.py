@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from inner_loop.attribution.estimate import Estimate, estimate
-from inner_loop.attribution.library import library_values
+from inner_loop.attribution.library import RememberedGame, library_values
 from inner_loop.attribution.owen import Tree
 from inner_loop.attribution.prefix import prefix_coalitions, prefix_values
 from inner_loop.attribution.table import CoalitionValues
@@ -73,16 +73,8 @@ def ask_libraries(
         methods: Coalition methods.
         budget: Evaluations that each method may ask for.
     """
-    known: dict[bytes, float] = {}
-
-    def remembered(coalitions: np.ndarray) -> np.ndarray:
-        keys = [row.tobytes() for row in coalitions]
-        new = {key: row for key, row in zip(keys, coalitions, strict=True) if key not in known}
-        if new:
-            known.update(zip(new, value_fn(np.stack(list(new.values()))).tolist(), strict=True))
-        return np.array([known[key] for key in keys])
-
-    n_units = len(game.offsets)
+    remembered = RememberedGame(value_fn, len(game.offsets))
+    n_units = remembered.n_units
     ends = remembered(np.array([[False] * n_units, [True] * n_units]))
     readout = Readout(float(ends[0]), float(ends[1]), 0)
     for method in methods:
@@ -91,5 +83,5 @@ def ask_libraries(
             readout.values[method] = prefix_values(coalitions, remembered(coalitions)[None])[0]
         else:
             readout.values[method] = library_values(method, remembered, n_units, budget=budget, tree=game.linkage)[0]
-    readout.n_evaluations = len(known)
+    readout.n_evaluations = remembered.n_evaluations
     return readout

@@ -203,6 +203,7 @@ def test_auto_is_bfloat16_where_the_processor_multiplies_it_and_products_matter(
     monkeypatch, can_multiply, hidden_size, dtype
 ):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: can_multiply)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     reward_model = bert_reward_model(hidden_size=hidden_size)
     assert reward_model.resolve_dtype("auto") == dtype
     assert reward_model.resolve_dtype("float32") == "float32"
