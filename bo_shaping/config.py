@@ -24,13 +24,15 @@ DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "lime", SPARSE)
 """Those that the published system mixes (arXiv:2504.16272)."""
 
 TUNABLE: tuple[str, ...] = ("gae_lambda", "kl_coef", "learning_rate")
-"""Fields of `ppo` that can be learned together with the mixing weights."""
 
 DEFAULT_INNER_LOOP = "inner_loop.trial:run_trial"
 
+MEASURES = ("length", "entropy", "distinct_1", "distinct_2", "kl_k3")
+"""Metrics of the final curve point that may be constrained beside `reward` and `kl`."""
+
 
 class ParameterRange(StrictModel):
-    """The range over which one field of `ppo` is searched."""
+    """The range over which one field of `ppo` is searched; a field that holds integers is searched over integers."""
 
     bounds: tuple[float, float]
     """Smallest and largest value, both included."""
@@ -52,8 +54,12 @@ class SearchSpaceConfig(StrictModel):
 
     components: tuple[str, ...] = DEFAULT_COMPONENTS
     """Ways to spread the reward over tokens that are mixed; at least two, `sparse` among them."""
+    fixed: dict[str, float] = Field(default={})
+    """Weights of components that are held; the others share what is left of 1."""
+    bounds: dict[str, tuple[float, float]] = Field(default={})
+    """Smallest and largest weight of a component, within 0 and 1."""
     parameters: dict[str, ParameterRange] = Field(default={"gae_lambda": ParameterRange(bounds=(0.5, 1.0))})
-    """Fields of `ppo` that are searched too: any of gae_lambda, kl_coef, learning_rate."""
+    """Numeric fields of `ppo` that are searched too, such as gae_lambda, kl_coef, learning_rate or epochs."""
 
     @field_validator("components")
     @classmethod
@@ -86,11 +92,29 @@ class SearchSpaceConfig(StrictModel):
         return parameters
 
 
+class DesignConfig(StrictModel):
+    """Which arms are tried, and how the Gaussian process is asked for the next one."""
+
+    interior: NonNegativeInt | None = None
+    """Space-filling arms from the interior of the simplex after corners, centre and the second look at the parameters;
+    null for as many as the search space has dimensions beyond three."""
+    acquisition: Literal["lognei", "kg"] = "lognei"
+    """Log noisy expected improvement, or knowledge gradient."""
+
+
 class ObjectiveConfig(StrictModel):
     """What counts as better: more validation reward, within a KL budget."""
 
+    measure: Literal["final", "auc"] = "final"
+    """The validation reward at the end of a training, or the area under its learning curve. `objective: auc` is short
+    for this."""
     max_kl: PositiveFloat | None = 8.0
     """Largest final KL to the reference policy, in nats per response; null for none."""
+    constraints: tuple[str, ...] = ()
+    """Further limits on final metrics, such as `length >= 0.9 * baseline` or `entropy >= 1.5`; the baseline is pure
+    sparse."""
+    pareto: bool = False
+    """Trade reward against KL: the study looks for the whole front instead of the best reward within `max_kl`."""
 
 
 class BudgetConfig(StrictModel):
@@ -99,10 +123,24 @@ class BudgetConfig(StrictModel):
     trials: PositiveInt = 14
     """Inner trainings in all, the initial design and failed ones included."""
     confirm: NonNegativeInt = 2
-    """How many of them, at the end, run what is then recommended unless it was run before: the winner is measured, and
-    not only predicted between its neighbours."""
+    replicate_last: float = Field(default=2, ge=0)
+    """How many of them, at the end, measure again what matters, with seeds of their own: the recommended arm (first
+    with the usual seed, if it was never run), then sparse at its best, then the runners-up. Below 1: a share of the
+    trials."""
     parallel: PositiveInt = 2
     """Trials that run side by side."""
+    stop_when_regret_below: PositiveFloat | None = None
+    """The study ends early once the expected regret of the recommendation is below this, in score units."""
+    max_failures: float = Field(default=0.5, gt=0.0, le=1.0)
+    """The study stops when more than this share of at least five trials has failed."""
+    trial_seconds: PositiveFloat | None = None
+    """Longest a trial may take; it then counts as hung."""
+
+    @property
+    def n_replicate_last(self) -> int:
+        """`replicate_last` as a number of trials."""
+        share = self.replicate_last
+        return min(round(share * self.trials) if share < 1 else int(share), self.trials)
 
 
 class NoiseConfig(StrictModel):
@@ -110,6 +148,39 @@ class NoiseConfig(StrictModel):
 
     replicates: PositiveInt = 1
     """Seeds per arm. With one, the Gaussian process infers the noise; with more, it gets their standard error."""
+    seeds: PositiveInt = 1
+    """Size of the fixed set of seeds that the arms share in rotation. With one, all arms share it (common random
+    numbers); with more, the Gaussian process estimates what each seed adds."""
+
+
+class EarlyStoppingConfig(StrictModel):
+    """Trials whose learning curve falls behind are ended (Ax's percentile rule)."""
+
+    percentile: float = Field(default=35.0, gt=0.0, lt=100.0)
+    """A trial below this percentile of the others at the same step is ended."""
+    min_step: NonNegativeInt = 5
+    """PPO steps before which nothing is ended."""
+    min_curves: PositiveInt = 5
+    """Completed curves needed to compare with."""
+    patience: NonNegativeInt = 0
+    """PPO steps over which a trial must have been behind all the time."""
+    keep_top: NonNegativeInt = 3
+    """So many of the best trials at the time are never ended."""
+
+
+class WorkersConfig(StrictModel):
+    """Who runs the trials."""
+
+    gpus_per_trial: NonNegativeInt = 0
+    """GPUs that a trial gets for itself, and waits for. 0 leaves the choice to PyTorch."""
+    stale_after: PositiveFloat = 20.0
+    """Seconds without a heartbeat after which a worker counts as hung."""
+    retries: NonNegativeInt = 1
+    """How often a trial is started again after its worker died or hung."""
+    address: str | None = None
+    """Address of the Ray cluster; null for one on this machine, which is started if there is none."""
+    options: dict[str, str | int] = Field(default={})
+    """For Slurm: parameters of submitit's executor, such as `slurm_partition`."""
 
 
 class StudyConfig(StrictModel):
@@ -127,13 +198,17 @@ class StudyConfig(StrictModel):
     n_samples: int = Field(default=8, ge=0, le=64)
     """Explained validation responses kept per trial."""
     search_space: SearchSpaceConfig = SearchSpaceConfig()
+    design: DesignConfig = DesignConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     budget: BudgetConfig = BudgetConfig()
     noise: NoiseConfig = NoiseConfig()
+    early_stopping: EarlyStoppingConfig | None = None
     inner_loop: str = Field(default=DEFAULT_INNER_LOOP, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     """`module:function` that turns a `TrialSpec` into progress events and a `TrialResult`."""
-    executor: Literal["process", "inline"] = "process"
-    """Where trials run: each in its own detached process, or one after the other inside the driver."""
+    executor: Literal["process", "inline", "ray", "slurm"] = "process"
+    """Where trials run: in detached processes on this machine, one after the other inside the driver, on a Ray cluster,
+    or as Slurm jobs."""
+    workers: WorkersConfig = WorkersConfig()
     storage: str | None = None
     """SQLAlchemy URL of the database; null for an SQLite file in the study's folder."""
     threads_per_trial: PositiveInt = 1
