@@ -107,7 +107,8 @@ class Driver:
                 self._fail(index, f"the worker died {MAX_STARTS} times without a result; see {trial.log_file}")
 
     def _prepare(self, index: int) -> None:
-        specs = to_specs(self._config, self._trials[index].arm.parameters)
+        seeds = range(self._config.seed, self._config.seed + self._config.noise.replicates)
+        specs = to_specs(self._config, self._trials[index].arm.parameters, seeds)
         job = Job.of(self._config.inner_loop, specs, self._config.threads_per_trial)
         self._folder.trial(index).prepare(job)
 

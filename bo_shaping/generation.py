@@ -12,7 +12,9 @@ from contextlib import contextmanager
 import torch
 from ax.adapter.base import Adapter
 from ax.adapter.registry import Generators
+from ax.adapter.transforms.int_to_float import IntToFloat
 from ax.adapter.transforms.log import Log
+from ax.adapter.transforms.remove_fixed import RemoveFixed
 from ax.adapter.transforms.standardize_y import StandardizeY
 from ax.api.client import Client
 from ax.core.arm import Arm
@@ -38,8 +40,9 @@ BASELINE = "baseline"
 MIN_COMPLETED = 3
 """Completed trials needed before a Gaussian process is fitted."""
 
-# Only scaling: winsorising or log-compressing outcomes would leave the posterior in units that nobody can read.
-_TRANSFORMS = [Log, StandardizeY]
+# Held weights are no inputs, and counts are modelled as if they were continuous. Beyond that only scaling: winsorising
+# or log-compressing outcomes would leave the posterior in units that nobody can read.
+_TRANSFORMS = [RemoveFixed, IntToFloat, Log, StandardizeY]
 
 
 def new_experiment(config: StudyConfig) -> Experiment:
