@@ -107,7 +107,7 @@ class SearchSpaceConfig(StrictModel):
                 raise ValueError(f"bounds.{name} must be increasing and within 0 and 1, got [{lower}, {upper}]")
         if (held := sum(self.fixed.values())) > 1 + SLACK:
             raise ValueError(f"the fixed weights sum to {held:.6g}, which must not be above 1")
-        if not free(self.weight_bounds) and not self.parameters:
+        if not self.free_components and not self.parameters:
             raise ValueError("nothing is left to search: fixed and bounds determine all weights, without parameters")
         return self
 
@@ -117,6 +117,11 @@ class SearchSpaceConfig(StrictModel):
         fixed = {name: (weight, weight) for name, weight in self.fixed.items()}
         whole = dict.fromkeys(self.components, (0.0, 1.0))
         return tighten(whole | self.bounds | fixed)
+
+    @property
+    def free_components(self) -> list[str]:
+        """The components whose weight is searched: those that are not held."""
+        return free(self.weight_bounds)
 
 
 class DesignConfig(StrictModel):

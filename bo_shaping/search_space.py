@@ -34,6 +34,17 @@ def project(weights: Mapping[str, float], space: SearchSpaceConfig | None = None
     return simplex.nearest_point(weights, dict.fromkeys(weights, (0.0, 1.0)) if space is None else space.weight_bounds)
 
 
+def corner(space: SearchSpaceConfig, component: str) -> dict[str, float]:
+    """The mixture nearest to a component alone: the most of it that the space allows, and of the others as they come.
+
+    Without `fixed` and `bounds` that is the component alone; else the centre of the face on which it has most weight.
+    For `sparse` it is the baseline of the study.
+    """
+    bounds = space.weight_bounds
+    extreme = simplex.vertices(bounds)
+    return simplex.mean_point([w for w in extreme if w[component] >= bounds[component][1] - simplex.SLACK], bounds)
+
+
 def to_arm(
     weights: Mapping[str, float], parameters: Mapping[str, float], space: SearchSpaceConfig | None = None
 ) -> dict[str, float]:
