@@ -15,113 +15,28 @@ from pydantic import (
     model_validator,
 )
 
+from bo_shaping.agreement import check_agreement
 from bo_shaping.errors import ConfigError
-from bo_shaping.simplex import SLACK, free, tighten
-from bo_shaping.tunable import check_tunable
-from inner_loop.components import COMPONENTS, SPARSE
-from inner_loop.schema import StrictModel, describe_validation_error, nearest
+from bo_shaping.limits import MEASURES, Constraint, parse_constraint
+from bo_shaping.search_space_config import ParameterRange, SearchSpaceConfig
+from inner_loop.schema import StrictModel, describe_validation_error
 from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
 
-DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "lime", SPARSE)
-"""Those that the published system mixes (arXiv:2504.16272)."""
+__all__ = [
+    "DEFAULT_INNER_LOOP",
+    "MEASURES",
+    "BudgetConfig",
+    "DesignConfig",
+    "EarlyStoppingConfig",
+    "NoiseConfig",
+    "ObjectiveConfig",
+    "ParameterRange",
+    "SearchSpaceConfig",
+    "StudyConfig",
+    "WorkersConfig",
+]
 
 DEFAULT_INNER_LOOP = "inner_loop.trial:run_trial"
-
-MEASURES = ("length", "entropy", "distinct_1", "distinct_2", "kl_k3")
-"""Metrics of the final curve point that may be constrained beside `reward` and `kl`."""
-
-
-class ParameterRange(StrictModel):
-    """The range over which one field of `ppo` is searched; a field that holds integers is searched over integers."""
-
-    bounds: tuple[float, float]
-    """Smallest and largest value, both included."""
-    log: bool = False
-    """Whether the search is uniform in the logarithm of the value."""
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
-        lower, upper = self.bounds
-        if not lower < upper:
-            raise ValueError(f"bounds must be increasing, got [{lower}, {upper}]")
-        if self.log and lower <= 0:
-            raise ValueError(f"a logarithmic range needs positive bounds, got [{lower}, {upper}]")
-        return self
-
-
-class SearchSpaceConfig(StrictModel):
-    """Where the outer loop looks: the simplex over `components` times a box of `parameters`."""
-
-    components: tuple[str, ...] = DEFAULT_COMPONENTS
-    """Ways to spread the reward over tokens that are mixed; at least two, `sparse` among them."""
-    fixed: dict[str, float] = Field(default={})
-    """Weights of components that are held; the others share what is left of 1."""
-    bounds: dict[str, tuple[float, float]] = Field(default={})
-    """Smallest and largest weight of a component, within 0 and 1."""
-    parameters: dict[str, ParameterRange] = Field(default={"gae_lambda": ParameterRange(bounds=(0.5, 1.0))})
-    """Numeric fields of `ppo` that are searched too, such as gae_lambda, kl_coef, learning_rate or epochs."""
-
-    @field_validator("components")
-    @classmethod
-    def _are_components(cls, components: tuple[str, ...]) -> tuple[str, ...]:
-        for component in components:
-            if component not in COMPONENTS:
-                raise ValueError(
-                    f"unknown component {component!r}, did you mean {nearest(component, COMPONENTS)!r}? "
-                    f"Components: {', '.join(COMPONENTS)}"
-                )
-        if len(set(components)) != len(components) or len(components) < 2 or SPARSE not in components:
-            raise ValueError(
-                f"components must be at least two different ones with {SPARSE!r} among them, got {list(components)}"
-            )
-        return components
-
-    @field_validator("parameters")
-    @classmethod
-    def _are_tunable(cls, parameters: dict[str, ParameterRange]) -> dict[str, ParameterRange]:
-        for name, parameter in parameters.items():
-            check_tunable(name)
-            for bound in parameter.bounds:
-                try:
-                    PPOConfig.model_validate({name: bound})
-                except ValidationError as error:
-                    raise ValueError(describe_validation_error(error)) from None
-        return parameters
-
-    @model_validator(mode="after")
-    def _leaves_something_to_search(self) -> Self:
-        for key, names in (("fixed", self.fixed), ("bounds", self.bounds)):
-            for name in names:
-                if name not in self.components:
-                    raise ValueError(
-                        f"{key}: unknown component {name!r}, did you mean {nearest(name, self.components)!r}? "
-                        f"components: {', '.join(self.components)}"
-                    )
-        for name, weight in self.fixed.items():
-            if name in self.bounds:
-                raise ValueError(f"the weight of {name!r} is fixed, so it cannot have bounds too")
-            if not 0 <= weight <= 1:
-                raise ValueError(f"fixed.{name} must be between 0 and 1, got {weight}")
-        for name, (lower, upper) in self.bounds.items():
-            if not 0 <= lower < upper <= 1:
-                raise ValueError(f"bounds.{name} must be increasing and within 0 and 1, got [{lower}, {upper}]")
-        if (held := sum(self.fixed.values())) > 1 + SLACK:
-            raise ValueError(f"the fixed weights sum to {held:.6g}, which must not be above 1")
-        if not self.free_components and not self.parameters:
-            raise ValueError("nothing is left to search: fixed and bounds determine all weights, without parameters")
-        return self
-
-    @property
-    def weight_bounds(self) -> dict[str, tuple[float, float]]:
-        """Smallest and largest weight that each component can have, given the others; equal for one that is held."""
-        fixed = {name: (weight, weight) for name, weight in self.fixed.items()}
-        whole = dict.fromkeys(self.components, (0.0, 1.0))
-        return tighten(whole | self.bounds | fixed)
-
-    @property
-    def free_components(self) -> list[str]:
-        """The components whose weight is searched: those that are not held."""
-        return free(self.weight_bounds)
 
 
 class DesignConfig(StrictModel):
@@ -129,7 +44,7 @@ class DesignConfig(StrictModel):
 
     interior: NonNegativeInt | None = None
     """Space-filling arms from the interior of the simplex after corners, centre and the second look at the parameters;
-    null for as many as the search space has dimensions beyond three."""
+    null for as many as the search space has dimensions beyond three, if half of the budget has room for them."""
     acquisition: Literal["lognei", "kg"] = "lognei"
     """Log noisy expected improvement, or knowledge gradient."""
 
@@ -141,12 +56,45 @@ class ObjectiveConfig(StrictModel):
     """The validation reward at the end of a training, or the area under its learning curve. `objective: auc` is short
     for this."""
     max_kl: PositiveFloat | None = 8.0
-    """Largest final KL to the reference policy, in nats per response; null for none."""
+    """Largest final KL to the reference policy, in nats per response; null for none. `kl <= 4` among the constraints is
+    the same as `max_kl: 4`."""
     constraints: tuple[str, ...] = ()
-    """Further limits on final metrics, such as `length >= 0.9 * baseline` or `entropy >= 1.5`; the baseline is pure
-    sparse."""
+    """Further limits on final metrics, such as `length >= 0.9 * baseline`, `kl <= 2 * baseline` (in place of `max_kl`)
+    or `entropy >= 1.5`; the baseline is the first arm of the study, pure sparse."""
     pareto: bool = False
-    """Trade reward against KL: the study looks for the whole front instead of the best reward within `max_kl`."""
+    """Trade reward against KL: the study looks for the whole front, as far as `max_kl`, instead of the best reward
+    within it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_short_forms(cls, data: Any) -> Any:
+        if isinstance(data, str):
+            return {"measure": data}
+        texts = data.get("constraints") if isinstance(data, dict) else None
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            return data
+        limits = [parse_constraint(text) for text in texts]
+        on_kl = [i for i, limit in enumerate(limits) if (limit.metric, limit.sign) == ("kl", "<=")]
+        if len(on_kl) != 1 or data.get("max_kl") is not None:
+            return data  # nothing about KL, or one limit too many, which is refused below
+        if limits[on_kl[0]].relative:
+            return {**data, "max_kl": None}
+        others = [text for i, text in enumerate(texts) if i not in on_kl]
+        return {**data, "max_kl": limits[on_kl[0]].bound, "constraints": others}
+
+    @model_validator(mode="after")
+    def _limits_agree(self) -> Self:
+        seen: dict[tuple[str, str], Constraint] = {}
+        for limit in self.limits:
+            if (other := seen.setdefault((limit.metric, limit.sign), limit)) is not limit:
+                raise ValueError(f"{limit.metric} has two limits of one kind, keep one of them: {other} and {limit}")
+        return self
+
+    @property
+    def limits(self) -> list[Constraint]:
+        """All limits, the KL budget first."""
+        budget = [] if self.max_kl is None else [Constraint("kl", "<=", self.max_kl, relative=False)]
+        return budget + [parse_constraint(text) for text in self.constraints]
 
 
 class BudgetConfig(StrictModel):
@@ -154,8 +102,7 @@ class BudgetConfig(StrictModel):
 
     trials: PositiveInt = 14
     """Inner trainings in all, the initial design and failed ones included."""
-    confirm: NonNegativeInt = 2
-    replicate_last: float = Field(default=2, ge=0)
+    replicate_last: float = Field(default=0.15, ge=0)
     """How many of them, at the end, measure again what matters, with seeds of their own: the recommended arm (first
     with the usual seed, if it was never run), then sparse at its best, then the runners-up. Below 1: a share of the
     trials."""
@@ -168,11 +115,20 @@ class BudgetConfig(StrictModel):
     trial_seconds: PositiveFloat | None = None
     """Longest a trial may take; it then counts as hung."""
 
+    @model_validator(mode="after")
+    def _replicates_fit(self) -> Self:
+        share = self.replicate_last
+        if share >= 1 and not share.is_integer():
+            raise ValueError(f"replicate_last must be a whole number of trials, or a share below 1, got {share}")
+        if share > self.trials:
+            raise ValueError(f"replicate_last must not be above trials, got {share:g} and {self.trials}")
+        return self
+
     @property
     def n_replicate_last(self) -> int:
         """`replicate_last` as a number of trials."""
         share = self.replicate_last
-        return min(round(share * self.trials) if share < 1 else int(share), self.trials)
+        return round(share * self.trials) if share < 1 else int(share)
 
 
 class NoiseConfig(StrictModel):
@@ -252,6 +208,11 @@ class StudyConfig(StrictModel):
         if evaluation.split != "validation":
             raise ValueError(f"split must be 'validation' in a study, got {evaluation.split!r}")
         return evaluation
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        check_agreement(self)
+        return self
 
     @classmethod
     def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> "StudyConfig":

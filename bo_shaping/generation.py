@@ -98,7 +98,7 @@ def propose(client: Client, config: StudyConfig) -> int:
         return int(client.attach_trial(design[index]))
     if sum(trial.status == TrialStatus.COMPLETED for trial in trials.values()) < MIN_COMPLETED:
         return int(client.attach_trial(random_arm(config, index)))
-    if config.budget.trials - config.budget.confirm <= index < config.budget.trials:
+    if config.budget.trials - config.budget.n_replicate_last <= index < config.budget.trials:
         best = recommend(client._experiment, config)[0]
         arm = to_arm(best.weights, best.parameters)
         if all(_differ(arm, trial.arm.parameters, config.search_space) for trial in trials.values()):

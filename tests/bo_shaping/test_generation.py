@@ -67,7 +67,7 @@ def test_proposals_are_on_the_simplex_apart_from_pending_ones_and_improve(client
 
 
 def test_the_last_trials_of_the_budget_run_what_is_recommended(client, make_config):
-    config = make_config(budget={"trials": 8, "confirm": 2})
+    config = make_config(budget={"trials": 8, "replicate_last": 2})
     best = recommend(client._experiment, config)[0]
     assert from_arm(arm(client, propose(client, config))) == (best.weights, best.parameters)
     # Still pending, so the recommendation is the same: it is not run twice, the acquisition function proposes instead.
@@ -85,8 +85,8 @@ def test_before_and_after_the_end_of_the_budget_the_acquisition_proposes(client,
     plain = copy.deepcopy(client._experiment)
     for trials in (6, 9):
         twin, other = new_client(copy.deepcopy(plain)), new_client(copy.deepcopy(plain))
-        index = propose(twin, make_config(budget={"trials": trials, "confirm": 2}))
-        assert arm(twin, index) == arm(other, propose(other, make_config(budget={"trials": 100, "confirm": 0})))
+        index = propose(twin, make_config(budget={"trials": trials, "replicate_last": 2}))
+        assert arm(twin, index) == arm(other, propose(other, make_config(budget={"trials": 100, "replicate_last": 0})))
 
 
 def test_without_enough_results_arms_are_random(make_config):
