@@ -43,8 +43,11 @@ def test_specs_carry_weights_overrides_and_the_seeds_asked_for():
     assert specs[0].weights == {"shap": 0.2, "lime": 0.3, "sparse": 0.5}
 
 
-def test_a_parameter_that_an_optimiser_moved_past_its_range_is_put_back():
-    config = StudyConfig(name="a")
+def test_what_an_optimiser_moved_past_its_range_is_put_back():
+    config = StudyConfig(name="a", search_space={"bounds": {"sparse": [0.0, 0.5]}})
+    (spec,) = to_specs(config, {"w_shap": 0.2, "w_lime": 0.2999999, "w_sparse": 0.5000001, "gae_lambda": 0.7}, [0])
+    assert spec.weights == pytest.approx({"shap": 0.2, "lime": 0.3, "sparse": 0.5}, abs=1e-6)
+    assert spec.weights["sparse"] == 0.5
     (spec,) = to_specs(config, {"w_shap": 0.2, "w_lime": 0.3, "w_sparse": 0.5, "gae_lambda": 1.0000000002}, [0])
     assert spec.ppo.gae_lambda == 1.0
 
