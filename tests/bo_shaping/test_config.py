@@ -214,6 +214,7 @@ def test_constraints_that_mean_nothing_are_refused(tmp_path, constraints, messag
     [
         (["early_stopping={}", "ppo.steps=5"], "could never end a trial: .*ppo.steps 5.*min_step 5"),
         (["early_stopping={}", "evaluation.every=20"], "could never end a trial: .*evaluation.every 20"),
+        (["early_stopping.min_step=16"], "could never end a trial: .*ppo.steps 20, evaluation.every 5.*min_step 16"),
         (["early_stopping.patience=20"], r"patience must be below ppo\.steps, got 20 and 20"),
         (["early_stopping.min_curves=14"], r"min_curves must be below budget\.trials, got 14 and 14"),
         (["objective.pareto=true", "design.acquisition=kg"], "kg knows one objective"),
