@@ -166,8 +166,11 @@ class Study:
             self._client = new_client(self._database.load(self._config.name))
             n_known = len(self._client._experiment.trials)
             total = self._config.budget.trials if n_trials is None else n_known + n_trials
-            executor = make_executor(self._config.executor)
-            Driver(self._folder, self._config, self._client, self._database, executor).run(total, on_change)
+            executor = make_executor(self._config, self._folder)
+            try:
+                Driver(self._folder, self._config, self._client, self._database, executor).run(total, on_change)
+            finally:
+                executor.close()
 
     def best(self) -> Best:
         """The recommended weights and how sure they are. Read from the study's folder if nothing has changed.
