@@ -15,14 +15,14 @@ from ax.core.base_trial import BaseTrial
 from ax.core.trial_status import TrialStatus
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.database import Database, storable, write_snapshot
+from bo_shaping.database import Database, write_snapshot
 from bo_shaping.errors import TrialResultError
 from bo_shaping.executors import Executor
 from bo_shaping.executors.folder import Job, TrialFolder
-from bo_shaping.generation import KL, REWARD, propose
+from bo_shaping.generation import must_wait, propose
+from bo_shaping.outcomes import outcome_data, seed_values
 from bo_shaping.search_space import from_arm, to_specs
 from bo_shaping.store import StudyFolder, TrialRecord
-from inner_loop.spec import TrialResult
 
 POLL_SECONDS = 0.2
 AX_REASON_LENGTH = 100
@@ -66,7 +66,11 @@ class Driver:
             self._reconcile()
             while True:
                 self._collect()
-                while len(self._running) < self._config.budget.parallel and len(self._trials) < n_trials:
+                while (
+                    len(self._running) < self._config.budget.parallel
+                    and len(self._trials) < n_trials
+                    and not must_wait(self._client._experiment, self._config)
+                ):
                     index = propose(self._client, self._config)
                     self._save(index)
                     self._start(index)
@@ -107,8 +111,8 @@ class Driver:
                 self._fail(index, f"the worker died {MAX_STARTS} times without a result; see {trial.log_file}")
 
     def _prepare(self, index: int) -> None:
-        seeds = range(self._config.seed, self._config.seed + self._config.noise.replicates)
-        specs = to_specs(self._config, self._trials[index].arm.parameters, seeds)
+        trial = self._trials[index]
+        specs = to_specs(self._config, trial.arm.parameters, trial.run_metadata["seeds"])
         job = Job.of(self._config.inner_loop, specs, self._config.threads_per_trial)
         self._folder.trial(index).prepare(job)
 
@@ -119,10 +123,12 @@ class Driver:
 
     def _complete(self, index: int, trial: TrialFolder) -> None:
         try:
-            data = outcome_data(trial.results())
+            results = trial.results()
         except TrialResultError as error:
             self._fail(index, str(error))
             return
+        data = outcome_data(self._config, results)
+        self._trials[index].update_run_metadata({"values": seed_values(self._config, results)})
         self._client.complete_trial(index, raw_data=data)
         self._save(index)
 
@@ -138,18 +144,6 @@ class Driver:
 
     def _record(self, index: int, reason: str | None = None) -> None:
         self._folder.write_record(record_of(self._trials[index], self._folder.trial(index), reason))
-
-
-def outcome_data(results: list[TrialResult]) -> dict[str, float | tuple[float, float]]:
-    """What the surrogate is told: means over seeds, with a standard error over seeds if there is more than one.
-
-    The standard error over validation prompts is never passed on: it does not contain the variance between trainings.
-    """
-    data: dict[str, float | tuple[float, float]] = {}
-    for metric, values in ((REWARD, [r.mean for r in results]), (KL, [r.kl for r in results])):
-        mean = storable(float(np.mean(values)))
-        data[metric] = mean if len(values) == 1 else (mean, storable(_sem(values)))
-    return data
 
 
 def ax_reason(reason: str) -> str:

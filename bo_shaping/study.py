@@ -8,12 +8,13 @@ from ax.api.client import Client
 
 from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
 from bo_shaping.database import Database, write_snapshot
-from bo_shaping.driver import Driver, ax_reason, outcome_data
+from bo_shaping.driver import Driver, ax_reason
 from bo_shaping.errors import StorageError, StudyExistsError, TrialResultError
 from bo_shaping.executors import make_executor
 from bo_shaping.executors.folder import write_atomically
 from bo_shaping.executors.worker import import_inner_loop
 from bo_shaping.generation import fit_strategy, new_client, new_experiment
+from bo_shaping.outcomes import outcome_data
 from bo_shaping.posterior import recommend
 from bo_shaping.recommendation import Best, Surface, read_recommendation, write_recommendation
 from bo_shaping.search_space import to_arm
@@ -110,7 +111,7 @@ class Study:
                 arm = to_arm(record.weights, record.parameters)
                 index = client.attach_trial(arm)
                 if record.status == "completed":
-                    _complete_or_fail(client, folder, index)
+                    _complete_or_fail(client, config, folder, index)
                 elif record.status == "failed":
                     client.mark_trial_failed(index, failed_reason=ax_reason(record.reason or ""))
             _set_aside(folder.database_file)
@@ -239,10 +240,10 @@ def _database(folder: StudyFolder, config: StudyConfig) -> Database:
     return Database(config.storage, f"see to the database, or give the study another name than {config.name!r}")
 
 
-def _complete_or_fail(client: Client, folder: StudyFolder, index: int) -> None:
+def _complete_or_fail(client: Client, config: StudyConfig, folder: StudyFolder, index: int) -> None:
     """One damaged result must not stand in the way of the others."""
     try:
-        client.complete_trial(index, raw_data=outcome_data(folder.trial(index).results()))
+        client.complete_trial(index, raw_data=outcome_data(config, folder.trial(index).results()))
     except TrialResultError as error:
         client.mark_trial_failed(index, failed_reason=ax_reason(str(error)))
         record = next(record for record in folder.records() if record.index == index)
