@@ -167,13 +167,6 @@ class ProcessExecutor:
         self._children = {lock: child for lock, child in self._children.items() if child.poll() is None}
         return self._children
 
-    def reason(self, folder: TrialFolder) -> str:
-        """Why the job is dead."""
-        return "it died"
-
-    def close(self) -> None:
-        """Nothing to do."""
-
 
 def _has_ended(seat: Seat) -> bool:
     return not is_held(seat.lock_file)
