@@ -13,7 +13,14 @@ from rich.table import Table
 from bo_shaping.status import StudyStatus, TrialStatus, study_status
 from bo_shaping.store import StudyFolder, TrialRecord
 
-_STYLES = {"completed": "green", "failed": "red", "running": "cyan", "interrupted": "yellow"}
+_STYLES = {
+    "completed": "green",
+    "stopped": "magenta",
+    "asked": "blue",
+    "failed": "red",
+    "running": "cyan",
+    "interrupted": "yellow",
+}
 
 
 def arm_text(weights: dict[str, float], parameters: dict[str, float]) -> str:

@@ -12,7 +12,7 @@ class TrialStatus:
     """One trial as seen from outside."""
 
     record: TrialRecord
-    status: Literal["running", "completed", "failed", "interrupted"]
+    status: Literal["running", "asked", "completed", "failed", "stopped", "interrupted"]
     """`interrupted`: nobody is working on it; `resume` runs it again with the same weights."""
     progress: TrialProgress | None
     """Newest event of a running trial."""

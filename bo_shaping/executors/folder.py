@@ -5,9 +5,12 @@ progress.jsonl  one event a line, while it runs
 result.json     written once, at the end; or
 failed.json     why there is no result
 worker.json     who runs it; worker.lock is locked for as long as that process lives
+heartbeat       a counter that goes up while somebody works on it: `bo_shaping.executors.heartbeat`
+cluster_job     which job of the cluster runs it, where there is one
 worker.log      everything the inner loop printed, tracebacks included
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -63,6 +66,10 @@ class Worker(StrictModel):
     pid: PositiveInt
     started: float
     """Seconds since the epoch."""
+    birth: str | None = None
+    """What the system says of the beginning of that process: tells it from a later one of the same number."""
+    host: str | None = None
+    """Where it runs."""
 
 
 class Outcome(StrictModel):
@@ -85,6 +92,8 @@ class TrialFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.log_file = path / "worker.log"
+        self.heartbeat_file = path / "heartbeat"
+        self.cluster_job_file = path / "cluster_job"
         self._job = path / "spec.json"
         self._progress = path / "progress.jsonl"
         self._result = path / "result.json"
@@ -141,6 +150,18 @@ class TrialFolder:
         failure = _read(Failure, self._failure)
         return failure.reason if failure is not None else "unknown (failed.json is damaged)"
 
+    def events(self) -> list[Event]:
+        """All progress events so far; lines that cannot be read, such as one half written, are left out."""
+        try:
+            lines = self._progress.read_bytes().splitlines()
+        except OSError:
+            return []
+        events = []
+        for line in lines:
+            with contextlib.suppress(ValidationError):
+                events.append(Event.model_validate_json(line))
+        return events
+
     def last_event(self) -> Event | None:
         """The newest progress event, or None before the first."""
         try:
@@ -165,6 +186,10 @@ class TrialFolder:
         """Whether a living process works on the trial."""
         return is_held(self._lock)
 
+    def forget_heartbeat(self) -> None:
+        """Remove the heartbeat of an earlier attempt, so that it is not mistaken for that of a worker that hangs."""
+        self.heartbeat_file.unlink(missing_ok=True)
+
     @contextmanager
     def locked(self, worker: Worker) -> Iterator[bool]:
         """Hold the trial for this process; yields False if another process holds it."""
@@ -173,6 +198,11 @@ class TrialFolder:
             if is_mine:
                 write_atomically(self._worker, worker.model_dump_json())
             yield is_mine
+
+    def forget_ending(self) -> None:
+        """Forget that the job has ended, so that it can be run again."""
+        for file in (self._result, self._failure):
+            file.unlink(missing_ok=True)
 
     def restart_progress(self) -> None:
         """Forget the events of an earlier attempt."""
