@@ -96,6 +96,11 @@ class ObjectiveConfig(StrictModel):
         budget = [] if self.max_kl is None else [Constraint("kl", "<=", self.max_kl, relative=False)]
         return budget + [parse_constraint(text) for text in self.constraints]
 
+    @property
+    def measures(self) -> list[str]:
+        """The metrics that are limited, each once."""
+        return list(dict.fromkeys(limit.metric for limit in self.limits))
+
 
 class BudgetConfig(StrictModel):
     """How much is spent."""

@@ -28,7 +28,6 @@ from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolu
 
 from bo_shaping.acquisition import SimplexAcquisition
 from bo_shaping.config import StudyConfig
-from bo_shaping.constraints import constraints_of
 from bo_shaping.design import initial_design, random_arm
 from bo_shaping.joint_posterior import MIN_FINISHED
 from bo_shaping.knowledge_gradient import LatticeKnowledgeGradient
@@ -62,7 +61,7 @@ def new_experiment(config: StudyConfig) -> Experiment:
             status_quo=Arm(name=BASELINE, parameters=dict(initial_design(config)[0])),
         )
     )
-    constraints = [constraint.ax_expression() for constraint in constraints_of(config.objective)]
+    constraints = [str(limit) for limit in config.objective.limits]
     if config.objective.pareto:
         # The whole front is wanted, so KL is an objective and its budget no constraint.
         constraints = [text for text in constraints if text.split()[0] != KL]

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from bo_shaping import lattice
 from bo_shaping.config import SearchSpaceConfig, StudyConfig
-from bo_shaping.constraints import Constraint, constraints_of, measured, violation
 from bo_shaping.encoding import MIN_DISTANCE, axes_of, encode
 from bo_shaping.errors import TooFewTrialsError
 from bo_shaping.gaussian_process import GaussianProcess
+from bo_shaping.limits import Constraint
 from bo_shaping.observations import TrialOutcome, finished, rows
 from bo_shaping.outcomes import KL, REWARD
 from bo_shaping.search_space import PREFIX, from_arm, to_arm
+from bo_shaping.violation import violation
 
 if TYPE_CHECKING:
     from ax.core.experiment import Experiment
@@ -126,8 +127,8 @@ def posterior_of(experiment: "Experiment", config: StudyConfig) -> Posterior:
             f"Study {config.name!r} has {n} completed trial{'' if n == 1 else 's'}; a recommendation needs at least "
             f"{MIN_FINISHED}."
         )
-    space, constraints = config.search_space, constraints_of(config.objective)
-    metrics = list(dict.fromkeys([REWARD, KL, *measured(config.objective)]))
+    space, constraints = config.search_space, config.objective.limits
+    metrics = list(dict.fromkeys([REWARD, KL, *config.objective.measures]))
     processes = {metric: _process(outcomes, metric, space, config.seed + i) for i, metric in enumerate(metrics)}
     baseline = experiment.status_quo.parameters if experiment.status_quo else lattice.covering(space)[0]
     arms = [dict(baseline), *lattice.covering(space), *_tried_arms(outcomes, space)]

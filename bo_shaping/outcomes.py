@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.constraints import measured
 from inner_loop.spec import CurvePoint, TrialProgress, TrialResult
 
 REWARD, KL = "reward", "kl"
@@ -44,7 +43,7 @@ def seed_values(config: StudyConfig, results: Sequence[TrialResult]) -> dict[str
     for result in results:
         reward = result.auc if config.objective.measure == "auc" else result.mean
         row = {REWARD: reward, KL: result.kl}
-        row |= {name: getattr(result.curve[-1], name) for name in measured(config.objective) if name not in row}
+        row |= {name: getattr(result.curve[-1], name) for name in config.objective.measures if name not in row}
         for metric, value in row.items():
             columns.setdefault(metric, []).append(_storable(value))
     return columns
@@ -57,7 +56,7 @@ def curve_data(config: StudyConfig, events: Iterable[TrialProgress]) -> list[tup
     for i, point in enumerate(points):
         reward = _mean_height(points[: i + 1]) if config.objective.measure == "auc" else point.mean
         row = {REWARD: reward, KL: point.kl}
-        row |= {name: getattr(point, name) for name in measured(config.objective) if name not in row}
+        row |= {name: getattr(point, name) for name in config.objective.measures if name not in row}
         curve.append((point.step, {metric: _storable(value) for metric, value in row.items()}))
     return curve
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from bo_shaping import lattice
 from bo_shaping.config import StudyConfig
-from bo_shaping.constraints import constraints_of
 from bo_shaping.encoding import axes_of, encode
 from bo_shaping.joint_posterior import MIN_FINISHED, Posterior, posterior_of
 from bo_shaping.outcomes import KL, REWARD
@@ -246,7 +245,7 @@ def _warnings(
         if len(posterior.constraints) == 1 and budget is not None:
             notes.append(f"No point is expected to keep the KL within {budget:g}; this is the one of least KL.")
         else:
-            broken = ", ".join(str(constraint) for constraint in constraints_of(config.objective))
+            broken = ", ".join(str(constraint) for constraint in config.objective.limits)
             notes.append(f"No point is expected to keep all of {broken}; this is the one that breaks them least.")
     if is_all_open:
         notes.append("The weights cannot be told apart yet: every interval is wide; run more trials.")

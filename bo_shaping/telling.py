@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from numbers import Real
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.constraints import measured
 from bo_shaping.endings import observations
 from bo_shaping.errors import TellError
 from bo_shaping.outcomes import DECIMALS, KL, REWARD, Outcome
@@ -41,7 +40,7 @@ def told(
     if values.get("sem", 0.0) < 0:
         raise TellError(f"sem must be >= 0, got {sem}.")
     needed = {KL} if config.objective.max_kl is not None or config.objective.pareto else set()
-    needed |= set(measured(config.objective)) - {REWARD}
+    needed |= set(config.objective.measures) - {REWARD}
     missing = sorted(needed - values.keys())
     if missing:
         raise TellError(
@@ -104,7 +103,7 @@ def _check_between(name: str, value: float, lower: float, upper: float) -> None:
 def _outcome(config: StudyConfig, values: Mapping[str, float]) -> Outcome:
     """What the surrogate is told. Its noise is inferred unless the study has replicates: then sems are over seeds."""
     outcome: Outcome = {}
-    for metric in (REWARD, KL, *measured(config.objective)):
+    for metric in (REWARD, KL, *config.objective.measures):
         name = "mean" if metric == REWARD else metric
         if name not in values or metric in outcome:
             continue
