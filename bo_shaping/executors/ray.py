@@ -23,6 +23,10 @@ GONE_SECONDS = 30.0
 """A killed actor, a stopped one too, has let go of its trial after this; Ray itself takes about 5."""
 
 
+CLOSE_SECONDS = 10.0
+"""How long `close` waits for the actors of finished trials."""
+
+
 class TrialActor:
     """Runs one trial and ends."""
 
@@ -106,8 +110,15 @@ class RayExecutor:
 
     def close(self) -> None:
         """End the cluster if it was started for this study and no trial runs on it."""
-        if self._cluster is not None and not self._ray.util.list_named_actors(all_namespaces=True):
-            self._cluster.end()
+        if self._cluster is None:
+            return
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while actors := self._ray.util.list_named_actors(all_namespaces=True):
+            # The actor of a trial that is done is about to end.
+            if any(not _trial_of(actor["name"]).is_done() for actor in actors) or time.monotonic() > deadline:
+                return
+            time.sleep(0.05)
+        self._cluster.end()
 
     def _actor(self, folder: TrialFolder) -> Any:
         """The trial's actor, waiting or running, or None."""
@@ -120,3 +131,7 @@ class RayExecutor:
 def _name(folder: TrialFolder) -> str:
     # The path too: two studies of the same configuration have trials of the same token.
     return f"{folder.path.resolve()} {folder.job().token}"
+
+
+def _trial_of(name: str) -> TrialFolder:
+    return TrialFolder(Path(name.rpartition(" ")[0]))

@@ -64,8 +64,7 @@ def connect(address: str) -> None:
     Raises:
         ExecutorError: If it does not answer.
     """
-    ray = import_ray()
-    if ray.is_initialized():
+    if "ray" in sys.modules and import_ray().is_initialized():
         return
     reach = re.fullmatch(r"(?:ray://)?(?P<host>.+):(?P<port>\d+)", address)
     if reach is None:
@@ -75,6 +74,7 @@ def connect(address: str) -> None:
             f"No Ray cluster answers at {address}; see that it runs (ray status), or leave workers.address out for one "
             "on this machine."
         )
+    ray = import_ray()
     named = os.environ.pop("RAY_ADDRESS", None)  # Ray prefers it to the argument
     try:
         ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -20,8 +21,11 @@ def _no_cluster_named(monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
 
 
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed")
+
+
+@needs_ray
 def test_a_study_starts_a_cluster_of_its_own_and_ends_it(make_config, make_trial, monkeypatch):
-    pytest.importorskip("ray", reason="the extra ray is not installed")
     heads = []
     start = LocalCluster._start
     monkeypatch.setattr(LocalCluster, "_start", lambda self: heads.append(start(self)) or heads[-1])
@@ -46,7 +50,6 @@ def test_a_study_starts_a_cluster_of_its_own_and_ends_it(make_config, make_trial
 
 @pytest.mark.parametrize(("address", "message"), [("nowhere", "looks like 10.0.0.1:6379"), (None, "No Ray cluster")])
 def test_a_cluster_that_is_not_there_is_said_soon(make_config, tmp_path, address, message):
-    pytest.importorskip("ray", reason="the extra ray is not installed")
     if address is None:
         with socket.socket() as closed:
             closed.bind(("127.0.0.1", 0))
@@ -58,6 +61,7 @@ def test_a_cluster_that_is_not_there_is_said_soon(make_config, tmp_path, address
 
 def test_a_missing_extra_is_named(make_config, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    config = make_config(executor="ray", workers={"address": "127.0.0.1:1"})
-    with pytest.raises(ExecutorError, match=r"pip install 'bo-shaping\[ray\]'"):
-        make_executor(config, StudyFolder(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        config = make_config(executor="ray", workers={"address": f"127.0.0.1:{server.getsockname()[1]}"})
+        with pytest.raises(ExecutorError, match=r"pip install 'bo-shaping\[ray\]'"):
+            make_executor(config, StudyFolder(tmp_path))

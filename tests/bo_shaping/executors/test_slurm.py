@@ -1,6 +1,7 @@
-"""Slurm itself, through submitit: stand-ins for its commands that run the jobs for real, as processes of this machine."""
+"""Slurm's own part, through submitit: stand-ins for its commands run the jobs as processes of this machine."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,7 +17,8 @@ COMMANDS = {
 ( echo $BASHPID >"$(dirname "$0")/id"; export SLURM_JOB_ID=$BASHPID SLURM_NTASKS=1 SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0
   export SLURM_PROCID=0 SLURM_LOCALID=0 SLURM_JOB_NODELIST=here; exec setsid bash "$1" ) >/dev/null 2>&1 &
 echo "Submitted batch job $!\"""",
-    "srun": 'while [ "${1#-}" != "$1" ]; do case "$1" in --*=*|--unbuffered) shift;; *) shift 2;; esac; done; exec "$@"',
+    "srun": """while [ "${1#-}" != "$1" ]; do case "$1" in --*=*|--unbuffered) shift;; *) shift 2;; esac; done
+exec "$@\"""",
     "sacct": """echo "JobID|State|NodeList"
 while [ $# -gt 0 ]; do if [ "$1" = -j ]; then
   if [ -d "/proc/$2" ]; then echo "$2|RUNNING|here"; elif [ -e "$(dirname "$0")/cancelled" ]
@@ -50,10 +52,8 @@ def make(make_config, tmp_path):
 
 
 def test_a_job_asks_for_what_the_study_says_and_a_new_driver_finds_it(bin_folder, make, make_trial):
-    executor, folder = (
-        make({"slurm_partition": "short"}, threads_per_trial=3, budget={"trial_seconds": 5400}),
-        make_trial(),
-    )
+    executor = make({"slurm_partition": "short"}, threads_per_trial=3, budget={"trial_seconds": 5400})
+    folder = make_trial()
     hold(folder)
     executor.start(folder)
     assert executor.state(folder) == "running"
@@ -74,7 +74,7 @@ def test_a_job_that_is_cancelled_is_dead_with_what_slurm_says(bin_folder, make, 
     hold(folder)
     executor.start(folder)
     wait_for(lambda: starts(folder))
-    os.system(f"scancel {slurm._job(folder).id}")  # by the user, say
+    subprocess.run(["scancel", slurm._job(folder).id], check=True)  # by the user, say
     wait_for(lambda: executor.state(folder) == "dead")
     assert "is CANCELLED" in executor.reason(folder)
     executor.start(folder)
@@ -88,7 +88,7 @@ def test_a_job_that_slurm_refuses_and_options_that_nobody_knows_are_said(bin_fol
     with pytest.raises(ConfigError, match=r"workers.options: submitit refuses them: .*slurm_partitio"):
         make({"slurm_partitio": "short"})
     (bin_folder / "sbatch").write_text("#!/bin/bash\necho 'invalid partition' >&2; exit 1\n")
-    with pytest.raises(ExecutorError, match="Slurm did not take the job of .*invalid partition"):
+    with pytest.raises(ExecutorError, match=r"Slurm did not take the job of .*invalid partition"):
         make().start(make_trial())
 
 
