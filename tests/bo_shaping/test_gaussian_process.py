@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-from botorch.models import SingleTaskGP
 from gpytorch.kernels import MaternKernel, ScaleKernel
 
 from bo_shaping import gaussian_process
