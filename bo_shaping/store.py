@@ -35,11 +35,21 @@ class TrialRecord(StrictModel):
     """What is known of one trial; written after every change of state."""
 
     index: NonNegativeInt
-    status: Literal["running", "completed", "failed"]
+    status: Literal["running", "asked", "completed", "failed", "stopped"]
     weights: dict[str, float]
     """Mixing weights of the arm."""
     parameters: dict[str, float]
     """Training parameters of the arm."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds of its trainings, one per replicate."""
+    origin: Literal["design", "random", "model", "recommended", "replicate", "asked", "attached"] = "model"
+    """Who chose the arm."""
+    attempt: int = 1
+    """1, and one more for each time it was started again because its worker had died or hung."""
+    measures: dict[str, float] = {}
+    """Further measures of the final curve point, means over replicates."""
+    step: int | None = None
+    """PPO step at which the trial was stopped."""
     mean: float | None = None
     """Final validation reward, the mean over replicates."""
     sem: float | None = None

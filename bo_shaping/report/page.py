@@ -13,7 +13,7 @@ from bo_shaping.report.tokens import token_credit_html
 from bo_shaping.report.trial_frame import CORNER_ATOL, WEIGHT_PREFIX, Landmarks, component_names, finished_trials
 from bo_shaping.report.trial_table import trial_table_html
 from bo_shaping.report.verdict import Verdict
-from bo_shaping.report.wording import describe_probability
+from bo_shaping.wording import describe_probability
 from inner_loop.spec import ExplainedResponse
 
 if TYPE_CHECKING:

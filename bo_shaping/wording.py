@@ -1,4 +1,4 @@
-"""Numbers in words, the same wherever the report states them."""
+"""Numbers in words, the same wherever they are stated."""
 
 from collections.abc import Mapping
 

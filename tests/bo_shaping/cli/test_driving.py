@@ -1,5 +1,7 @@
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -7,9 +9,11 @@ import time
 import pytest
 
 from bo_shaping import Study
-from bo_shaping.config import StudyConfig
+from bo_shaping.cli.terms import PipeConsole
 from bo_shaping.errors import StudyLockedError
-from bo_shaping.store import StudyFolder, TrialRecord
+from bo_shaping.live import live_view
+from bo_shaping.store import StudyFolder
+from tests.bo_shaping.bare_study import add_trial, bare_study
 
 
 @pytest.fixture
@@ -123,63 +127,49 @@ def test_a_corrupt_database_names_the_file_and_the_remedy_works(bo_shaping, yaml
     assert (studies / "closed" / "study.db.damaged").read_bytes().startswith(b"rubbish")
 
 
-def test_a_failed_trial_shows_its_reason_as_it_is(bo_shaping, studies):
-    folder = StudyFolder(studies / "odd")
-    folder.path.mkdir(parents=True)
-    folder.config_file.write_text(StudyConfig(name="odd").to_yaml())
-    reason = "ValueError: [red]not markup[/red] [/] <b>"
-    arm = {"weights": {"shap": 1.0, "lime": 0.0, "sparse": 0.0}, "parameters": {"gae_lambda": 0.9}}
-    folder.write_record(TrialRecord(index=0, status="failed", reason=reason, **arm))
-    folder.write_record(TrialRecord(index=1, status="running", **arm))
-    code, out, _ = bo_shaping("status", "odd")
-    assert code == 0
-    assert "[red]not markup[/red]" in " ".join(out.split())
-    assert "1 failed, 1 interrupted, budget 14; nobody is driving it" in out
-    assert json.loads(bo_shaping("status", "odd", "--json")[1])["trials"][0]["reason"] == reason
-
-
-def test_the_report_verb_prints_where_the_page_is(bo_shaping, yaml_file, tmp_path, monkeypatch):
-    bo_shaping("launch", yaml_file, "--trials", 1)
-    monkeypatch.setattr("bo_shaping.report.write_report", lambda study, folder: folder / f"{study.name}.html")
-    assert bo_shaping("report", "closed", "-o", tmp_path)[1].strip() == str(tmp_path / "closed.html")
-    assert json.loads(bo_shaping("report", "closed", "-o", tmp_path, "--json")[1]) == {
-        "report": str(tmp_path / "closed.html")
-    }
-
-
-def test_reading_verbs_need_neither_ax_nor_torch(finished):
-    finished.best()
-    script = (
-        "import sys\nfrom bo_shaping import cli\n"
-        "for verb in ('status', 'best'):\n"
-        "    sys.argv = ['bo-shaping', verb, 'closed', '--json']\n"
-        "    try:\n        cli.main()\n    except SystemExit:\n        pass\n"
-        "print([name for name in ('ax', 'torch', 'pandas', 'botorch') if name in sys.modules])\n"
-    )
-    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert output.splitlines()[-1] == "[]"
-
-
-def test_importing_the_package_is_cheap():
-    script = "import sys, bo_shaping; print([name for name in ('ax', 'torch', 'pandas') if name in sys.modules])"
-    output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert output.strip() == "[]"
-
-
-def test_a_driver_that_is_interrupted_stops_its_workers_and_names_the_command(make_config, tmp_path, studies):
-    path = tmp_path / "slow.yaml"
-    path.write_text(make_config("run_slowly", executor="process", budget={"trials": 2}).to_yaml())
+@pytest.fixture
+def slow_driver(make_config, tmp_path, studies):
+    """Starts a driver whose two trials do not end by themselves; returns once both are running."""
     log = tmp_path / "starts.log"
     log.with_name("hold").write_text("")
-    environment = os.environ | {"CLOSED_FORM_LOG": str(log)}
-    command = [sys.executable, "-m", "bo_shaping.cli", "launch", str(path)]
-    driver = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    folder = StudyFolder(studies / "closed")
-    deadline = time.monotonic() + 300
-    while folder.trial(0).last_event() is None or folder.trial(1).last_event() is None:
-        assert time.monotonic() < deadline, driver.communicate()
-        time.sleep(0.05)
-    driver.send_signal(2)
+    path = tmp_path / "slow.yaml"
+    path.write_text(make_config("run_slowly", executor="process", budget={"trials": 2}).to_yaml())
+    drivers = []
+
+    def start(**options):
+        command = [sys.executable, "-m", "bo_shaping.cli", "launch", str(path)]
+        environment = os.environ | {"CLOSED_FORM_LOG": str(log)}
+        driver = subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+        )
+        drivers.append(driver)
+        folder = StudyFolder(studies / "closed")
+        deadline = time.monotonic() + 300
+        while folder.trial(0).last_event() is None or folder.trial(1).last_event() is None:
+            assert time.monotonic() < deadline, driver.communicate()
+            time.sleep(0.05)
+        return driver, folder
+
+    yield start
+    log.with_name("hold").unlink()
+    for driver in drivers:
+        driver.kill()
+        driver.communicate()
+
+
+def ignore_interrupts():
+    """As a shell does for what a script starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize(
+    ("signal_number", "options"),
+    [(signal.SIGINT, {}), (signal.SIGTERM, {}), (signal.SIGTERM, {"preexec_fn": ignore_interrupts})],
+    ids=["Ctrl-C", "kill", "kill in the background"],
+)
+def test_a_driver_that_is_interrupted_stops_its_workers_and_names_the_command(slow_driver, signal_number, options):
+    driver, folder = slow_driver(**options)
+    driver.send_signal(signal_number)
     _, err = driver.communicate(timeout=300)
     assert driver.returncode == 130
     assert "continue with: bo-shaping resume closed" in err
@@ -187,3 +177,34 @@ def test_a_driver_that_is_interrupted_stops_its_workers_and_names_the_command(ma
     assert not folder.trial(1).is_locked()
     study = Study.load("closed")
     assert [trial.status.name for trial in study.ax_client._experiment.trials.values()] == ["RUNNING"] * 2
+
+
+def test_a_study_without_a_single_result_is_exit_code_4(bo_shaping, make_config, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(make_config("always_fail", budget={"trials": 2}).to_yaml())
+    code, out, err = bo_shaping("launch", path)
+    assert code == 4
+    assert "trial 1 failed" in out
+    assert "see why with: bo-shaping trials closed" in err
+
+
+def test_a_study_can_be_created_without_running_it(bo_shaping, yaml_file, studies):
+    code, out, _ = bo_shaping("launch", yaml_file, "--no-run")
+    assert code == 0
+    assert "get its first trial with: bo-shaping ask closed" in " ".join(out.split())
+    assert len(Study.load("closed").trials()) == 0
+
+
+def test_a_study_goes_on_when_nobody_reads_what_it_prints(studies):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    folder = bare_study(studies / "toy")
+    console = PipeConsole(file=Closed())
+    with live_view(folder, 2, console) as on_change:
+        for index in range(2):
+            add_trial(folder, index, "completed")
+            on_change()
+    with pytest.raises(BrokenPipeError):
+        console.print("the end")
