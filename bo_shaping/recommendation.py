@@ -1,7 +1,7 @@
 """The recommendation of a study as plain data, and its file: read without Ax, so that `best` answers at once."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,8 +18,37 @@ CREDIBILITY = 0.9
 
 
 @dataclass(frozen=True)
+class Group:
+    """Components whose weights the trials cannot tell apart: their sum is known much better than each of them."""
+
+    components: list[str]
+    total: tuple[float, float]
+    """90 % credible interval of the sum of their best weights."""
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A point that no other is expected to beat in both reward and KL."""
+
+    weights: dict[str, float]
+    parameters: dict[str, float]
+    mean: float
+    """Expected validation reward."""
+    mean_interval: tuple[float, float]
+    """Its 90 % credible interval."""
+    kl: float
+    """Expected KL to the reference."""
+    kl_interval: tuple[float, float]
+    """Its 90 % credible interval."""
+
+
+@dataclass(frozen=True)
 class Best:
-    """The recommendation: the allowed point of highest posterior mean, never the luckiest observation."""
+    """The recommendation: the allowed point of highest posterior mean, never the luckiest observation.
+
+    After the trials of `budget.replicate_last` it is the best arm that these measured, unless another point is better
+    with 90 % probability.
+    """
 
     weights: dict[str, float]
     parameters: dict[str, float]
@@ -36,8 +65,19 @@ class Best:
     """Probability that its expected reward exceeds that of pure sparse with sparse's own best training parameters."""
     prob_better_than: dict[str, float]
     """The same against every single component."""
+    prob_best: dict[str, float]
+    """Probability that a component alone, at some training parameters, is the best of all allowed points."""
+    regret: float
+    """Expected regret still on the table: what the best allowed point gives beyond this one, on average over what is
+    possible."""
+    joint: list[Group]
+    """Groups of weights that cannot be told apart."""
+    front: list[FrontPoint]
+    """The Pareto front of reward and KL, from least to most KL; empty unless `objective.pareto`."""
+    seed_correlation: float | None
+    """Correlation between the luck of trainings that share a seed; None where no two seeds were shared by arms."""
     n_trials: int
-    """Completed trials behind it."""
+    """Trials with a result behind it, completed or stopped."""
     nearest_trial: int
     """Index of the completed trial whose arm is nearest."""
     note: str
@@ -47,8 +87,29 @@ class Best:
     def from_json(cls, data: Mapping[str, Any]) -> "Best":
         """The recommendation from plain JSON data."""
         interval = {name: (float(low), float(high)) for name, (low, high) in data["interval"].items()}
-        low, high = data["mean_interval"]
-        return cls(**{**data, "interval": interval, "mean_interval": (low, high)})
+        return cls(
+            **{
+                **data,
+                "interval": interval,
+                "mean_interval": _pair(data["mean_interval"]),
+                "joint": [Group(list(group["components"]), _pair(group["total"])) for group in data["joint"]],
+                "front": [
+                    FrontPoint(
+                        **{
+                            **point,
+                            "mean_interval": _pair(point["mean_interval"]),
+                            "kl_interval": _pair(point["kl_interval"]),
+                        }
+                    )
+                    for point in data["front"]
+                ],
+            }
+        )
+
+
+def _pair(values: Sequence[float]) -> tuple[float, float]:
+    low, high = values
+    return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -92,8 +153,8 @@ def read_recommendation(folder: StudyFolder) -> tuple[Best, Surface] | None:
         best, surface = Best.from_json(stored["best"]), Surface.from_json(stored["surface"])
     except (OSError, KeyError, TypeError, ValueError):
         return None
-    n_completed = sum(record.status == "completed" for record in folder.records())
-    return (best, surface) if best.n_trials == n_completed else None
+    n_finished = sum(record.status in ("completed", "stopped") for record in folder.records())
+    return (best, surface) if best.n_trials == n_finished else None
 
 
 def write_recommendation(folder: StudyFolder, best: Best, surface: Surface) -> None:

@@ -12,7 +12,7 @@ from bo_shaping.cli.terms import JsonOption, StudyArgument, TrialArgument, conso
 from bo_shaping.live import watch as watch_study
 from bo_shaping.logs import log_lines
 from bo_shaping.recommendation import read_recommendation
-from bo_shaping.recommendation_view import print_best
+from bo_shaping.recommendation_view import print_best, print_posterior
 from bo_shaping.status import Status, study_status
 from bo_shaping.store import find_study
 from bo_shaping.trials_view import print_trials
@@ -76,6 +76,8 @@ def best(
         typer.echo(json.dumps(asdict(result), indent=1))
         return
     print_best(console, result, folder.records())
+    if posterior:
+        print_posterior(console, result)
 
 
 def report(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bo_shaping.errors import TooFewTrialsError
 from bo_shaping.report.curves import curves_figure
+from bo_shaping.report.front import front_figure
 from bo_shaping.report.page import render_page
 from bo_shaping.report.simplex import simplex_figure
 from bo_shaping.report.style import png_bytes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Write `index.html` (self-contained), `simplex.png`, `curves.png` and `weights.png`.
+    """Write `index.html` (self-contained), `simplex.png`, `curves.png`, `weights.png`, and `front.png` if there is one.
 
     A study of any age can be reported: without enough trials for a recommendation the page says so.
 
@@ -43,6 +44,8 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
         "curves": png_bytes(curves_figure(trials, results, landmarks, kl_budget=kl_budget)),
         "weights": png_bytes(weights_figure(best, surface, bounds=bounds)),
     }
+    if best is not None and best.front:
+        pictures["front"] = png_bytes(front_figure(trials, best.front))
     chosen = results.get(landmarks.chosen) if landmarks.chosen is not None else None
     page = render_page(
         study.name,
