@@ -1,99 +1,114 @@
-"""The loop that drives a study: propose, save, start, wait, import. One process per study runs it, under the lock.
+"""Drives a study: propose, write down, start, wait, import. One process per study runs it, under the lease.
 
-The order is what makes a study survive `kill -9`: a trial is in the database before its worker starts, its result is
-a file before the database hears of it, and every step can be repeated. Workers are told apart by folder, and a folder
+The order is what makes a study survive `kill -9`: a trial is in the journal before its worker starts, its result is a
+file before the journal hears of it, and every step can be repeated. Workers are told apart by folder, and a folder
 runs one job once.
 """
 
-import math
 import time
+from collections import Counter
 from collections.abc import Callable
 
-import numpy as np
-from ax.api.client import Client
-from ax.core.base_trial import BaseTrial
-from ax.core.trial_status import TrialStatus
-
 from bo_shaping.config import StudyConfig
-from bo_shaping.database import Database, storable, write_snapshot
-from bo_shaping.errors import TrialResultError
+from bo_shaping.endings import completed, failed
+from bo_shaping.errors import StopRequested, TooManyFailuresError, TrialResultError
 from bo_shaping.executors import Executor
 from bo_shaping.executors.folder import Job, TrialFolder
-from bo_shaping.generation import KL, REWARD, propose
-from bo_shaping.search_space import from_arm, to_specs
-from bo_shaping.store import StudyFolder, TrialRecord
-from inner_loop.spec import TrialResult
+from bo_shaping.ledger import Ledger
+from bo_shaping.search_space import to_specs
+from bo_shaping.store import StudyFolder
 
 POLL_SECONDS = 0.2
-AX_REASON_LENGTH = 100
-MAX_STARTS = 2
-"""Times a driver starts a worker that dies without a word before it calls the trial failed."""
+MIN_ENDED = 5
+"""Trials that must have ended before the share of failed ones means anything."""
 
 
 class Driver:
-    """Runs trials of one study until it has as many as asked for."""
+    """Runs trials of one study until it has as many as asked for. The ledger must be held (`Ledger.driven`)."""
 
-    def __init__(
-        self, folder: StudyFolder, config: StudyConfig, client: Client, database: Database, executor: Executor
-    ) -> None:
+    def __init__(self, folder: StudyFolder, config: StudyConfig, ledger: Ledger, executor: Executor) -> None:
         self._folder = folder
         self._config = config
-        self._client = client
-        self._database = database
+        self._ledger = ledger
         self._executor = executor
-        self._starts: dict[int, int] = {}
-
-    @property
-    def _trials(self) -> dict[int, BaseTrial]:
-        trials: dict[int, BaseTrial] = self._client._experiment.trials
-        return trials
+        self._ended: Counter[str] = Counter()
+        self._last_reason = ""
 
     @property
     def _running(self) -> list[int]:
-        return sorted(index for index, trial in self._trials.items() if trial.status == TrialStatus.RUNNING)
+        return [index for index, entry in self._ledger.entries.items() if entry.record.status == "running"]
 
     def run(self, n_trials: int, on_change: Callable[[], None]) -> None:
         """Drive the study until it has `n_trials` trials in all and none is running.
 
-        On `KeyboardInterrupt` the workers are stopped; their trials stay running in the database, and the next run
-        starts them again with the same arms.
+        On `KeyboardInterrupt`, and when somebody asks for it, the workers are stopped; their trials stay running in the
+        journal, and the next run starts them again with the same arms.
 
         Args:
             n_trials: Trials in all, those of earlier runs and failed ones included.
             on_change: Called at every poll, for a live view.
         """
         try:
-            self._reconcile()
+            self._reattach()
             while True:
                 self._collect()
-                while len(self._running) < self._config.budget.parallel and len(self._trials) < n_trials:
-                    index = propose(self._client, self._config)
-                    self._save(index)
-                    self._start(index)
+                while self._wants_more(n_trials):
+                    self._begin()
                     on_change()
                     self._collect()
                 on_change()
                 if not self._running:
                     break
+                self._obey_stop()
                 time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
+            # Workers of a study that was taken over belong to somebody else.
+            self._folder.journal.check()
             for index in self._running:
                 self._executor.stop(self._folder.trial(index))
             raise
+        finally:
+            self._executor.close()
+        if len(self._ledger.entries) < n_trials and self._has_failed_too_often():
+            raise TooManyFailuresError(
+                f"{self._ended['failed']} of {self._ended.total()} trials of this run failed, the last one with: "
+                f"{self._last_reason}. See to the cause (bo-shaping logs {self._folder.handle} TRIAL), then: "
+                f"bo-shaping resume {self._folder.handle}"
+            )
 
-    def _reconcile(self) -> None:
-        """Bring the trial folders in line with the database; what nobody is working on is then found dead."""
-        records = {record.index: record for record in self._folder.records()}
-        for index, trial in sorted(self._trials.items()):
-            if trial.status == TrialStatus.RUNNING:
-                if index not in records:
-                    self._record(index)
-                self._prepare(index)
-            elif index not in records or records[index].status == "running":
-                self._record(index)
+    def _wants_more(self, n_trials: int) -> bool:
+        self._obey_stop()
+        entries = self._ledger.entries
+        return (
+            len(entries) < n_trials
+            and len(self._running) < self._config.budget.parallel
+            and not self._has_failed_too_often()
+        )
+
+    def _obey_stop(self) -> None:
+        if self._folder.is_stop_requested():
+            raise StopRequested
+
+    def _has_failed_too_often(self) -> bool:
+        n_ended, n_failed = self._ended.total(), self._ended["failed"]
+        return n_ended >= MIN_ENDED and n_failed > self._config.budget.max_failures * n_ended
+
+    def _begin(self) -> None:
+        """The next trial: chosen, written down, started."""
+        self._start(self._ledger.propose("running").record.index)
+
+    def _reattach(self) -> None:
+        """Find the trials that an earlier driver left running; those that nobody works on are started again.
+
+        That is no attempt: not the trial but its driver, or the machine, has ended.
+        """
+        for index in self._running:
+            self._prepare(index)
+            if self._executor.state(self._folder.trial(index)) == "dead":
+                self._executor.start(self._folder.trial(index))
 
     def _collect(self) -> None:
-        """Import every trial that has ended."""
+        """Import every trial that has ended, and see to workers that died or hang."""
         for index in self._running:
             trial = self._folder.trial(index)
             state = self._executor.state(trial)
@@ -101,89 +116,41 @@ class Driver:
                 self._complete(index, trial)
             elif state == "failed":
                 self._fail(index, trial.failure_reason())
-            elif state == "dead" and self._starts.get(index, 0) < MAX_STARTS:
-                self._start(index)
-            elif state == "dead":
-                self._fail(index, f"the worker died {MAX_STARTS} times without a result; see {trial.log_file}")
+            elif state in ("dead", "hung"):
+                self._try_again(index, trial)
+
+    def _try_again(self, index: int, trial: TrialFolder) -> None:
+        entry = self._ledger.entries[index]
+        reason = self._executor.reason(trial)
+        self._executor.stop(trial)
+        if entry.record.attempt > self._config.workers.retries:
+            times = f"{entry.record.attempt} times" if entry.record.attempt > 1 else "once"
+            self._fail(index, f"the worker ended {times} without a result: {reason}; see {trial.log_file}")
+            return
+        attempt = entry.record.attempt + 1
+        self._ledger.write(entry.model_copy(update={"record": entry.record.model_copy(update={"attempt": attempt})}))
+        self._start(index)
 
     def _prepare(self, index: int) -> None:
-        specs = to_specs(self._config, self._trials[index].arm.parameters)
+        entry = self._ledger.entries[index]
+        specs = to_specs(self._config, entry.arm, list(entry.record.seeds))
         job = Job.of(self._config.inner_loop, specs, self._config.threads_per_trial)
         self._folder.trial(index).prepare(job)
 
     def _start(self, index: int) -> None:
-        self._starts[index] = self._starts.get(index, 0) + 1
         self._prepare(index)
         self._executor.start(self._folder.trial(index))
 
     def _complete(self, index: int, trial: TrialFolder) -> None:
         try:
-            data = outcome_data(trial.results())
+            entry = completed(self._config, self._ledger.entries[index], trial.results())
         except TrialResultError as error:
             self._fail(index, str(error))
             return
-        self._client.complete_trial(index, raw_data=data)
-        self._save(index)
+        self._ended["completed"] += 1
+        self._ledger.write(entry)
 
     def _fail(self, index: int, reason: str) -> None:
-        self._client.mark_trial_failed(index, failed_reason=ax_reason(reason))
-        self._save(index, reason)
-
-    def _save(self, index: int, reason: str | None = None) -> None:
-        """Database first, then the files that are derived from it."""
-        self._database.save_trials(self._client._experiment, [self._trials[index]])
-        self._record(index, reason)
-        write_snapshot(self._client._experiment, self._folder.snapshot_file)
-
-    def _record(self, index: int, reason: str | None = None) -> None:
-        self._folder.write_record(record_of(self._trials[index], self._folder.trial(index), reason))
-
-
-def outcome_data(results: list[TrialResult]) -> dict[str, float | tuple[float, float]]:
-    """What the surrogate is told: means over seeds, with a standard error over seeds if there is more than one.
-
-    The standard error over validation prompts is never passed on: it does not contain the variance between trainings.
-    """
-    data: dict[str, float | tuple[float, float]] = {}
-    for metric, values in ((REWARD, [r.mean for r in results]), (KL, [r.kl for r in results])):
-        mean = storable(float(np.mean(values)))
-        data[metric] = mean if len(values) == 1 else (mean, storable(_sem(values)))
-    return data
-
-
-def ax_reason(reason: str) -> str:
-    """A failure reason as Ax can take it: its column is short, and its summary puts it into HTML as it is."""
-    return reason.translate({ord("<"): "(", ord(">"): ")"})[:AX_REASON_LENGTH]
-
-
-def record_of(trial: BaseTrial, folder: TrialFolder, reason: str | None = None) -> TrialRecord:
-    """The record of a trial as the database knows it, with the numbers of its result file.
-
-    `reason` is the full one where it is known; the database has the beginning.
-    """
-    weights, parameters = from_arm(trial.arm.parameters)
-    if trial.status == TrialStatus.COMPLETED:
-        results = folder.results()
-        means = [result.mean for result in results]
-        return TrialRecord(
-            index=trial.index,
-            status="completed",
-            weights=weights,
-            parameters=parameters,
-            mean=float(np.mean(means)),
-            sem=results[0].sem if len(results) == 1 else _sem(means),
-            kl=float(np.mean([result.kl for result in results])),
-            seconds=sum(sum(result.seconds.values()) for result in results),
-        )
-    failed = trial.status == TrialStatus.FAILED
-    return TrialRecord(
-        index=trial.index,
-        status="failed" if failed else "running",
-        weights=weights,
-        parameters=parameters,
-        reason=(reason or trial.status_reason) if failed else None,
-    )
-
-
-def _sem(values: list[float]) -> float:
-    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+        self._ended["failed"] += 1
+        self._last_reason = reason
+        self._ledger.write(failed(self._ledger.entries[index], reason))

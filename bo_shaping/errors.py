@@ -9,6 +9,10 @@ class ConfigError(BoShapingError, ValueError):
     """A study configuration that cannot be used: a missing file, an unknown key, a value out of range."""
 
 
+class StudyChangedError(ConfigError):
+    """A configuration that is not the one the study was launched with."""
+
+
 class ExplainInputError(BoShapingError, ValueError):
     """Texts or settings that `bo-shaping explain` cannot use: a missing file, a bad line, an unknown method."""
 
@@ -29,8 +33,16 @@ class StudyLockedError(BoShapingError, RuntimeError):
     """Another process is driving the study."""
 
 
+class FencedError(StudyLockedError):
+    """This process drove the study until another one took it over."""
+
+
 class StorageError(BoShapingError, RuntimeError):
     """The study's database or one of its files cannot be read or written."""
+
+
+class ConnectionLostError(StorageError):
+    """The database server went away in the middle; what was begun can be done again."""
 
 
 class TrialResultError(BoShapingError, ValueError):
@@ -39,3 +51,19 @@ class TrialResultError(BoShapingError, ValueError):
 
 class TooFewTrialsError(BoShapingError, ValueError):
     """Fewer completed trials than a Gaussian process can be fitted to."""
+
+
+class TellError(BoShapingError, ValueError):
+    """A trial or an outcome that somebody else's inner loop may not tell."""
+
+
+class RetryError(BoShapingError, ValueError):
+    """A trial that cannot be run again."""
+
+
+class TooManyFailuresError(BoShapingError, RuntimeError):
+    """So many trials failed that the study waits for a person."""
+
+
+class StopRequested(KeyboardInterrupt):
+    """Somebody asked the driver to stop (`Study.stop`); it ends as after Ctrl-C."""

@@ -84,6 +84,15 @@ def new_client(experiment: Experiment) -> Client:
 
 
 def propose(client: Client, config: StudyConfig) -> int:
+    """As `_propose`, with the seeds and the origin of the trial in its run metadata."""
+    index = _propose(client, config)
+    seeds = [config.seed + replicate for replicate in range(config.noise.replicates)]
+    origin = "design" if index < len(initial_design(config)) else "model"
+    client._experiment.trials[index].update_run_metadata({"seeds": seeds, "origin": origin})
+    return index
+
+
+def _propose(client: Client, config: StudyConfig) -> int:
     """Add the next trial to the client's experiment, as running, and return its index.
 
     The seed of each proposal comes from the study's seed and the number of trials so far.

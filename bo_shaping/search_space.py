@@ -4,7 +4,7 @@ An arm in Ax is `{"w_shap": ..., "w_lime": ..., "w_sparse": ..., "gae_lambda": .
 by the equality constraint that they sum to 1, so that the Gaussian process treats the components alike.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bo_shaping.config import SearchSpaceConfig, StudyConfig
@@ -47,7 +47,7 @@ def from_arm(arm: Mapping[str, float]) -> tuple[dict[str, float], dict[str, floa
     return project(weights), {name: float(value) for name, value in arm.items() if not name.startswith(PREFIX)}
 
 
-def to_specs(config: StudyConfig, arm: Mapping[str, float]) -> list[TrialSpec]:
+def to_specs(config: StudyConfig, arm: Mapping[str, float], seeds: Sequence[int]) -> list[TrialSpec]:
     """One spec per replicate. Every arm gets the same seeds: differences between arms are then less noisy."""
     weights, parameters = from_arm(arm)
     # Validated again, because a copied model is not.
@@ -59,10 +59,10 @@ def to_specs(config: StudyConfig, arm: Mapping[str, float]) -> list[TrialSpec]:
             attribution=config.attribution,
             ppo=ppo,
             evaluation=config.evaluation,
-            seed=config.seed + replicate,
+            seed=seed,
             n_samples=config.n_samples,
         )
-        for replicate in range(config.noise.replicates)
+        for seed in seeds
     ]
 
 

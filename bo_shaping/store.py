@@ -1,66 +1,41 @@
 """Where a study lives: a folder with its configuration, one folder per trial, and a lock for the one driver.
 
-Nothing here needs Ax or torch, so that a study can be looked at in an instant. The trial records are the study's own
-journal: the Ax experiment can be rebuilt from them.
+Nothing here needs Ax, SQL or torch, so that a study can be looked at in an instant.
 
     studies/NAME/config.yaml            the resolved configuration
+                 journal.jsonl          everything that happened: `bo_shaping.journal`
                  study.db               the Ax experiment (SQLite), unless `storage` names another database
                  ax_experiment.json     the same, for `ax.api.client.Client.load_from_json_file`
                  best.json              the last recommendation
                  trials/0003/           one folder per trial: `bo_shaping.executors.folder`
 """
 
+import contextlib
 import difflib
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
-
-from pydantic import NonNegativeInt, ValidationError
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.errors import StorageError, StudyLockedError, StudyNotFoundError
+from bo_shaping.errors import StorageError, StudyExistsError, StudyLockedError, StudyNotFoundError
 from bo_shaping.executors.folder import TrialFolder, write_atomically
+from bo_shaping.journal import Journal
 from bo_shaping.locking import is_held, try_hold
-from inner_loop.schema import StrictModel
+from bo_shaping.records import Entry, TrialRecord
+from bo_shaping.search_space import to_arm
+
+__all__ = ["ROOT_VARIABLE", "StudyFolder", "TrialRecord", "find_study", "studies_root", "without_password"]
 
 ROOT_VARIABLE = "BO_SHAPING_STUDIES"
 """Environment variable with the folder that holds the studies; `./studies` without it."""
 
 
-class TrialRecord(StrictModel):
-    """What is known of one trial; written after every change of state."""
-
-    index: NonNegativeInt
-    status: Literal["running", "asked", "completed", "failed", "stopped"]
-    weights: dict[str, float]
-    """Mixing weights of the arm."""
-    parameters: dict[str, float]
-    """Training parameters of the arm."""
-    seeds: tuple[int, ...] = (0,)
-    """Seeds of its trainings, one per replicate."""
-    origin: Literal["design", "random", "model", "recommended", "replicate", "asked", "attached"] = "model"
-    """Who chose the arm."""
-    attempt: int = 1
-    """1, and one more for each time it was started again because its worker had died or hung."""
-    measures: dict[str, float] = {}
-    """Further measures of the final curve point, means over replicates."""
-    step: int | None = None
-    """PPO step at which the trial was stopped."""
-    mean: float | None = None
-    """Final validation reward, the mean over replicates."""
-    sem: float | None = None
-    """Its standard error: over seeds when the study has replicates, else over validation prompts (and then it does not
-    contain the variance between seeds)."""
-    kl: float | None = None
-    """Final KL to the reference, in nats per response, the mean over replicates."""
-    reason: str | None = None
-    """Why the trial failed."""
-    seconds: float | None = None
-    """Wall seconds of the inner loop, summed over replicates."""
+SILENT_SECONDS = 60.0
+"""A driver touches its lock every few seconds; after so long without, it may be stopped or lost."""
 
 
 class StudyFolder:
@@ -72,6 +47,8 @@ class StudyFolder:
         self.database_file = path / "study.db"
         self.snapshot_file = path / "ax_experiment.json"
         self.best_file = path / "best.json"
+        self.journal = Journal(path / "journal.jsonl", f"rebuild it with: bo-shaping resume {self.handle} --rebuild")
+        self._stop_file = path / "stop"
         self._lock_file = path / "driver.lock"
         self._trials = path / "trials"
 
@@ -97,45 +74,70 @@ class StudyFolder:
         """The records of all trials, in the order of their indices.
 
         Raises:
-            StorageError: If a record was damaged.
+            StorageError: If the journal was damaged.
         """
-        records = []
-        for file in sorted(self._trials.glob("*/trial.json")):
-            try:
-                records.append(TrialRecord.model_validate_json(file.read_bytes()))
-            except ValidationError:
-                raise StorageError(f"The trial record {file} is damaged; restore it, or remove it.") from None
-        return sorted(records, key=lambda record: record.index)
+        return [entry.record for entry in self.journal.entries().values()]
 
     def write_record(self, record: TrialRecord) -> None:
-        """Put a record in place of the last one of the same trial."""
-        write_atomically(self.trial(record.index).path / "trial.json", record.model_dump_json(indent=1))
+        """Write down the new state of a trial of which nobody tells the surrogate anything."""
+        self.journal.write(Entry(record=record, arm=to_arm(record.weights, record.parameters)))
 
     @contextmanager
-    def driver_lock(self) -> Iterator[None]:
+    def driver_lock(self, take_over: bool = False) -> Iterator[None]:
         """Hold the study for this process; the lock dies with the process, however it ends.
+
+        Args:
+            take_over: Take it from a process that holds it but has lost the lease.
 
         Raises:
             StudyLockedError: If another process holds it.
+            StorageError: If the folder cannot be written.
         """
-        with self._lock_file.open("a+", encoding="utf-8") as file:
-            if not try_hold(file):
+        try:
+            file = self._lock_file.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise StorageError(f"The study's folder {self.path} cannot be written: {error.strerror}.") from None
+        if not try_hold(file):
+            if not take_over:
+                file.close()
                 raise self._locked_error(self.driver() or "another process")
+            # A process that was stopped keeps its lock, on a file that nobody looks at any more.
+            self._lock_file.unlink(missing_ok=True)
+            file.close()
+            file = self._lock_file.open("a+", encoding="utf-8")
+            try_hold(file)
+        with file:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()}")
             file.flush()
             yield
 
+    def touch_lock(self) -> None:
+        """Show that the driver is well."""
+        with contextlib.suppress(OSError):
+            os.utime(self._lock_file)
+
     def refuse_second_driver(self) -> None:
-        """Raise `StudyLockedError` if a process drives the study: an early answer, not a promise."""
+        """Raise `StudyLockedError` if a process drives the study: an early answer; the lease has the last word.
+
+        A driver that has not shown itself for `SILENT_SECONDS` is left to the lease.
+        """
         driver = self.driver()
-        if driver is not None:
+        if driver is not None and abs(time.time() - self._lock_file.stat().st_mtime) < SILENT_SECONDS:
             raise self._locked_error(driver)
+
+    def refuse_existing(self) -> None:
+        """Raise `StudyExistsError`, with the command that goes on, if there is a study in the folder."""
+        if self.config_file.exists():
+            raise StudyExistsError(
+                f"Study {self.path.name!r} already exists in {self.path}; continue it with: "
+                f"bo-shaping resume {self.handle}"
+            )
 
     def _locked_error(self, driver: str) -> StudyLockedError:
         return StudyLockedError(
-            f"Study {self.path.name!r} is being driven by {driver}; stop that process first, or watch it with: "
-            f"bo-shaping status {self.handle}"
+            f"Study {self.path.name!r} is being driven by {driver}; stop it with: bo-shaping stop {self.handle}, or "
+            f"watch it with: bo-shaping status {self.handle}"
         )
 
     def driver(self) -> str | None:
@@ -143,6 +145,22 @@ class StudyFolder:
         if not is_held(self._lock_file):
             return None
         return self._lock_file.read_text(encoding="utf-8").strip() or "another process"
+
+    def request_stop(self) -> bool:
+        """Ask the driver to end as after Ctrl-C; False if there is none."""
+        if self.driver() is None:
+            return False
+        self.journal.read()
+        # Addressed to this driver: a later one is not meant.
+        write_atomically(self._stop_file, str(self.journal.last_fence))
+        return True
+
+    def is_stop_requested(self) -> bool:
+        """Whether the driver that has the journal open was asked to end."""
+        try:
+            return self._stop_file.read_text(encoding="utf-8").strip() == str(self.journal.last_fence)
+        except OSError:
+            return False
 
 
 def without_password(text: str) -> str:

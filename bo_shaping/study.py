@@ -1,23 +1,26 @@
 """A study: launch it, run it, load it again, and ask what it learned."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ax.api.client import Client
 
 from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
-from bo_shaping.database import Database, write_snapshot
-from bo_shaping.driver import Driver, ax_reason, outcome_data
-from bo_shaping.errors import StorageError, StudyExistsError, TrialResultError
+from bo_shaping.driver import Driver
+from bo_shaping.endings import again
+from bo_shaping.errors import BoShapingError, RetryError, TellError
 from bo_shaping.executors import make_executor
-from bo_shaping.executors.folder import write_atomically
 from bo_shaping.executors.worker import import_inner_loop
-from bo_shaping.generation import fit_strategy, new_client, new_experiment
+from bo_shaping.founding import found, rebuilt, reopened
+from bo_shaping.generation import fit_strategy
+from bo_shaping.ledger import Ledger
 from bo_shaping.posterior import recommend
 from bo_shaping.recommendation import Best, Surface, read_recommendation, write_recommendation
+from bo_shaping.records import Entry, TrialRecord
 from bo_shaping.search_space import to_arm
-from bo_shaping.store import StudyFolder, find_study, studies_root, without_password
+from bo_shaping.store import StudyFolder, find_study, studies_root
+from bo_shaping.telling import checked_arm, told
 from inner_loop.spec import TrialResult
 
 if TYPE_CHECKING:
@@ -35,11 +38,10 @@ class Study:
     shape = study.shaping_function()
     """
 
-    def __init__(self, folder: StudyFolder, config: StudyConfig, client: Client, database: Database) -> None:
+    def __init__(self, folder: StudyFolder, config: StudyConfig, ledger: Ledger) -> None:
         self._folder = folder
         self._config = config
-        self._client = client
-        self._database = database
+        self._ledger = ledger
         self._is_checked = False
 
     @classmethod
@@ -47,77 +49,50 @@ class Study:
         """Create a study in the folder of studies; `run` then spends its budget.
 
         Raises:
-            StudyExistsError: If there is one of that name.
+            StudyExistsError: If there is one of that name, here or in the configured database.
             TaskError: If the task cannot be set up.
             ConfigError: If the inner loop cannot be imported.
         """
         folder = StudyFolder((studies_root() / config.name).resolve())
-        _refuse_existing(folder)
+        folder.refuse_existing()
         _check_inner_loop(config)
         config = _with_absolute_folders(config)
-        folder.path.mkdir(parents=True, exist_ok=True)
-        with folder.driver_lock():
-            _refuse_existing(folder)
-            # The configuration comes last: a folder without it is not a study yet, only the rest of a killed launch.
-            folder.database_file.unlink(missing_ok=True)
-            database = _database(folder, config)
-            experiment = new_experiment(config)
-            database.create(experiment)
-            client = new_client(experiment)
-            write_snapshot(experiment, folder.snapshot_file)
-            write_atomically(folder.config_file, config.to_yaml())
-        study = cls(folder, config, client, database)
+        study = cls(folder, config, found(folder, config))
         study._is_checked = True
         return study
 
     @classmethod
-    def load(cls, name_or_path: str | Path) -> "Study":
+    def load(cls, name_or_path: str | Path, config: StudyConfig | None = None, allow_change: bool = False) -> "Study":
         """An existing study, by name, by folder, or by storage URL.
+
+        Args:
+            name_or_path: Which study.
+            config: The configuration to go on with; None for the study's own file, which may have been edited.
+            allow_change: Go on although more has changed than budget, executor, workers, threads or storage: the trials
+                before and after are then no longer comparable.
 
         Raises:
             StudyNotFoundError: If there is none.
-            StorageError: If its database cannot be read; `Study.rebuild` is the remedy.
+            StudyChangedError: If the configuration has changed in what matters.
+            StorageError: If its journal or database cannot be read; `Study.rebuild` is the remedy.
         """
         folder = find_study(name_or_path)
-        config = folder.config()
-        database = _database(folder, config)
-        if config.storage is None and not folder.database_file.exists():
-            raise StorageError(f"{folder.database_file} is missing; {_remedy(folder)}")
-        return cls(folder, config, new_client(database.load(config.name)), database)
+        config = _with_absolute_folders(config or folder.config())
+        return cls(folder, config, reopened(folder, config, allow_change))
 
     @classmethod
     def rebuild(cls, name_or_path: str | Path) -> "Study":
-        """An existing study whose SQLite database is lost or damaged, rebuilt from its trial folders.
+        """An existing study whose database is lost, damaged or written by another Ax, rebuilt from its journal.
 
-        The damaged file is kept beside the new one as `study.db.damaged`.
+        Where it is the journal that is lost or damaged, it is written anew from the database. Damaged files are kept
+        beside the new ones, as `study.db.damaged` or `journal.jsonl.damaged`.
 
         Raises:
-            StorageError: If a trial folder is missing too.
+            StorageError: If both are lost.
         """
         folder = find_study(name_or_path)
         config = folder.config()
-        if config.storage is not None:
-            raise StorageError(
-                f"Only a study with its own SQLite file can be rebuilt; this one is in "
-                f"{without_password(config.storage)}."
-            )
-        with folder.driver_lock():
-            experiment = new_experiment(config)
-            client = new_client(experiment)
-            for expected, record in enumerate(folder.records()):
-                if record.index != expected:
-                    raise StorageError(f"The study cannot be rebuilt: trial folder {expected:04d} is missing.")
-                arm = to_arm(record.weights, record.parameters)
-                index = client.attach_trial(arm)
-                if record.status == "completed":
-                    _complete_or_fail(client, folder, index)
-                elif record.status == "failed":
-                    client.mark_trial_failed(index, failed_reason=ax_reason(record.reason or ""))
-            _set_aside(folder.database_file)
-            database = _database(folder, config)
-            database.create(experiment)
-            write_snapshot(experiment, folder.snapshot_file)
-        return cls(folder, config, client, database)
+        return cls(folder, config, rebuilt(folder, config))
 
     @property
     def name(self) -> str:
@@ -142,8 +117,8 @@ class Study:
     @property
     def ax_client(self) -> Client:
         """The real Ax client, with all trials and our generation strategy; what you change in it is not saved."""
-        fit_strategy(self._client, self._config.seed)
-        return self._client
+        fit_strategy(self._ledger.client, self._config.seed)
+        return self._ledger.client
 
     def run(self, n_trials: int | None = None, on_change: Callable[[], None] = lambda: None) -> None:
         """Run trials; returns when none is running.
@@ -161,13 +136,105 @@ class Study:
             # A model that was moved must not cost the rest of the budget; `launch` has just loaded it.
             _check_inner_loop(self._config)
             self._is_checked = True
-        with self._folder.driver_lock():
-            # Another process may have driven it since it was loaded.
-            self._client = new_client(self._database.load(self._config.name))
-            n_known = len(self._client._experiment.trials)
+        with self._ledger.driven():
+            n_known = len(self._ledger.entries)
             total = self._config.budget.trials if n_trials is None else n_known + n_trials
-            executor = make_executor(self._config.executor)
-            Driver(self._folder, self._config, self._client, self._database, executor).run(total, on_change)
+            executor = make_executor(self._config, self._folder)
+            Driver(self._folder, self._config, self._ledger, executor).run(total, on_change)
+
+    def ask(self) -> tuple[int, dict[str, float]]:
+        """The next trial, for an inner loop of your own: its index, and its weights and training parameters by name.
+
+        It waits for `tell`, is never run by the study, and counts as one of its trials.
+
+        Raises:
+            StudyLockedError: If another process drives the study.
+        """
+        with self._ledger.driven():
+            record = self._ledger.propose("asked").record
+        return record.index, record.weights | record.parameters
+
+    def tell(
+        self,
+        index: int,
+        mean: float,
+        sem: float | None = None,
+        kl: float | None = None,
+        measures: Mapping[str, float] | None = None,
+    ) -> None:
+        """The outcome of a trial that `ask` gave.
+
+        Args:
+            index: Which trial.
+            mean: Validation reward.
+            sem: Its standard error. The surrogate uses it if the study has replicates (it is then over seeds), and
+                otherwise infers the noise between trainings.
+            kl: Final KL to the reference; needed if the study limits it.
+            measures: Further measures; those that the study limits are needed.
+
+        Raises:
+            TellError: If there is no such trial, it was told already, or a number cannot be used.
+            StudyLockedError: If another process drives the study.
+        """
+        with self._ledger.driven():
+            self._ledger.write(told(self._config, self._entry(index, TellError), mean, sem, kl, measures))
+
+    def attach(
+        self,
+        parameters: Mapping[str, float],
+        mean: float | None = None,
+        sem: float | None = None,
+        kl: float | None = None,
+        measures: Mapping[str, float] | None = None,
+    ) -> int:
+        """Add an arm of your own choice, weights and training parameters by name; returns the index of its trial.
+
+        With `mean`, its outcome comes with it; without, it waits for `tell`.
+
+        Raises:
+            TellError: If the arm is not in the search space, or a number cannot be used.
+            StudyLockedError: If another process drives the study.
+        """
+        weights, extra = checked_arm(self._config, parameters)
+        with self._ledger.driven():
+            entry = self._ledger.new_entry(to_arm(weights, extra), "asked", "attached")
+            if mean is not None:
+                entry = told(self._config, entry, mean, sem, kl, measures)
+            self._ledger.write(entry)
+        return entry.record.index
+
+    def stop(self) -> bool:
+        """Ask the process that drives the study to end as after Ctrl-C; False if nobody drives it."""
+        return self._folder.request_stop()
+
+    def retry(self, index: int) -> None:
+        """Have a failed trial run again, with the same arm and seeds, at the next `run`.
+
+        Raises:
+            RetryError: If there is no such trial, or it has not failed.
+            StudyLockedError: If another process drives the study.
+        """
+        with self._ledger.driven():
+            entry = self._entry(index, RetryError)
+            if entry.record.status != "failed":
+                raise RetryError(f"Trial {index} is {entry.record.status}; only a failed trial can be run again.")
+            self._folder.trial(index).forget_ending()
+            self._ledger.write(again(entry))
+
+    def _entry(self, index: int, error: type[BoShapingError]) -> Entry:
+        entries = self._ledger.entries
+        if index not in entries:
+            there = f"0 to {len(entries) - 1}" if entries else "none yet"
+            raise error(f"Study {self.name!r} has no trial {index}; there are: {there}.")
+        return entries[index]
+
+    def trial(self, index: int) -> TrialRecord:
+        """What is known of one trial.
+
+        Raises:
+            KeyError: If there is none of that index.
+        """
+        return self._folder.journal.entries()[index].record
 
     def best(self) -> Best:
         """The recommended weights and how sure they are. Read from the study's folder if nothing has changed.
@@ -188,32 +255,32 @@ class Study:
     def _recommendation(self) -> tuple[Best, Surface]:
         stored = read_recommendation(self._folder)
         if stored is None:
-            stored = recommend(self._client._experiment, self._config)
+            stored = recommend(self._ledger.experiment, self._config)
             write_recommendation(self._folder, *stored)
         return stored
 
     def trials(self) -> "pd.DataFrame":
-        """One row per trial: index, status, `w_*`, training parameters, mean, sem, kl, reason, seconds."""
+        """One row per trial: index, status, `w_*`, training parameters, outcome, and where it comes from."""
         import pandas as pd
 
         space = self._config.search_space
         extra = list(space.parameters)
         columns = ["index", "status", *(f"w_{name}" for name in space.components), *extra]
-        columns += ["mean", "sem", "kl", "reason", "seconds"]
+        columns += ["mean", "sem", "kl", "reason", "seconds", "origin", "seeds", "attempt", "step"]
         rows = [
             {**record.model_dump(exclude={"weights", "parameters"}), **to_arm(record.weights, record.parameters)}
             for record in self._folder.records()
         ]
         frame = pd.DataFrame(rows, columns=columns)
-        numeric = [name for name in columns if name not in ("index", "status", "reason")]
-        return frame.astype(dict.fromkeys(numeric, float))
+        words = ("index", "status", "reason", "origin", "seeds", "attempt")
+        return frame.astype(dict.fromkeys([name for name in columns if name not in words], float))
 
-    def results(self) -> dict[int, TrialResult]:
-        """What the inner loop returned for each completed trial; the first seed's where there are replicates."""
+    def results(self) -> dict[int, list[TrialResult]]:
+        """What the inner loop returned for each completed trial that the study ran, one result per seed."""
         return {
-            record.index: self._folder.trial(record.index).results()[0]
+            record.index: trial.results()
             for record in self._folder.records()
-            if record.status == "completed"
+            if record.status == "completed" and (trial := self._folder.trial(record.index)).has_result()
         }
 
     def shaping_function(self) -> "ShapingFunction":
@@ -233,54 +300,12 @@ class Study:
         )
 
 
-def _database(folder: StudyFolder, config: StudyConfig) -> Database:
-    if config.storage is None:
-        return Database(f"sqlite:///{folder.database_file}", _remedy(folder))
-    return Database(config.storage, f"see to the database, or give the study another name than {config.name!r}")
-
-
-def _complete_or_fail(client: Client, folder: StudyFolder, index: int) -> None:
-    """One damaged result must not stand in the way of the others."""
-    try:
-        client.complete_trial(index, raw_data=outcome_data(folder.trial(index).results()))
-    except TrialResultError as error:
-        client.mark_trial_failed(index, failed_reason=ax_reason(str(error)))
-        record = next(record for record in folder.records() if record.index == index)
-        folder.write_record(
-            record.model_copy(update={"status": "failed", "reason": str(error), "mean": None, "sem": None, "kl": None})
-        )
-
-
-def _set_aside(database_file: Path) -> None:
-    """Rename an SQLite file, with its journal, so that SQLite still finds them together and nothing is overwritten."""
-    attempt, kept = 1, database_file.with_name(f"{database_file.name}.damaged")
-    while kept.exists():
-        attempt += 1
-        kept = database_file.with_name(f"{database_file.name}.damaged{attempt}")
-    for suffix in ("", "-wal", "-shm"):
-        file = database_file.with_name(database_file.name + suffix)
-        if file.exists():
-            file.replace(kept.with_name(kept.name + suffix))
-
-
 def _with_absolute_folders(config: StudyConfig) -> StudyConfig:
     """Folders of the task as absolute paths: a study may be resumed from anywhere."""
     fields = ("policy", "reward_model", "prompts")
     folders = {field: Path(getattr(config.task, field)).expanduser() for field in fields}
     absolute = {field: str(folder.resolve()) for field, folder in folders.items() if folder.is_dir()}
     return config.model_copy(update={"task": config.task.model_copy(update=absolute)})
-
-
-def _refuse_existing(folder: StudyFolder) -> None:
-    if folder.config_file.exists():
-        raise StudyExistsError(
-            f"Study {folder.path.name!r} already exists in {folder.path}; continue it with: "
-            f"bo-shaping resume {folder.handle}"
-        )
-
-
-def _remedy(folder: StudyFolder) -> str:
-    return f"rebuild it from the finished trials with: bo-shaping resume {folder.handle} --rebuild"
 
 
 def _check_inner_loop(config: StudyConfig) -> None:

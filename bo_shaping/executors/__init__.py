@@ -1,10 +1,14 @@
 """How a trial runs. An executor starts what a trial folder describes and says how it stands; results go by files."""
 
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from bo_shaping.executors.folder import TrialFolder
 
-TrialState = Literal["running", "finished", "failed", "dead"]
+if TYPE_CHECKING:
+    from bo_shaping.config import StudyConfig
+    from bo_shaping.store import StudyFolder
+
+TrialState = Literal["running", "finished", "failed", "dead", "hung"]
 """`finished`: a result is there. `failed`: the inner loop raised. `dead`: neither, and nobody is working on it."""
 
 
@@ -17,13 +21,19 @@ class Executor(Protocol):
     def state(self, folder: TrialFolder) -> TrialState:
         """How the folder's job stands, whoever started it."""
 
+    def reason(self, folder: TrialFolder) -> str:
+        """Why the job is failed, dead or hung, in one line."""
+
+    def close(self) -> None:
+        """No more trials will be started."""
+
     def stop(self, folder: TrialFolder) -> None:
         """End the folder's job and return when it has ended."""
 
 
-def make_executor(kind: Literal["process", "inline"]) -> Executor:
+def make_executor(config: "StudyConfig", folder: "StudyFolder") -> Executor:
     """The executor that a study's configuration names."""
-    if kind == "inline":
+    if config.executor == "inline":
         from bo_shaping.executors.inline import InlineExecutor
 
         return InlineExecutor()

@@ -8,6 +8,7 @@ worker.json     who runs it; worker.lock is locked for as long as that process l
 worker.log      everything the inner loop printed, tracebacks included
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -141,6 +142,18 @@ class TrialFolder:
         failure = _read(Failure, self._failure)
         return failure.reason if failure is not None else "unknown (failed.json is damaged)"
 
+    def events(self) -> list[Event]:
+        """All progress events so far; lines that cannot be read, such as one half written, are left out."""
+        try:
+            lines = self._progress.read_bytes().splitlines()
+        except OSError:
+            return []
+        events = []
+        for line in lines:
+            with contextlib.suppress(ValidationError):
+                events.append(Event.model_validate_json(line))
+        return events
+
     def last_event(self) -> Event | None:
         """The newest progress event, or None before the first."""
         try:
@@ -173,6 +186,11 @@ class TrialFolder:
             if is_mine:
                 write_atomically(self._worker, worker.model_dump_json())
             yield is_mine
+
+    def forget_ending(self) -> None:
+        """Forget that the job has ended, so that it can be run again."""
+        for file in (self._result, self._failure):
+            file.unlink(missing_ok=True)
 
     def restart_progress(self) -> None:
         """Forget the events of an earlier attempt."""

@@ -20,3 +20,10 @@ class InlineExecutor:
 
     def stop(self, folder: TrialFolder) -> None:
         """Nothing to do: nothing runs between two calls."""
+
+    def reason(self, folder: TrialFolder) -> str:
+        """Why the job is dead."""
+        return "it died"
+
+    def close(self) -> None:
+        """Nothing to do."""

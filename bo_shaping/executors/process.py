@@ -65,6 +65,13 @@ class ProcessExecutor:
                     return
                 time.sleep(0.02)
 
+    def reason(self, folder: TrialFolder) -> str:
+        """Why the job is dead."""
+        return "it died"
+
+    def close(self) -> None:
+        """Nothing to do."""
+
 
 def _thread_limits(threads: int) -> dict[str, str]:
     # Without the wait policy, threads of several trials spin against each other and run 10 times slower.

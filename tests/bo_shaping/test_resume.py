@@ -80,49 +80,6 @@ def test_kill_9_of_the_driver_loses_no_trial_and_runs_none_twice(cli, tmp_path, 
     ] * 6
 
 
-@pytest.mark.parametrize("moment", ["before the folder", "before the worker", "before the import", "before the record"])
-def test_a_kill_between_any_two_steps_is_made_good(monkeypatch, make_config, moment):
-    class KilledError(BaseException):
-        pass
-
-    def killed(*_args):
-        raise KilledError
-
-    # The fourth trial is the one in hand when the driver dies.
-    study = Study.launch(make_config(budget={"trials": 5}))
-    study.run(3)
-    target = {
-        "before the folder": "bo_shaping.driver.Driver._record",
-        "before the worker": "bo_shaping.driver.Driver._start",
-        "before the import": "bo_shaping.driver.Driver._complete",
-        "before the record": "bo_shaping.store.StudyFolder.write_record",
-    }[moment]
-    if moment == "before the record":
-        original = StudyFolder.write_record
-
-        def kill_at_completion(self, record):
-            if record.status == "completed":
-                raise KilledError
-            original(self, record)
-
-        monkeypatch.setattr(target, kill_at_completion)
-    else:
-        monkeypatch.setattr(target, killed)
-    with pytest.raises(KilledError):
-        study.run(2)
-    monkeypatch.undo()
-    monkeypatch.setenv("BO_SHAPING_STUDIES", str(study.path.parent))
-
-    study = Study.load(study.path)
-    (arm,) = study.ax_client._experiment.trials[3].arms
-    study.run()
-    trials = study.trials()
-    assert list(trials["index"]) == [0, 1, 2, 3, 4]
-    assert set(trials["status"]) == {"completed"}
-    assert trials.loc[3, "w_shap"] == arm.parameters["w_shap"]
-    assert len(study.ax_client._experiment.lookup_data().df) == 10
-
-
 def test_a_result_that_was_damaged_on_disk_fails_its_trial_and_nothing_else(monkeypatch, make_config):
     study = Study.launch(make_config(budget={"trials": 3}))
     write = "bo_shaping.executors.folder.TrialFolder.write_results"

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.errors import StorageError, StudyLockedError, StudyNotFoundError
+from bo_shaping.errors import StudyLockedError, StudyNotFoundError
 from bo_shaping.store import StudyFolder, TrialRecord, find_study, without_password
 
 ARM = {"weights": {"shap": 0.5, "sparse": 0.5}, "parameters": {"gae_lambda": 0.9}}
@@ -55,14 +55,12 @@ def test_what_to_type_is_the_name_only_where_the_name_is_enough(folder, tmp_path
     assert StudyFolder(tmp_path / "elsewhere").handle == str(tmp_path / "elsewhere")
 
 
-def test_records_come_back_in_order_and_a_damaged_one_is_named(folder):
-    for index in (11, 2):
-        folder.write_record(TrialRecord(index=index, status="running", **ARM))
-    assert [record.index for record in folder.records()] == [2, 11]
-    file = folder.trial(2).path / "trial.json"
-    file.write_text("{")
-    with pytest.raises(StorageError, match=str(file)):
-        folder.records()
+def test_records_come_back_in_order_with_the_latest_state(folder):
+    for index, status in ((1, "running"), (0, "running"), (1, "failed")):
+        folder.write_record(TrialRecord(index=index, status=status, **ARM))
+    assert [(record.index, record.status) for record in folder.records()] == [(0, "running"), (1, "failed")]
+    # Another process sees the same.
+    assert StudyFolder(folder.path).records() == folder.records()
 
 
 def test_the_lock_admits_one_driver_and_says_who(folder):

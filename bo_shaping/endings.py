@@ -1,0 +1,83 @@
+"""How a trial ends: from what its folder holds to what the journal says of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, stdev
+
+from bo_shaping.config import StudyConfig
+from bo_shaping.outcomes import Outcome, curve_data, outcome_data, seed_values
+from bo_shaping.records import Entry, Observation
+from inner_loop.spec import TrialProgress, TrialResult
+
+MEASURES = ("length", "entropy", "distinct_1", "distinct_2", "kl_k3")
+
+
+def completed(config: StudyConfig, entry: Entry, results: Sequence[TrialResult]) -> Entry:
+    """The trial with its results, one per seed; points of its curve that are known stay."""
+    means = [result.mean for result in results]
+    points = [result.curve[-1] for result in results if result.curve]
+    measures = {
+        name: fmean(float(value) for value in values)
+        for name in MEASURES
+        if (values := [getattr(point, name) for point in points]) and None not in values
+    }
+    record = entry.record.model_copy(
+        update={
+            "status": "completed",
+            "mean": fmean(means),
+            "sem": results[0].sem if len(results) == 1 else stdev(means) / math.sqrt(len(means)),
+            "kl": fmean(result.kl for result in results),
+            "measures": measures,
+            "seconds": sum(sum(result.seconds.values()) for result in results),
+        }
+    )
+    curve = tuple(row for row in entry.data if row.step is not None)
+    return entry.model_copy(
+        update={
+            "record": record,
+            "data": (*curve, *observations(outcome_data(config, results))),
+            "values": seed_values(config, results),
+        }
+    )
+
+
+def failed(entry: Entry, reason: str) -> Entry:
+    """The trial without an outcome."""
+    record = entry.record.model_copy(update={"status": "failed", "reason": reason})
+    return entry.model_copy(update={"record": record, "data": (), "values": {}})
+
+
+def again(entry: Entry) -> Entry:
+    """A failed trial as it was before it ran."""
+    update = {"status": "running", "attempt": 1, "reason": None}
+    return entry.model_copy(update={"record": entry.record.model_copy(update=update)})
+
+
+def stopped(config: StudyConfig, entry: Entry, events: Sequence[TrialProgress], reason: str) -> Entry:
+    """The trial with the curve it has got, which has at least one point."""
+    point = max((event.point for event in events if event.point is not None), key=lambda point: point.step)
+    record = entry.record.model_copy(
+        update={
+            "status": "stopped",
+            "step": point.step,
+            "mean": point.mean,
+            "sem": point.sem,
+            "kl": point.kl,
+            "reason": reason,
+        }
+    )
+    return entry.model_copy(update={"record": record, "data": curve_observations(config, events)})
+
+
+def curve_observations(config: StudyConfig, events: Sequence[TrialProgress]) -> tuple[Observation, ...]:
+    """A learning curve as rows for the surrogate."""
+    return tuple(row for step, outcome in curve_data(config, events) for row in observations(outcome, step))
+
+
+def observations(outcome: Outcome | Mapping[str, float], step: float | None = None) -> tuple[Observation, ...]:
+    """Outcomes as rows for the surrogate."""
+    rows = []
+    for metric, value in outcome.items():
+        mean, sem = value if isinstance(value, tuple) else (value, None)
+        rows.append(Observation(metric=metric, mean=mean, sem=sem, step=step))
+    return tuple(rows)

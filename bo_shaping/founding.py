@@ -1,0 +1,150 @@
+"""How a study comes into being, is opened again, and is rebuilt: journal and database made to agree."""
+
+import contextlib
+from pathlib import Path
+
+from bo_shaping.changes import refuse_changes, written
+from bo_shaping.config import StudyConfig
+from bo_shaping.database import Database
+from bo_shaping.errors import StorageError, StudyExistsError
+from bo_shaping.executors.folder import write_atomically
+from bo_shaping.generation import new_experiment
+from bo_shaping.holder import Holder
+from bo_shaping.journal import Journal
+from bo_shaping.ledger import Ledger, hold, remedy, write_snapshot
+from bo_shaping.recovery import bring_in_line, entries_of
+from bo_shaping.store import StudyFolder
+
+
+def found(folder: StudyFolder, config: StudyConfig) -> Ledger:
+    """Create the study's folder, journal and database; what a launch that was killed has left is cleared away.
+
+    Raises:
+        StudyExistsError: If there is such a study, here or in the database.
+    """
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with folder.driver_lock():
+        folder.refuse_existing()
+        if config.storage is None:
+            folder.database_file.unlink(missing_ok=True)
+        folder.journal.path.unlink(missing_ok=True)
+        database = open_database(folder, config)
+        database.prepare()
+        if database.holds(config.name):
+            home = database.lease(config.name, "", "").home()
+            if home != str(folder.path):
+                raise StudyExistsError(
+                    f"The database already holds a study {config.name!r}, whose folder is {home or 'not known'}; "
+                    "choose another name."
+                )
+        with hold(folder, config, database, has_lock=True):
+            folder.journal.append("config", written(config))
+            experiment = new_experiment(config)
+            database.create(experiment)
+            write_snapshot(experiment, folder.snapshot_file)
+            # The configuration comes last: a folder without it is not a study yet, only the rest of a killed launch.
+            write_atomically(folder.config_file, config.to_yaml())
+    return Ledger(folder, config, database)
+
+
+def reopened(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Ledger:
+    """The study, going on with this configuration.
+
+    Raises:
+        StudyChangedError: If that differs from the study's in what matters, and no change is allowed.
+        StorageError: If journal or database cannot be read.
+    """
+    folder.journal.read()
+    before = folder.journal.config
+    if before is None:
+        raise StorageError(f"{folder.journal.path} does not say what the study is; {remedy(folder)}")
+    has_changed = refuse_changes(before, config, allow_change)
+    database = open_database(folder, config)
+    if config.storage is None and not folder.database_file.exists():
+        raise StorageError(f"{folder.database_file} is missing; {remedy(folder)}")
+    if has_changed:
+        # Objective and search space are part of the stored experiment.
+        with hold(folder, config, database):
+            _write_experiment(folder, config, database)
+            folder.journal.append("config", written(config))
+    if has_changed or config != folder.config():
+        write_atomically(folder.config_file, config.to_yaml())
+    return Ledger(folder, config, database)
+
+
+def rebuilt(folder: StudyFolder, config: StudyConfig) -> Ledger:
+    """The study with its database written anew from the journal, or the journal from the database.
+
+    Raises:
+        StorageError: If neither can be read.
+    """
+    folder.refuse_second_driver()
+    database = open_database(folder, config)
+    if _journal_is_whole(folder, config, database):
+        if config.storage is None:
+            with folder.driver_lock():
+                _set_aside(folder.database_file)
+            database = open_database(folder, config)
+        database.prepare()
+        with hold(folder, config, database):
+            _write_experiment(folder, config, database)
+    else:
+        _rebuild_journal(folder, config, database)
+    return Ledger(folder, config, database)
+
+
+def _journal_is_whole(folder: StudyFolder, config: StudyConfig, database: Database) -> bool:
+    """Whether the journal can be read and knows all trials of the database, if that can be read."""
+    try:
+        entries = folder.journal.entries()
+    except StorageError:
+        return False
+    if folder.journal.config is None:
+        return False
+    refuse_changes(folder.journal.config, config, allow_change=False)
+    with contextlib.suppress(StorageError):
+        if config.storage is not None or folder.database_file.exists():
+            return database.load(config.name).trials.keys() <= entries.keys()
+    return True
+
+
+def open_database(folder: StudyFolder, config: StudyConfig) -> Database:
+    """The study's database, whether it is there or not."""
+    return Database(config.storage or f"sqlite:///{folder.database_file}", remedy(folder))
+
+
+def _write_experiment(folder: StudyFolder, config: StudyConfig, database: Database) -> None:
+    experiment = new_experiment(config)
+    bring_in_line(experiment, folder.journal.entries())
+    database.create(experiment)
+    write_snapshot(experiment, folder.snapshot_file)
+
+
+def _rebuild_journal(folder: StudyFolder, config: StudyConfig, database: Database) -> None:
+    if config.storage is None and not folder.database_file.exists():
+        raise StorageError(f"Study {folder.path.name!r} has lost both its journal and its database.")
+    experiment = database.load(config.name)
+    path = folder.journal.path
+    known, new = Journal(path, is_tolerant=True), Journal(path.with_name(f"{path.name}.new"))
+    salvaged = known.entries() if path.exists() else {}
+    lease = database.lease(config.name, str(folder.path), "")
+    with folder.driver_lock(), lease.held(known.last_fence) as fence:
+        new.path.unlink(missing_ok=True)
+        new.open(fence, str(Holder.me()))
+        new.append("config", written(config))
+        for entry in entries_of(experiment, salvaged):
+            new.write(entry)
+        _set_aside(path)
+        new.path.replace(path)
+
+
+def _set_aside(damaged: Path) -> None:
+    """Rename a file, an SQLite one with its own journal, so that nothing is overwritten."""
+    attempt, kept = 1, damaged.with_name(f"{damaged.name}.damaged")
+    while kept.exists():
+        attempt += 1
+        kept = damaged.with_name(f"{damaged.name}.damaged{attempt}")
+    for suffix in ("", "-wal", "-shm"):
+        file = damaged.with_name(damaged.name + suffix)
+        if file.exists():
+            file.replace(kept.with_name(kept.name + suffix))

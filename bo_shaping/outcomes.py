@@ -1,0 +1,75 @@
+"""From what the inner loop measured to what the surrogate is told: outcomes of a trial, and its learning curve.
+
+The standard error over validation prompts is never passed on: it does not contain the variance between trainings. With
+replicates the standard error is over seeds here, and pooled over arms before a surrogate sees it (`observations`).
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+
+from bo_shaping.config import StudyConfig
+from bo_shaping.constraints import measured
+from inner_loop.spec import CurvePoint, TrialProgress, TrialResult
+
+REWARD, KL = "reward", "kl"
+"""Names of the two metrics that every study has in Ax; further ones are named as in `CurvePoint`."""
+
+DECIMALS = 8
+"""Digits of outcomes behind the point: Ax's database keeps 10, and numbers must survive a load unchanged."""
+
+Outcome = dict[str, float | tuple[float, float]]
+"""Metric to mean, or to mean and standard error."""
+
+Measure = Literal["final", "auc"]
+
+
+def outcome_data(config: StudyConfig, results: Sequence[TrialResult]) -> Outcome:
+    """What the surrogate is told about a trial: means over seeds, with a standard error over seeds if there are more.
+
+    All trials of a study have a standard error, or none has: Ax cannot fit to a mixture.
+    """
+    outcome: Outcome = {}
+    for metric, values in seed_values(config, results).items():
+        mean = _storable(float(np.mean(values)))
+        if config.noise.replicates == 1:
+            outcome[metric] = mean
+        else:
+            outcome[metric] = (mean, _storable(float(np.std(values, ddof=1) / math.sqrt(len(values)))))
+    return outcome
+
+
+def seed_values(config: StudyConfig, results: Sequence[TrialResult]) -> dict[str, list[float]]:
+    """Outcomes by metric, one per seed: kept in the trial's `run_metadata["values"]`, where noise is pooled from."""
+    columns: dict[str, list[float]] = {}
+    for result in results:
+        reward = result.auc if config.objective.measure == "auc" else result.mean
+        row = {REWARD: reward, KL: result.kl}
+        row |= {name: getattr(result.curve[-1], name) for name in measured(config.objective) if name not in row}
+        for metric, value in row.items():
+            columns.setdefault(metric, []).append(_storable(value))
+    return columns
+
+
+def curve_data(config: StudyConfig, events: Iterable[TrialProgress]) -> list[tuple[int, Outcome]]:
+    """The points of a learning curve as outcomes of a training that ends there, by step."""
+    points = sorted((event.point for event in events if event.point is not None), key=lambda point: point.step)
+    curve: list[tuple[int, Outcome]] = []
+    for i, point in enumerate(points):
+        reward = _mean_height(points[: i + 1]) if config.objective.measure == "auc" else point.mean
+        outcome: dict[str, float] = {REWARD: reward, KL: point.kl}
+        outcome |= {name: getattr(point, name) for name in measured(config.objective) if name not in outcome}
+        curve.append((point.step, {metric: _storable(value) for metric, value in outcome.items()}))
+    return curve
+
+
+def _mean_height(points: Sequence[CurvePoint]) -> float:
+    """Area under the curve over its length, as `TrialResult.auc`."""
+    steps, means = [point.step for point in points], [point.mean for point in points]
+    return float(np.trapezoid(means, steps) / (steps[-1] - steps[0])) if len(points) > 1 else means[0]
+
+
+def _storable(value: float) -> float:
+    return round(value, DECIMALS)

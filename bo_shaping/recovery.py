@@ -1,0 +1,160 @@
+"""From the journal to the Ax experiment, and back when the journal is what was lost."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ax.core.base_trial import BaseTrial
+from ax.core.data import Data
+from ax.core.experiment import Experiment
+from ax.core.trial_status import TrialStatus
+
+from bo_shaping.database import in_order
+from bo_shaping.errors import StorageError
+from bo_shaping.records import Entry, Observation, Status, TrialRecord
+from bo_shaping.search_space import from_arm
+
+SEEDS, ORIGIN, VALUES, ASKED = "seeds", "origin", "values", "asked"
+"""Keys of the run metadata of an Ax trial."""
+
+AX_REASON_LENGTH = 100
+_AX_STATUS: dict[Status, TrialStatus] = {
+    "running": TrialStatus.RUNNING,
+    "asked": TrialStatus.RUNNING,
+    "completed": TrialStatus.COMPLETED,
+    "failed": TrialStatus.FAILED,
+    "stopped": TrialStatus.EARLY_STOPPED,
+}
+
+Rows = dict[int, tuple[Observation, ...]]
+
+
+def bring_in_line(experiment: Experiment, entries: Mapping[int, Entry]) -> list[BaseTrial]:
+    """Make the experiment what the journal says; returns the trials that were missing, behind, or different.
+
+    Raises:
+        StorageError: If the experiment has trials of which the journal does not know.
+    """
+    known = experiment.trials.keys() | entries.keys()
+    if known != entries.keys() or sorted(known) != list(range(len(known))):
+        raise StorageError(
+            f"The journal knows {len(entries)} trials and the database {len(experiment.trials)}, and they do not fit"
+        )
+    rows = observations(experiment)
+    behind = [index for index, entry in entries.items() if not _is_in_line(experiment, rows, entry)]
+    for index in behind:
+        apply(experiment, entries[index])
+    return [experiment.trials[index] for index in behind]
+
+
+def apply(experiment: Experiment, entry: Entry) -> BaseTrial:
+    """Put one trial of the experiment into the state that the journal has written down."""
+    record = entry.record
+    if record.index not in experiment.trials:
+        experiment.attach_trial([dict(entry.arm)])
+    trial: BaseTrial = experiment.trials[record.index]
+    trial._run_metadata = _metadata(entry)
+    wanted = _AX_STATUS[record.status]
+    if trial.status != wanted:
+        # A trial that is run again goes back to running, which Ax has no word for.
+        trial._status_reason = trial._time_completed = None
+        reason = ax_reason(record.reason or "")
+        if wanted == TrialStatus.RUNNING:
+            trial.mark_running(no_runner_required=True, unsafe=True)
+        elif wanted == TrialStatus.COMPLETED:
+            trial.mark_completed(unsafe=True)
+        elif wanted == TrialStatus.FAILED:
+            trial.mark_failed(reason=reason, unsafe=True)
+        else:
+            trial.mark_early_stopped(reason=reason, unsafe=True)
+    if observations(experiment, record.index).get(record.index, ()) != _sorted(entry.data):
+        frame = experiment.data.full_df
+        experiment.data = Data(df=frame[frame["trial_index"] != record.index])
+        points = [
+            (
+                math.nan if row.step is None else row.step,
+                {row.metric: row.mean if row.sem is None else (row.mean, row.sem)},
+            )
+            for row in entry.data
+        ]
+        if points:
+            trial.update_trial_data(points)
+            experiment.data = in_order(experiment.data)
+    return trial
+
+
+def observations(experiment: Experiment, index: int | None = None) -> Rows:
+    """What the experiment knows of the outcome of every trial, or of one."""
+    data = experiment.data if index is None else experiment.lookup_data(trial_indices=[index])
+    found: dict[int, list[Observation]] = {}
+    for row in data.full_df.itertuples():
+        observation = Observation(
+            metric=row.metric_name, mean=row.mean, sem=_number(row.sem), step=_number(getattr(row, "step", None))
+        )
+        found.setdefault(int(row.trial_index), []).append(observation)
+    return {trial: _sorted(rows) for trial, rows in found.items()}
+
+
+def entries_of(experiment: Experiment, salvaged: Mapping[int, Entry]) -> list[Entry]:
+    """A journal from the database, with what is `salvaged` of the old one where that knows as much or more."""
+    rows, entries = observations(experiment), []
+    for index, trial in sorted(experiment.trials.items()):
+        old = salvaged.get(index)
+        if old is not None and trial.status in (_AX_STATUS[old.record.status], TrialStatus.RUNNING):
+            entries.append(old)
+        else:
+            entries.append(_entry_of(trial, rows.get(index, ())))
+    while (index := len(entries)) in salvaged:
+        entries.append(salvaged[index])
+    return entries
+
+
+def _entry_of(trial: BaseTrial, rows: tuple[Observation, ...]) -> Entry:
+    weights, parameters = from_arm(trial.arm.parameters)
+    words: dict[TrialStatus, Status] = {status: word for word, status in _AX_STATUS.items() if word != "asked"}
+    final = {row.metric: row for row in rows}
+    record = TrialRecord(
+        index=trial.index,
+        status="asked" if trial.run_metadata.get(ASKED) else words.get(trial.status, "failed"),
+        weights=weights,
+        parameters=parameters,
+        seeds=tuple(trial.run_metadata.get(SEEDS, (0,))),
+        origin=trial.run_metadata.get(ORIGIN, "model"),
+        mean=final["reward"].mean if "reward" in final else None,
+        sem=final["reward"].sem if "reward" in final else None,
+        kl=final["kl"].mean if "kl" in final else None,
+        step=final["reward"].step if trial.status == TrialStatus.EARLY_STOPPED and "reward" in final else None,
+        reason=trial.status_reason,
+    )
+    return Entry(record=record, arm=dict(trial.arm.parameters), data=rows, values=trial.run_metadata.get(VALUES, {}))
+
+
+def ax_reason(reason: str) -> str:
+    """A failure reason as Ax can take it: its column is short, and its summary puts it into HTML as it is."""
+    return reason.translate({ord("<"): "(", ord(">"): ")"})[:AX_REASON_LENGTH]
+
+
+def _is_in_line(experiment: Experiment, rows: Rows, entry: Entry) -> bool:
+    record = entry.record
+    trial = experiment.trials.get(record.index)
+    return (
+        trial is not None
+        and trial.arm.parameters == entry.arm
+        and trial.status == _AX_STATUS[record.status]
+        and trial.run_metadata == _metadata(entry)
+        and rows.get(record.index, ()) == _sorted(entry.data)
+    )
+
+
+def _metadata(entry: Entry) -> dict[str, Any]:
+    values = {VALUES: entry.values} if entry.values else {}
+    asked = {ASKED: True} if entry.record.status == "asked" else {}
+    return {SEEDS: list(entry.record.seeds), ORIGIN: entry.record.origin} | values | asked
+
+
+def _sorted(rows: tuple[Observation, ...] | list[Observation]) -> tuple[Observation, ...]:
+    return tuple(sorted(rows, key=lambda row: (row.metric, -1.0 if row.step is None else row.step)))
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)

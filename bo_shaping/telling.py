@@ -1,0 +1,118 @@
+"""Outcomes from somebody else's inner loop: checked before anything is written down."""
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+
+from bo_shaping.config import StudyConfig
+from bo_shaping.constraints import measured
+from bo_shaping.endings import observations
+from bo_shaping.errors import TellError
+from bo_shaping.outcomes import DECIMALS, KL, REWARD, Outcome
+from bo_shaping.records import Entry
+from bo_shaping.search_space import SLACK
+from inner_loop.spec import SUM_ATOL
+
+
+def told(
+    config: StudyConfig,
+    entry: Entry,
+    mean: float,
+    sem: float | None,
+    kl: float | None,
+    measures: Mapping[str, float] | None,
+) -> Entry:
+    """The trial with the outcome that somebody tells.
+
+    Raises:
+        TellError: If the trial is not waiting for one, or the outcome cannot be used.
+    """
+    record = entry.record
+    if record.status != "asked":
+        was = {"completed": "has been told or run already", "running": "is run by the study itself"}
+        raise TellError(
+            f"Trial {record.index} {was.get(record.status, 'has ' + record.status)}; tell only trials that ask() gave."
+        )
+    values = {"mean": _number("mean", mean)}
+    values |= {name: _number(name, value) for name, value in (("sem", sem), ("kl", kl)) if value is not None}
+    values |= {name: _number(name, value) for name, value in (measures or {}).items()}
+    if values.get("sem", 0.0) < 0:
+        raise TellError(f"sem must be >= 0, got {sem}.")
+    needed = {KL} if config.objective.max_kl is not None or config.objective.pareto else set()
+    needed |= set(measured(config.objective)) - {REWARD}
+    missing = sorted(needed - values.keys())
+    if missing:
+        raise TellError(
+            f"The study limits {', '.join(missing)}, so every outcome must come with it: "
+            f"tell(..., {', '.join(f'{name}=...' for name in missing)}), or launch the study without that limit "
+            "(objective.max_kl: null)."
+        )
+    if config.noise.replicates > 1 and sem is None:
+        raise TellError(
+            "The study has replicates, so every mean must come with its standard error over seeds: tell(..., sem=...)."
+        )
+    return entry.model_copy(
+        update={
+            "record": record.model_copy(
+                update={
+                    "status": "completed",
+                    "mean": values["mean"],
+                    "sem": values.get("sem"),
+                    "kl": values.get("kl"),
+                    "measures": {name: values[name] for name in measures or {}},
+                }
+            ),
+            "data": observations(_outcome(config, values)),
+        }
+    )
+
+
+def checked_arm(config: StudyConfig, parameters: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Weights and training parameters of an arm that somebody chose; weights that are left out are 0.
+
+    Raises:
+        TellError: If it is not in the search space.
+    """
+    space = config.search_space
+    known = (*space.components, *space.parameters)
+    for name, value in parameters.items():
+        if name not in known:
+            raise TellError(f"Unknown weight or parameter {name!r}; the study searches over {', '.join(known)}.")
+        _number(name, value)
+    weights = {name: float(parameters.get(name, 0.0)) for name in space.components}
+    if min(weights.values()) < 0 or abs(sum(weights.values()) - 1) > SUM_ATOL:
+        raise TellError(f"Mixing weights must be >= 0 and sum to 1, got {weights}.")
+    for name, weight in weights.items():
+        lower, upper = space.bounds.get(name, (0.0, 1.0))
+        _check_between(name, weight, space.fixed.get(name, lower), space.fixed.get(name, upper))
+    extra = {}
+    for name, parameter in space.parameters.items():
+        if name not in parameters:
+            raise TellError(f"The arm has no value for {name!r}.")
+        _check_between(name, parameters[name], *parameter.bounds)
+        extra[name] = parameters[name]
+    return weights, extra
+
+
+def _check_between(name: str, value: float, lower: float, upper: float) -> None:
+    if not lower - SLACK <= value <= upper + SLACK:
+        raise TellError(f"{name} must be between {lower:g} and {upper:g}, got {value:g}.")
+
+
+def _outcome(config: StudyConfig, values: Mapping[str, float]) -> Outcome:
+    """What the surrogate is told. Its noise is inferred unless the study has replicates: then sems are over seeds."""
+    outcome: Outcome = {}
+    for metric in (REWARD, KL, *measured(config.objective)):
+        name = "mean" if metric == REWARD else metric
+        if name not in values or metric in outcome:
+            continue
+        value = round(values[name], DECIMALS)
+        has_sem = metric == REWARD and config.noise.replicates > 1
+        outcome[metric] = (value, round(values["sem"], DECIMALS)) if has_sem else value
+    return outcome
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise TellError(f"{name} must be a finite number, got {value!r}.")
+    return float(value)
