@@ -52,6 +52,17 @@ def export_json(folder: StudyFolder) -> str:
     return json.dumps(content, indent=1)
 
 
+def export_ax_json(folder: StudyFolder) -> str:
+    """The Ax experiment as `ax.api.client.Client.load_from_json_file` reads it, which needs nothing of this package.
+
+    Made from journal and database, so that no trial is missing; imports Ax.
+    """
+    from bo_shaping.ledger import snapshot
+    from bo_shaping.study import Study
+
+    return snapshot(Study.load(folder.path).ax_client._experiment)
+
+
 def _curves(folder: StudyFolder, trial: TrialStatus) -> list[list[dict[str, Any]]]:
     """One learning curve per replicate; none where the result is missing or damaged."""
     if trial.status != "completed":

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bo_shaping.recommendation import Best
-from bo_shaping.store import TrialRecord
+from bo_shaping.records import TrialRecord
 from bo_shaping.trials_view import arm_text, reward_text
 from bo_shaping.wording import describe_prob_best, describe_probability, describe_seed_correlation
 

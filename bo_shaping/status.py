@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from bo_shaping.store import StudyFolder, TrialRecord, without_password
+from bo_shaping.records import TrialRecord
+from bo_shaping.store import StudyFolder, without_password
 from inner_loop.spec import TrialProgress
 
 Status = Literal["running", "completed", "stopped", "failed", "interrupted", "asked"]

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bo_shaping.hidden_characters import visible_text
+from bo_shaping.records import TrialRecord
 from bo_shaping.status import TrialStatus
-from bo_shaping.store import TrialRecord
 
 _STYLES = {
     "completed": "green",

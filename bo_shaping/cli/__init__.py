@@ -18,12 +18,12 @@ from typing import NoReturn
 import typer
 
 from bo_shaping.cli.checking import doctor
-from bo_shaping.cli.driving import launch, resume, retry
+from bo_shaping.cli.driving import launch, resume, retry, stop
 from bo_shaping.cli.exchanging import ask, export, tell
 from bo_shaping.cli.explaining import explain
 from bo_shaping.cli.looking import best, logs, report, status, trials, watch
-from bo_shaping.cli.terms import EXIT_BAD_INPUT, EXIT_LOCKED
-from bo_shaping.errors import BoShapingError, StudyLockedError
+from bo_shaping.cli.terms import EXIT_BAD_INPUT, EXIT_LOCKED, EXIT_NO_RESULT
+from bo_shaping.errors import BoShapingError, StudyLockedError, TooManyFailuresError
 from bo_shaping.hidden_characters import visible_text
 from inner_loop.errors import InnerLoopError
 
@@ -37,7 +37,7 @@ app = typer.Typer(
 )
 
 _VERBS: dict[str, list[Callable[..., None]]] = {
-    "Run a study": [launch, resume, retry],
+    "Run a study": [launch, resume, stop, retry],
     "Look at a study": [status, watch, trials, logs, best, report, export, doctor],
     "Train yourself what a study asks for": [ask, tell],
     "Without a study": [explain],
@@ -66,6 +66,8 @@ def main() -> None:
         app()
     except StudyLockedError as error:
         _exit(error, EXIT_LOCKED)
+    except TooManyFailuresError as error:
+        _exit(error, EXIT_NO_RESULT)
     except (BoShapingError, InnerLoopError, OSError) as error:
         _exit(error, EXIT_BAD_INPUT)
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ from bo_shaping.cli.terms import (
     study_class,
 )
 from bo_shaping.config import StudyConfig
-from bo_shaping.errors import TooFewTrialsError
+from bo_shaping.errors import StopRequested, TooFewTrialsError
 from bo_shaping.live import live_view
 from bo_shaping.recommendation_view import print_best
 from bo_shaping.status import study_status
@@ -25,6 +26,9 @@ from bo_shaping.store import find_study
 
 if TYPE_CHECKING:
     from bo_shaping.study import Study
+
+WAIT_SECONDS = 0.2
+"""How often `stop` looks whether the driver has ended."""
 
 SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: --set ppo.steps=3")
@@ -81,6 +85,19 @@ def resume(
     _run(study_class().load(study, config=changed, allow_change=allow_change), trials)
 
 
+def stop(study: StudyArgument) -> None:
+    """Ask the process that drives a study to end, as after Ctrl-C, and wait until it has."""
+    folder = find_study(study)
+    driver = folder.driver()
+    if not folder.request_stop():
+        console.print(f"Nobody is driving {folder.path.name}.", markup=False, soft_wrap=True)
+        return
+    console.print(f"Asked {driver} to stop; waiting for it.", markup=False, soft_wrap=True)
+    while folder.driver() == driver:
+        time.sleep(WAIT_SECONDS)
+    console.print(f"Stopped; continue with: bo-shaping resume {folder.handle}", markup=False, soft_wrap=True)
+
+
 def retry(study: StudyArgument, trial: TrialArgument) -> None:
     """Give a failed trial another chance, with the same weights: the next `resume` runs it again."""
     folder = find_study(study)
@@ -98,8 +115,9 @@ def _run(study: "Study", n_new: int | None) -> None:
     try:
         with live_view(study.folder, n_trials, console) as on_change:
             study.run(n_new, on_change)
-    except KeyboardInterrupt:
-        typer.echo(f"Interrupted; continue with: bo-shaping resume {study.folder.handle}", err=True)
+    except KeyboardInterrupt as interrupt:
+        word = "Stopped" if isinstance(interrupt, StopRequested) else "Interrupted"
+        typer.echo(f"{word}; continue with: bo-shaping resume {study.folder.handle}", err=True)
         sys.exit(EXIT_INTERRUPTED)
     try:
         print_best(console, study.best(), study.folder.records())

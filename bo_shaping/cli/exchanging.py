@@ -8,8 +8,9 @@ import typer
 from rich.text import Text
 
 from bo_shaping.cli.terms import JsonOption, StudyArgument, console, study_class
+from bo_shaping.errors import TellError
 from bo_shaping.executors.folder import write_atomically
-from bo_shaping.export import Format, export_csv, export_json
+from bo_shaping.export import Format, export_ax_json, export_csv, export_json
 from bo_shaping.store import find_study
 from bo_shaping.trials_view import arm_text
 
@@ -39,11 +40,14 @@ def tell(
         typer.Option(help="Standard error of the reward over training seeds; without it, the study infers the noise."),
     ] = None,
     kl: Annotated[float | None, typer.Option(help="Final KL to the reference, in nats per response.")] = None,
+    measures: Annotated[
+        list[str] | None, typer.Option("--measure", metavar="NAME=VALUE", help="What else the study limits: length=20.")
+    ] = None,
 ) -> None:
     """Hand over the result of a trial that `ask` gave away."""
     folder = find_study(study)
     folder.refuse_second_driver()
-    study_class().load(study).tell(index, mean, sem=sem, kl=kl)
+    study_class().load(study).tell(index, mean, sem=sem, kl=kl, measures=_measures(measures or []))
     console.print(
         Text(f"Trial {index} is completed; get the next one with: bo-shaping ask {folder.handle}"), soft_wrap=True
     )
@@ -61,9 +65,20 @@ def export(
 ) -> None:
     """Hand a study to other programs."""
     folder = find_study(study)
-    text = {"csv": export_csv, "json": export_json}[form](folder)
+    text = {"csv": export_csv, "json": export_json, "ax-json": export_ax_json}[form](folder)
     if output is None:
         typer.echo(text.removesuffix("\n"))
     else:
         write_atomically(output, text)
         typer.echo(str(output))
+
+
+def _measures(texts: list[str]) -> dict[str, float]:
+    measures = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            measures[name] = float(value)
+        except ValueError:
+            raise TellError(f"A measure looks like length=20, got {text!r}.") from None
+    return measures

@@ -35,11 +35,9 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     """
     folder = Path(output_dir) if output_dir is not None else study.path / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    trials, results, kl_budget = (
-        study.trials(),
-        {index: results[0] for index, results in study.results().items()},
-        study.config.objective.max_kl,
-    )
+    trials, kl_budget = study.trials(), study.config.objective.max_kl
+    # One training per trial is shown, that of its first seed.
+    results = {index: first for index, (first, *_) in study.results().items()}
     best, surface = _recommendation(study)
     landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_budget)
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from bo_shaping.changes import written
 from bo_shaping.config import StudyConfig
-from bo_shaping.store import StudyFolder, TrialRecord
+from bo_shaping.records import TrialRecord
+from bo_shaping.store import StudyFolder
 
 ARM: dict[str, Any] = {"weights": {"shap": 0.25, "lime": 0.0, "sparse": 0.75}, "parameters": {"gae_lambda": 0.9}}
 
@@ -18,7 +20,9 @@ def bare_study(path: Path, **settings: Any) -> StudyFolder:
     """A study without trials in the folder `path`."""
     folder = StudyFolder(path)
     folder.path.mkdir(parents=True)
-    folder.config_file.write_text(StudyConfig(name=path.name, **settings).to_yaml())
+    config = StudyConfig(name=path.name, **settings)
+    folder.config_file.write_text(config.to_yaml())
+    folder.journal.append("config", written(config))
     return folder
 
 
@@ -26,5 +30,6 @@ def add_trial(folder: StudyFolder, index: int, status: str, **fields: Any) -> Tr
     """Put a trial into the study, or a new state of it."""
     known = {"mean": 1.0, "sem": 0.1, "kl": 2.0, "seconds": 3.0} if status == "completed" else {}
     record = TrialRecord.model_validate({"index": index, "status": status, **ARM, **known, **fields})
+    folder.trial(index).path.mkdir(parents=True, exist_ok=True)
     folder.write_record(record)
     return record

@@ -5,7 +5,7 @@ from rich.console import Console
 
 from bo_shaping.recommendation import Group
 from bo_shaping.recommendation_view import print_best, print_posterior
-from bo_shaping.store import TrialRecord
+from bo_shaping.records import TrialRecord
 from tests.bo_shaping.report.made_up import make_best, make_front
 
 THREE = ("shap", "lime", "sparse")

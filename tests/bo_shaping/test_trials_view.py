@@ -3,8 +3,8 @@ import io
 import pytest
 from rich.console import Console
 
+from bo_shaping.records import TrialRecord
 from bo_shaping.status import TrialStatus
-from bo_shaping.store import TrialRecord
 from bo_shaping.trials_view import print_trials
 from inner_loop.spec import TrialProgress
 from tests.bo_shaping.bare_study import ARM, EVIL, EVIL_SHOWN

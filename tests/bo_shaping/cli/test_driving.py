@@ -13,6 +13,7 @@ from bo_shaping.cli.terms import PipeConsole
 from bo_shaping.errors import StudyLockedError
 from bo_shaping.live import live_view
 from bo_shaping.store import StudyFolder
+from tests.bo_shaping import closed_form
 from tests.bo_shaping.bare_study import add_trial, bare_study
 
 
@@ -208,3 +209,60 @@ def test_a_study_goes_on_when_nobody_reads_what_it_prints(studies):
             on_change()
     with pytest.raises(BrokenPipeError):
         console.print("the end")
+
+
+def test_stop_ends_a_driver_and_its_workers_and_waits_for_it(slow_driver, bo_shaping):
+    driver, folder = slow_driver(preexec_fn=ignore_interrupts)
+    code, out, _ = bo_shaping("stop", "closed")
+    assert code == 0
+    assert f"Asked process {driver.pid} on" in out
+    assert "Stopped; continue with: bo-shaping resume closed" in out
+    assert folder.driver() is None
+    _, err = driver.communicate(timeout=300)
+    assert driver.returncode == 130
+    assert "Stopped; continue with: bo-shaping resume closed" in err
+    assert not folder.trial(0).is_locked()
+    assert bo_shaping("stop", "closed")[:2] == (0, "Nobody is driving closed.\n")
+
+
+def test_a_failed_trial_is_run_again_with_the_same_arm(bo_shaping, make_config, tmp_path, monkeypatch):
+    path = tmp_path / "study.yaml"
+    path.write_text(make_config("fail_without_sparse", budget={"trials": 2}).to_yaml())
+    bo_shaping("launch", path)
+    arm = Study.load("closed").trial(1).weights
+    code, _, err = bo_shaping("retry", "closed", 0)
+    assert code == 2
+    assert "Trial 0 is completed; only a failed trial can be run again." in err
+    assert bo_shaping("retry", "closed", 5)[0] == 2
+    code, out, _ = bo_shaping("retry", "closed", 1)
+    assert (code, out) == (0, "Trial 1 is run again by: bo-shaping resume closed\n")
+    monkeypatch.setattr(closed_form, "fail_without_sparse", closed_form.run_trial)
+    code, out, _ = bo_shaping("resume", "closed", "--trials", 0)
+    assert code == 0
+    trial = Study.load("closed").trial(1)
+    assert (trial.status, trial.weights) == ("completed", arm)
+
+
+def test_a_changed_configuration_is_refused_until_it_is_allowed(bo_shaping, yaml_file, make_config):
+    bo_shaping("launch", yaml_file, "--trials", 1)
+    code, _, err = bo_shaping("resume", "closed", "--trials", 1, "--set", "ppo.steps=3")
+    assert code == 2
+    assert "ppo.steps was 2 and is 3" in err
+    assert "--allow-change" in err
+    assert Study.load("closed").config.ppo.steps == 2
+    assert bo_shaping("resume", "closed", "--trials", 1, "--set", "ppo.steps=3", "--allow-change")[0] == 0
+    assert Study.load("closed").config.ppo.steps == 3
+    # More budget needs no permission; the file need not name the study.
+    yaml_file.write_text(make_config(name="other", ppo={"steps": 3}, budget={"trials": 3}).to_yaml())
+    code, out, _ = bo_shaping("resume", "closed", "--config", yaml_file)
+    assert code == 0
+    assert "trial 2 completed" in out
+
+
+def test_a_study_in_which_too_much_fails_waits_for_a_person(bo_shaping, make_config, tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text(make_config("always_fail", budget={"trials": 9}).to_yaml())
+    code, _, err = bo_shaping("launch", path)
+    assert code == 4
+    assert "5 of 5 trials of this run failed" in err
+    assert "bo-shaping logs closed TRIAL" in err

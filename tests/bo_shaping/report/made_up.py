@@ -33,8 +33,8 @@ class MadeUpStudy:
     def trials(self) -> pd.DataFrame:
         return self.frame
 
-    def results(self) -> dict[int, TrialResult]:
-        return self.outcomes
+    def results(self) -> dict[int, list[TrialResult]]:
+        return {index: [result] for index, result in self.outcomes.items()}
 
     def best(self) -> Best:
         if self.recommendation is None:
