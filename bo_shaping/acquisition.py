@@ -1,7 +1,10 @@
-"""Optimising an acquisition function over simplex x box: scan many points, polish the best.
+"""Optimising an acquisition function over simplex x box: scan many points, polish the best few together.
 
 Ax's default polishes twenty starts found by hit-and-run sampling, which takes an order of magnitude longer in the few
 dimensions of a study and finds the same optimum.
+
+Notation: d columns, of which those of `simplex` sum to `total`; `bounds` is `2 x d`, with equal rows where a column is
+fixed.
 """
 
 from collections.abc import Callable
@@ -10,40 +13,69 @@ from typing import Any
 import torch
 from ax.core.search_space import SearchSpaceDigest
 from ax.generators.torch.botorch_modular.acquisition import Acquisition
-from ax.storage.botorch_modular_registry import register_acquisition
+from ax.generators.torch.botorch_modular.surrogate import Surrogate
+from ax.generators.torch.utils import _to_equality_constraints
+from ax.generators.torch_base import TorchOptConfig
+from ax.storage.botorch_modular_registry import register_acquisition, register_acquisition_function
+from botorch.acquisition.acquisition import AcquisitionFunction
+from botorch.models.model import Model
 from botorch.optim.optimize import optimize_acqf
 from torch import Tensor
-from torch.quasirandom import SobolEngine
+
+from bo_shaping.encoding import MIN_DISTANCE
+from bo_shaping.knowledge_gradient import LatticeKnowledgeGradient
+from bo_shaping.scan import onto_simplex, scan_points
 
 N_SCAN = 1024
-"""Points scanned; a quarter of them lie on faces of the simplex, where Dirichlet points never do."""
+"""Points scanned; twice as many beyond four free dimensions."""
 CHUNK = 256
 """Points evaluated at once: bounds the memory of Monte Carlo samples x points x baseline."""
+N_POLISHED = 3
+"""Scanned points that are polished, the best ones that are apart from each other."""
 POLISH_ITERATIONS = 30
-MIN_DISTANCE = 0.01
-"""Arms nearer than this (in units of the box) to one that was run are not proposed: all arms share their seeds, so an
-equal arm would only repeat an equal result."""
+APART = 0.15
+"""Starts nearer than this (in units of the box) would be polished into the same optimum."""
+N_LATTICE = 384
+"""Points of which the knowledge gradient expects to recommend one."""
+
+Equality = tuple[Tensor, Tensor, float]
 
 
 class SimplexAcquisition(Acquisition):
-    """Ax's acquisition with a scan and one polish instead of many restarts; one candidate at a time."""
+    """Ax's acquisition with a scan and one polish instead of many restarts; several candidates one after the other."""
+
+    X_pending: Tensor | None
+
+    def __init__(
+        self,
+        surrogate: Surrogate,
+        search_space_digest: SearchSpaceDigest,
+        torch_opt_config: TorchOptConfig,
+        **options: Any,
+    ) -> None:
+        """As Ax's."""
+        self._equality = _to_equality_constraints(torch_opt_config.equality_constraints)
+        self._fixed_features = torch_opt_config.fixed_features
+        super().__init__(
+            surrogate=surrogate, search_space_digest=search_space_digest, torch_opt_config=torch_opt_config, **options
+        )
 
     def optimize(
         self,
         n: int,
         search_space_digest: SearchSpaceDigest,
-        inequality_constraints: list[tuple[Tensor, Tensor, float]] | None = None,
-        equality_constraints: list[tuple[Tensor, Tensor, float]] | None = None,
+        inequality_constraints: list[Equality] | None = None,
+        equality_constraints: list[Equality] | None = None,
         fixed_features: dict[int, float] | None = None,
         rounding_func: Callable[[Tensor], Tensor] | None = None,
         optimizer_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """The best candidate (`1 x d`), its acquisition value (`1`) and its arm weight (`1`).
+        """The best candidates (`n x d`), their acquisition values (`n`) and arm weights (`n`).
 
-        Requests that are not one free point of a simplex (batches, fixed features) go to Ax's own optimiser.
+        Spaces with other constraints than that weights sum to a number go to Ax's own optimiser.
         """
-        if n != 1 or fixed_features or inequality_constraints or not equality_constraints or _given(kwargs):
+        if inequality_constraints or not _is_simplex(equality_constraints):
             return super().optimize(
                 n=n,
                 search_space_digest=search_space_digest,
@@ -55,68 +87,118 @@ class SimplexAcquisition(Acquisition):
                 **kwargs,
             )
         bounds = torch.tensor(search_space_digest.bounds, dtype=self.dtype).T
-        simplex = equality_constraints[0][0]
-        seed = int(torch.randint(2**31, (1,)))
-        X = scan_points(N_SCAN, bounds, simplex, seed)
-        is_new = self._is_new(X, bounds)
+        for column, fixed in (fixed_features or {}).items():
+            bounds[:, column] = fixed
+        pending: Tensor | None = self.X_pending
+        chosen: list[Tensor] = []
+        values: list[Tensor] = []
+        for _ in range(n):
+            candidate, value = self._best_candidate(bounds, equality_constraints or [], rounding_func)
+            chosen.append(candidate)
+            values.append(value)
+            if n > 1:
+                # What was just chosen is pending for the next.
+                taken = torch.cat([*([] if pending is None else [pending]), *chosen])
+                self.X_pending = taken
+                self.acqf.set_X_pending(taken)
+        if n > 1:
+            self.X_pending = pending
+            self.acqf.set_X_pending(pending)
+        return torch.cat(chosen), torch.stack(values), torch.ones(n, dtype=self.dtype)
+
+    def _best_candidate(
+        self, bounds: Tensor, equality: list[Equality], rounding_func: Callable[[Tensor], Tensor] | None
+    ) -> tuple[Tensor, Tensor]:
+        """The best point (`1 x d`) apart from those that were run or are running, and its value."""
+        simplex, total = _simplex_of(equality)
+        is_free = bounds[0] < bounds[1]
+        n_scan = N_SCAN if int(is_free.sum()) <= 5 else 2 * N_SCAN
+        X = scan_points(n_scan, bounds, simplex, total, seed=int(torch.randint(2**31, (1,))))
+        width = torch.where(is_free, bounds[1] - bounds[0], 1.0)
+        is_new = self._is_new(X, width)
         # In a small space every point may be near one that was run: then the best of them is run again.
         X = X[is_new] if bool(is_new.any()) else X
-        with torch.no_grad():
-            values = torch.cat([self.acqf(chunk.unsqueeze(-2)) for chunk in X.split(CHUNK)])
-        best, value = X[values.argmax()], values.max()
-        polished, polished_value = optimize_acqf(
+        values = self._values(X)
+        starts = _apart(X[values.argsort(descending=True)], width)
+        free_equality = [
+            (columns, coefficients, right) for columns, coefficients, right in equality if bool(is_free[columns].any())
+        ]
+        polished, _ = optimize_acqf(
             acq_function=self.acqf,
             bounds=bounds,
             q=1,
-            num_restarts=1,
-            batch_initial_conditions=best.view(1, 1, -1),
-            equality_constraints=equality_constraints,
+            num_restarts=len(starts),
+            batch_initial_conditions=starts.unsqueeze(1),
+            equality_constraints=free_equality or None,
+            fixed_features={int(i): float(bounds[0, i]) for i in (~is_free).nonzero().flatten()} or None,
             options={"maxiter": POLISH_ITERATIONS},
+            return_best_only=False,
         )
-        polished = _onto_simplex(polished.detach(), simplex)
-        if polished_value > value and bool(self._is_new(polished, bounds)):
-            best, value = polished[0], polished_value
-        candidate = best.unsqueeze(0)
+        candidates = torch.cat(
+            [onto_simplex(polished.detach().reshape(-1, X.shape[1]), bounds, simplex, total), starts]
+        )
         if rounding_func is not None:
-            candidate = rounding_func(candidate)
-        return candidate, value.detach().reshape(1), torch.ones(1, dtype=self.dtype)
+            # Whole numbers are rounded, and what counts is the value of the rounded point.
+            candidates = torch.stack([rounding_func(candidate) for candidate in candidates])
+        is_new = self._is_new(candidates, width)
+        candidates = candidates[is_new] if bool(is_new.any()) else candidates
+        values = self._values(candidates)
+        best = int(values.argmax())
+        return candidates[best : best + 1], values[best]
 
-    def _is_new(self, X: Tensor, bounds: Tensor) -> Tensor:
+    def _values(self, X: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([self.acqf(chunk.unsqueeze(-2)) for chunk in X.split(CHUNK)])
+
+    def _is_new(self, X: Tensor, width: Tensor) -> Tensor:
         """`n` booleans: True where a point of `X` (`n x d`) is far from every arm that ran or is running."""
         taken = [known for known in (self.X_observed, self.X_pending) if known is not None]
         if not taken:
             return torch.ones(len(X), dtype=torch.bool)
-        width = bounds[1] - bounds[0]
         return torch.cdist(X / width, torch.cat(taken) / width).min(dim=1).values > MIN_DISTANCE
 
+    def _construct_botorch_acquisition(
+        self, botorch_acqf_class: type[AcquisitionFunction], botorch_acqf_options: dict[str, Any], model: Model
+    ) -> AcquisitionFunction:
+        """As Ax's; the knowledge gradient is told where to look for the best expected reward."""
+        if issubclass(botorch_acqf_class, LatticeKnowledgeGradient):
+            outcome = int(self._objective_weights.nonzero()[0, -1])
+            botorch_acqf_options = {**botorch_acqf_options, "lattice": self._lattice(), "outcome": outcome}
+        return super()._construct_botorch_acquisition(botorch_acqf_class, botorch_acqf_options, model)
 
-def scan_points(n: int, bounds: Tensor, simplex: Tensor, seed: int) -> Tensor:
-    """`n x d` quasi-random points: columns `simplex` (indices) uniform on the simplex, the others in their bounds.
-
-    The last quarter has one weight set to 0, so that the faces of the simplex are scanned too.
-    """
-    d, k = bounds.shape[1], len(simplex)
-    sobol = SobolEngine(d, scramble=True, seed=seed).draw(n, dtype=bounds.dtype)
-    X = bounds[0] + sobol * (bounds[1] - bounds[0])
-    # Exponential spacings: normalised, they are uniform on the simplex.
-    weights = -torch.log(sobol[:, simplex].clamp(1e-12, 1 - 1e-12))
-    # A block, not every fourth point: Sobol points that are a power of two apart fall into the same strata.
-    faces = torch.arange(n - n // 4, n)
-    weights[faces, torch.arange(len(faces)) % k] = 0.0
-    X[:, simplex] = weights / weights.sum(dim=1, keepdim=True)
-    return X
-
-
-def _given(options: dict[str, Any]) -> bool:
-    return any(value is not None for value in options.values())
+    def _lattice(self) -> Tensor:
+        """Points of which one is to be recommended in the end: all over the space, and those that were run."""
+        bounds = torch.tensor(self.search_space_digest.bounds, dtype=self.dtype).T
+        for column, value in (self._fixed_features or {}).items():
+            bounds[:, column] = value
+        simplex, total = _simplex_of(self._equality or [])
+        points = scan_points(N_LATTICE, bounds, simplex, total, seed=0)
+        return points if self.X_observed is None else torch.cat([points, self.X_observed])
 
 
-def _onto_simplex(X: Tensor, simplex: Tensor) -> Tensor:
-    """`X` with the columns `simplex` clipped at 0 and renormalised."""
-    X = X.clone()
-    weights = X[:, simplex].clamp_min(0.0)
-    X[:, simplex] = weights / weights.sum(dim=1, keepdim=True)
-    return X
+def _simplex_of(equality: list[Equality]) -> tuple[Tensor, float]:
+    """Columns of the weights, and what they sum to."""
+    if not equality:
+        return torch.tensor([], dtype=torch.long), 0.0
+    columns, coefficients, right = equality[0]
+    return columns, right / float(coefficients[0])
+
+
+def _is_simplex(equality: list[Equality] | None) -> bool:
+    """Whether there is at most one equality, and it says what a sum is."""
+    return not equality or (len(equality) == 1 and bool((equality[0][1] == equality[0][1][0]).all()))
+
+
+def _apart(X: Tensor, width: Tensor) -> Tensor:
+    """The first `N_POLISHED` rows that are apart from each other, as far as there are any."""
+    rows = [0]
+    for row in range(1, len(X)):
+        if len(rows) == N_POLISHED:
+            break
+        if torch.cdist(X[row : row + 1] / width, X[rows] / width).min() > APART:
+            rows.append(row)
+    return X[rows]
 
 
 register_acquisition(SimplexAcquisition)
+register_acquisition_function(LatticeKnowledgeGradient)

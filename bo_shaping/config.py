@@ -16,14 +16,14 @@ from pydantic import (
 )
 
 from bo_shaping.errors import ConfigError
+from bo_shaping.simplex import SLACK, free, tighten
+from bo_shaping.tunable import check_tunable
 from inner_loop.components import COMPONENTS, SPARSE
 from inner_loop.schema import StrictModel, describe_validation_error, nearest
 from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
 
 DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "lime", SPARSE)
 """Those that the published system mixes (arXiv:2504.16272)."""
-
-TUNABLE: tuple[str, ...] = ("gae_lambda", "kl_coef", "learning_rate")
 
 DEFAULT_INNER_LOOP = "inner_loop.trial:run_trial"
 
@@ -80,16 +80,43 @@ class SearchSpaceConfig(StrictModel):
     @classmethod
     def _are_tunable(cls, parameters: dict[str, ParameterRange]) -> dict[str, ParameterRange]:
         for name, parameter in parameters.items():
-            if name not in TUNABLE:
-                raise ValueError(
-                    f"unknown key {name!r}, did you mean {nearest(name, TUNABLE)!r}? Valid keys: {', '.join(TUNABLE)}"
-                )
+            check_tunable(name)
             for bound in parameter.bounds:
                 try:
                     PPOConfig.model_validate({name: bound})
                 except ValidationError as error:
                     raise ValueError(describe_validation_error(error)) from None
         return parameters
+
+    @model_validator(mode="after")
+    def _leaves_something_to_search(self) -> Self:
+        for key, names in (("fixed", self.fixed), ("bounds", self.bounds)):
+            for name in names:
+                if name not in self.components:
+                    raise ValueError(
+                        f"{key}: unknown component {name!r}, did you mean {nearest(name, self.components)!r}? "
+                        f"components: {', '.join(self.components)}"
+                    )
+        for name, weight in self.fixed.items():
+            if name in self.bounds:
+                raise ValueError(f"the weight of {name!r} is fixed, so it cannot have bounds too")
+            if not 0 <= weight <= 1:
+                raise ValueError(f"fixed.{name} must be between 0 and 1, got {weight}")
+        for name, (lower, upper) in self.bounds.items():
+            if not 0 <= lower < upper <= 1:
+                raise ValueError(f"bounds.{name} must be increasing and within 0 and 1, got [{lower}, {upper}]")
+        if (held := sum(self.fixed.values())) > 1 + SLACK:
+            raise ValueError(f"the fixed weights sum to {held:.6g}, which must not be above 1")
+        if not free(self.weight_bounds) and not self.parameters:
+            raise ValueError("nothing is left to search: fixed and bounds determine all weights, without parameters")
+        return self
+
+    @property
+    def weight_bounds(self) -> dict[str, tuple[float, float]]:
+        """Smallest and largest weight that each component can have, given the others; equal for one that is held."""
+        fixed = {name: (weight, weight) for name, weight in self.fixed.items()}
+        whole = dict.fromkeys(self.components, (0.0, 1.0))
+        return tighten(whole | self.bounds | fixed)
 
 
 class DesignConfig(StrictModel):

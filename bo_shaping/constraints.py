@@ -1,4 +1,4 @@
-"""Outcome constraints: text such as `length >= 0.9 * baseline` into numbers, for Ax and for the posterior."""
+"""Outcome constraints of a study: text such as `length >= 0.9 * baseline` into numbers, for Ax and the posterior."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _PATTERN = re.compile(rf"\s*(\w+)\s*(<=|>=)\s*({_NUMBER})\s*(\*\s*baseline)?\s*"
 
 @dataclass(frozen=True)
 class Constraint:
-    """`metric <= bound` or `metric >= bound`; a relative bound is a multiple of what pure sparse gives."""
+    """`metric <= bound` or `metric >= bound`; a relative bound is in units of what pure sparse is expected to give."""
 
     metric: str
     sign: Literal["<=", ">="]

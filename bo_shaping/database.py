@@ -25,9 +25,7 @@ from sqlalchemy.orm import scoped_session, sessionmaker
 
 from bo_shaping.errors import ConnectionLostError, StorageError
 from bo_shaping.lease import METADATA, Lease
-
-DECIMALS = 8
-"""Digits of outcomes behind the point."""
+from bo_shaping.outcomes import DECIMALS
 
 BUSY_SECONDS = 30
 """How long SQLite waits for another writer before a save fails."""
@@ -185,11 +183,6 @@ class Database:
             raise StorageError(f"{self._place} cannot be used ({cause}); {self._remedy}") from None
 
 
-def storable(value: float) -> float:
-    """The value that Ax's database, which keeps 10 decimals of it, gives back after a load."""
-    return round(value, DECIMALS)
-
-
 def _is_lost(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, OperationalError))
 
@@ -208,7 +201,7 @@ def _as_saved(data: Data) -> Data:
     # The last bit of a number may change on its way through pandas' JSON; a resumed study must see the same numbers.
     frame = data.full_df.copy()
     for column in ("mean", "sem"):
-        frame[column] = frame[column].map(storable)
+        frame[column] = frame[column].map(_storable)
     return in_order(Data(df=frame))
 
 
@@ -217,3 +210,7 @@ def in_order(data: Data) -> Data:
     frame = data.full_df
     columns = [name for name in ("trial_index", "metric_name", "step") if name in frame.columns]
     return Data(df=frame.sort_values(columns, kind="stable", ignore_index=True))
+
+
+def _storable(value: float) -> float:
+    return round(value, DECIMALS)

@@ -10,13 +10,17 @@ from collections import Counter
 from collections.abc import Callable
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.endings import completed, failed
-from bo_shaping.errors import StopRequested, TooManyFailuresError, TrialResultError
+from bo_shaping.early_stopping import trials_to_stop
+from bo_shaping.endings import completed, failed, stopped
+from bo_shaping.errors import StopRequested, TooFewTrialsError, TooManyFailuresError, TrialResultError
 from bo_shaping.executors import Executor
 from bo_shaping.executors.folder import Job, TrialFolder
+from bo_shaping.generation import must_wait
 from bo_shaping.ledger import Ledger
+from bo_shaping.posterior import recommend
 from bo_shaping.search_space import to_specs
 from bo_shaping.store import StudyFolder
+from inner_loop.spec import TrialProgress
 
 POLL_SECONDS = 0.2
 MIN_ENDED = 5
@@ -33,6 +37,8 @@ class Driver:
         self._executor = executor
         self._ended: Counter[str] = Counter()
         self._last_reason = ""
+        self._regret: tuple[int, float] | None = None
+        self._n_points: dict[int, int] = {}
 
     @property
     def _running(self) -> list[int]:
@@ -52,6 +58,7 @@ class Driver:
             self._reattach()
             while True:
                 self._collect()
+                self._stop_what_lags()
                 while self._wants_more(n_trials):
                     self._begin()
                     on_change()
@@ -81,8 +88,10 @@ class Driver:
         entries = self._ledger.entries
         return (
             len(entries) < n_trials
+            and not must_wait(self._ledger.experiment, self._config)
             and len(self._running) < self._config.budget.parallel
             and not self._has_failed_too_often()
+            and not self._knows_enough()
         )
 
     def _obey_stop(self) -> None:
@@ -92,6 +101,19 @@ class Driver:
     def _has_failed_too_often(self) -> bool:
         n_ended, n_failed = self._ended.total(), self._ended["failed"]
         return n_ended >= MIN_ENDED and n_failed > self._config.budget.max_failures * n_ended
+
+    def _knows_enough(self) -> bool:
+        """Whether the expected regret of the recommendation is as small as the budget asks for."""
+        wanted = self._config.budget.stop_when_regret_below
+        n_known = sum(entry.record.status in ("completed", "stopped") for entry in self._ledger.entries.values())
+        if wanted is None or n_known < MIN_ENDED:
+            return False
+        if self._regret is None or self._regret[0] != n_known:
+            try:
+                self._regret = n_known, recommend(self._ledger.experiment, self._config)[0].regret
+            except TooFewTrialsError:
+                return False
+        return self._regret[1] < wanted
 
     def _begin(self) -> None:
         """The next trial: chosen, written down, started."""
@@ -106,6 +128,10 @@ class Driver:
             self._prepare(index)
             if self._executor.state(self._folder.trial(index)) == "dead":
                 self._executor.start(self._folder.trial(index))
+        for index, entry in self._ledger.entries.items():
+            # Killed after the trial was written down as stopped, and before its worker was.
+            if entry.record.status == "stopped" and self._executor.state(self._folder.trial(index)) != "dead":
+                self._executor.stop(self._folder.trial(index))
 
     def _collect(self) -> None:
         """Import every trial that has ended, and see to workers that died or hang."""
@@ -115,9 +141,30 @@ class Driver:
             if state == "finished":
                 self._complete(index, trial)
             elif state == "failed":
-                self._fail(index, trial.failure_reason())
+                self._fail(index, self._executor.reason(trial))
             elif state in ("dead", "hung"):
                 self._try_again(index, trial)
+
+    def _stop_what_lags(self) -> None:
+        """End the trials whose learning curves have fallen behind."""
+        running = self._running
+        if self._config.early_stopping is None or not self._have_new_points(running):
+            return
+        for index, reason in trials_to_stop(self._ledger.client, self._config, set(running)).items():
+            trial = self._folder.trial(index)
+            self._ledger.write(stopped(self._config, self._ledger.entries[index], _curve(trial), reason))
+            self._ended["stopped"] += 1
+            self._executor.stop(trial)
+
+    def _have_new_points(self, running: list[int]) -> bool:
+        """Show Ax the learning curves so far; they are written down when a trial ends."""
+        is_new = False
+        for index in running:
+            curve = _curve(self._folder.trial(index))
+            if self._n_points.get(index) != len(curve):
+                self._n_points[index], is_new = len(curve), True
+                self._ledger.show_curve(index, curve)
+        return is_new
 
     def _try_again(self, index: int, trial: TrialFolder) -> None:
         entry = self._ledger.entries[index]
@@ -125,7 +172,7 @@ class Driver:
         self._executor.stop(trial)
         if entry.record.attempt > self._config.workers.retries:
             times = f"{entry.record.attempt} times" if entry.record.attempt > 1 else "once"
-            self._fail(index, f"the worker ended {times} without a result: {reason}; see {trial.log_file}")
+            self._fail(index, f"tried {times}: {reason}")
             return
         attempt = entry.record.attempt + 1
         self._ledger.write(entry.model_copy(update={"record": entry.record.model_copy(update={"attempt": attempt})}))
@@ -154,3 +201,8 @@ class Driver:
         self._ended["failed"] += 1
         self._last_reason = reason
         self._ledger.write(failed(self._ledger.entries[index], reason))
+
+
+def _curve(trial: TrialFolder) -> list[TrialProgress]:
+    """The points of a trial's learning curve so far, of its first replicate."""
+    return [event.progress for event in trial.events() if event.replicate == 0 and event.progress.point is not None]

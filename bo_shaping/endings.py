@@ -13,13 +13,13 @@ MEASURES = ("length", "entropy", "distinct_1", "distinct_2", "kl_k3")
 
 
 def completed(config: StudyConfig, entry: Entry, results: Sequence[TrialResult]) -> Entry:
-    """The trial with its results, one per seed; points of its curve that are known stay."""
+    """The trial with its results, one per seed."""
     means = [result.mean for result in results]
-    points = [result.curve[-1] for result in results if result.curve]
+    last = [result.curve[-1] for result in results if result.curve]
     measures = {
         name: fmean(float(value) for value in values)
         for name in MEASURES
-        if (values := [getattr(point, name) for point in points]) and None not in values
+        if (values := [getattr(point, name) for point in last]) and None not in values
     }
     record = entry.record.model_copy(
         update={
@@ -31,11 +31,13 @@ def completed(config: StudyConfig, entry: Entry, results: Sequence[TrialResult])
             "seconds": sum(sum(result.seconds.values()) for result in results),
         }
     )
-    curve = tuple(row for row in entry.data if row.step is not None)
+    # Curves are compared where trials are stopped early; elsewhere they would only be in the way.
+    points = results[0].curve if config.early_stopping is not None else []
+    events = [TrialProgress(step=point.step, n_steps=points[-1].step, point=point) for point in points]
     return entry.model_copy(
         update={
             "record": record,
-            "data": (*curve, *observations(outcome_data(config, results))),
+            "data": (*curve_observations(config, events), *observations(outcome_data(config, results))),
             "values": seed_values(config, results),
         }
     )

@@ -49,6 +49,10 @@ class TrialResultError(BoShapingError, ValueError):
     """A trial's result that must not reach the surrogate: unreadable, not finite, or of another trial."""
 
 
+class ExecutorError(BoShapingError, RuntimeError):
+    """Trials cannot be run as configured: a missing extra, no cluster there, a worker that cannot be ended."""
+
+
 class TooFewTrialsError(BoShapingError, ValueError):
     """Fewer completed trials than a Gaussian process can be fitted to."""
 

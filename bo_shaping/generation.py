@@ -5,45 +5,55 @@ proposes what the uninterrupted one would have.
 """
 
 import logging
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from ax.adapter.base import Adapter
 from ax.adapter.registry import Generators
+from ax.adapter.transforms.derelativize import Derelativize
+from ax.adapter.transforms.int_to_float import IntToFloat
 from ax.adapter.transforms.log import Log
+from ax.adapter.transforms.remove_fixed import RemoveFixed
 from ax.adapter.transforms.standardize_y import StandardizeY
 from ax.api.client import Client
 from ax.core.arm import Arm
 from ax.core.experiment import Experiment
-from ax.core.trial_status import TrialStatus
 from ax.generation_strategy.generation_strategy import GenerationNode, GenerationStrategy
 from ax.generation_strategy.generator_spec import GeneratorSpec
 from ax.utils.common.random import with_rng_seed
+from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 
-from bo_shaping.acquisition import MIN_DISTANCE, SimplexAcquisition
-from bo_shaping.config import SearchSpaceConfig, StudyConfig
+from bo_shaping.acquisition import SimplexAcquisition
+from bo_shaping.config import StudyConfig
+from bo_shaping.constraints import constraints_of
 from bo_shaping.design import initial_design, random_arm
-from bo_shaping.posterior import recommend
-from bo_shaping.search_space import ax_search_space, to_arm
+from bo_shaping.joint_posterior import MIN_FINISHED
+from bo_shaping.knowledge_gradient import LatticeKnowledgeGradient
+from bo_shaping.observations import finished
+from bo_shaping.outcomes import KL, REWARD
+from bo_shaping.replicates import Proposal, must_wait, next_replicate, usual_seeds
+from bo_shaping.search_space import ax_search_space
+from bo_shaping.seed_effects import ComparableOutcomes
 
-REWARD, KL = "reward", "kl"
-"""Names of the two metrics in Ax."""
+__all__ = ["KL", "REWARD", "fit", "fit_strategy", "must_wait", "new_client", "new_experiment", "propose"]
 
 BASELINE = "baseline"
 """Name of the first arm, pure sparse: Ax's status quo."""
 
-MIN_COMPLETED = 3
-"""Completed trials needed before a Gaussian process is fitted."""
-
-# Only scaling: winsorising or log-compressing outcomes would leave the posterior in units that nobody can read.
-_TRANSFORMS = [Log, StandardizeY]
+# Held weights are no inputs, and counts are modelled as if they were continuous. Beyond that, outcomes are only made
+# comparable and scaled: winsorising or log-compressing them would leave the posterior in units that nobody can read.
+_TRANSFORMS = [Derelativize, ComparableOutcomes, RemoveFixed, IntToFloat, Log, StandardizeY]
 
 
 def new_experiment(config: StudyConfig) -> Experiment:
-    """An empty Ax experiment for the study: search space, objective and KL budget."""
+    """An empty Ax experiment for the study: search space, objective and constraints.
+
+    Raises:
+        ConfigError: If a constraint cannot be understood.
+    """
     client = Client()
     client.set_experiment(
         Experiment(
@@ -52,9 +62,14 @@ def new_experiment(config: StudyConfig) -> Experiment:
             status_quo=Arm(name=BASELINE, parameters=dict(initial_design(config)[0])),
         )
     )
-    max_kl = config.objective.max_kl
-    client.configure_optimization(REWARD, outcome_constraints=None if max_kl is None else [f"{KL} <= {max_kl}"])
-    if max_kl is None:
+    constraints = [constraint.ax_expression() for constraint in constraints_of(config.objective)]
+    if config.objective.pareto:
+        # The whole front is wanted, so KL is an objective and its budget no constraint.
+        constraints = [text for text in constraints if text.split()[0] != KL]
+        client.configure_optimization(f"{REWARD}, -{KL}", outcome_constraints=constraints or None)
+    else:
+        client.configure_optimization(REWARD, outcome_constraints=constraints or None)
+    if KL not in client._experiment.metrics:
         client.configure_tracking_metrics([KL])
     return client._experiment
 
@@ -72,7 +87,7 @@ def new_client(experiment: Experiment) -> Client:
                 generator_kwargs={
                     "transforms": _TRANSFORMS,
                     "acquisition_class": SimplexAcquisition,
-                    "botorch_acqf_class": qLogNoisyExpectedImprovement,
+                    "botorch_acqf_class": _acquisition_function(experiment, "lognei"),
                 },
             )
         ],
@@ -84,58 +99,56 @@ def new_client(experiment: Experiment) -> Client:
 
 
 def propose(client: Client, config: StudyConfig) -> int:
-    """As `_propose`, with the seeds and the origin of the trial in its run metadata."""
-    index = _propose(client, config)
-    seeds = [config.seed + replicate for replicate in range(config.noise.replicates)]
-    origin = "design" if index < len(initial_design(config)) else "model"
-    client._experiment.trials[index].update_run_metadata({"seeds": seeds, "origin": origin})
+    """Add the next trial to the client's experiment, as running, and return its index.
+
+    Its `run_metadata` say which seeds it runs (`seeds`) and who chose the arm (`origin`). Everything depends on the
+    configuration and on trials only; ask `must_wait` first whether to wait for trials that are running.
+    """
+    experiment = client._experiment
+    index = len(experiment.trials)
+    proposal = _proposal(experiment, config)
+    if proposal is None:
+        options = client._generation_strategy._curr.generator_specs[0].generator_kwargs
+        options["botorch_acqf_class"] = _acquisition_function(experiment, config.design.acquisition)
+        # The seed of each proposal comes from the study's seed and the number of trials so far.
+        with one_thread(seed=config.seed * 1_000_003 + index):
+            client.get_next_trials(max_trials=1)
+        proposal = Proposal({}, usual_seeds(config, index), "model")
+    else:
+        client.attach_trial(proposal.arm)
+    experiment.trials[index].update_run_metadata({"seeds": proposal.seeds, "origin": proposal.origin})
     return index
 
 
-def _propose(client: Client, config: StudyConfig) -> int:
-    """Add the next trial to the client's experiment, as running, and return its index.
-
-    The seed of each proposal comes from the study's seed and the number of trials so far.
-    """
-    trials = client._experiment.trials
-    index = len(trials)
+def _proposal(experiment: Experiment, config: StudyConfig) -> Proposal | None:
+    """The next trial if it does not take an acquisition function to choose it."""
+    index = len(experiment.trials)
     design = initial_design(config)
     if index < len(design):
-        return int(client.attach_trial(design[index]))
-    if sum(trial.status == TrialStatus.COMPLETED for trial in trials.values()) < MIN_COMPLETED:
-        return int(client.attach_trial(random_arm(config, index)))
-    if config.budget.trials - config.budget.confirm <= index < config.budget.trials:
-        best = recommend(client._experiment, config)[0]
-        arm = to_arm(best.weights, best.parameters)
-        if all(_differ(arm, trial.arm.parameters, config.search_space) for trial in trials.values()):
-            return int(client.attach_trial(arm))
-    with one_thread(seed=config.seed * 1_000_003 + index):
-        (proposed,) = client.get_next_trials(max_trials=1)
-    return int(proposed)
-
-
-def _differ(arm: Mapping[str, float], other: Mapping[str, float], space: SearchSpaceConfig) -> bool:
-    """Whether two arms are further apart than `MIN_DISTANCE` in some coordinate, in units of the box."""
-    distances = [abs(arm[name] - other[name]) for name in arm if name not in space.parameters]
-    for name, parameter in space.parameters.items():
-        scale = math.log if parameter.log else float
-        lower, upper, here, there = (scale(value) for value in (*parameter.bounds, arm[name], other[name]))
-        distances.append(abs(here - there) / (upper - lower))
-    return max(distances) > MIN_DISTANCE
+        return Proposal(dict(design[index]), usual_seeds(config, index), "design")
+    if len(finished(experiment)) < MIN_FINISHED:
+        return Proposal(dict(random_arm(config, index)), usual_seeds(config, index), "random")
+    return next_replicate(experiment, config)
 
 
 def fit_strategy(client: Client, seed: int) -> None:
     """Fit the client's strategy if it can be and is not, so that Ax's own predictions and analyses work at once."""
-    trials, strategy = client._experiment.trials.values(), client._generation_strategy
-    if strategy.adapter is None and sum(t.status == TrialStatus.COMPLETED for t in trials) >= MIN_COMPLETED:
+    strategy = client._generation_strategy
+    if strategy.adapter is None and len(finished(client._experiment)) >= MIN_FINISHED:
         with one_thread(seed):
             strategy._curr._fit(experiment=client._experiment)
 
 
 def fit(experiment: Experiment) -> Adapter:
-    """The Gaussian process of all completed trials, behind an Ax adapter."""
+    """Ax's Gaussian process of all finished trials, behind an adapter."""
     quiet_ax()
     return Generators.BOTORCH_MODULAR(experiment=experiment, data=experiment.lookup_data(), transforms=_TRANSFORMS)
+
+
+def _acquisition_function(experiment: Experiment, name: str) -> type[AcquisitionFunction]:
+    if experiment.optimization_config.is_moo_problem:
+        return qLogNoisyExpectedHypervolumeImprovement
+    return LatticeKnowledgeGradient if name == "kg" else qLogNoisyExpectedImprovement
 
 
 @contextmanager

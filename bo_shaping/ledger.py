@@ -8,7 +8,7 @@ load the study brings them in line. The snapshot for plain Ax is a fourth, deriv
 import contextlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ax.storage.json_store.registry import CORE_CLASS_ENCODER_REGISTRY, CORE_ENC
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.database import Database
+from bo_shaping.endings import curve_observations
 from bo_shaping.errors import ConnectionLostError, StorageError
 from bo_shaping.executors.folder import write_atomically
 from bo_shaping.generation import new_client, propose
@@ -28,6 +29,7 @@ from bo_shaping.records import Entry, Origin, Status, TrialRecord
 from bo_shaping.recovery import ORIGIN, SEEDS, apply, bring_in_line
 from bo_shaping.search_space import from_arm
 from bo_shaping.store import StudyFolder
+from inner_loop.spec import TrialProgress
 
 SNAPSHOT_SECONDS = 30.0
 RECONNECT_SECONDS = 30.0
@@ -96,6 +98,11 @@ class Ledger:
         """A trial to be added with an arm that somebody chose, which gets the first seeds of the study."""
         seeds = range(self.config.seed, self.config.seed + self.config.noise.replicates)
         return _new_entry(len(self.entries), arm, status, seeds, origin)
+
+    def show_curve(self, index: int, events: Sequence[TrialProgress]) -> None:
+        """Let the Ax experiment know the learning curve of a running trial; nothing of it is written down."""
+        entry = self.entries[index]
+        apply(self.experiment, entry.model_copy(update={"data": curve_observations(self.config, events)}))
 
     def write(self, entry: Entry) -> None:
         """Change one trial, or add one, in all places.

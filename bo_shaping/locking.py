@@ -8,12 +8,12 @@ from typing import IO
 _ATTEMPTS, _PAUSE_SECONDS = 10, 0.02
 
 
-def try_hold(file: IO[str] | IO[bytes]) -> bool:
+def try_hold(file: IO[str] | IO[bytes], attempts: int = _ATTEMPTS) -> bool:
     """Lock an open file for as long as it is open; False if another process holds it.
 
     Somebody who only asks (`is_held`) has the lock for an instant too, so one refusal means nothing.
     """
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(attempts):
         if attempt:
             time.sleep(_PAUSE_SECONDS)
         try:

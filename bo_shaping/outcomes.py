@@ -6,7 +6,6 @@ replicates the standard error is over seeds here, and pooled over arms before a 
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 import numpy as np
 
@@ -23,11 +22,9 @@ DECIMALS = 8
 Outcome = dict[str, float | tuple[float, float]]
 """Metric to mean, or to mean and standard error."""
 
-Measure = Literal["final", "auc"]
-
 
 def outcome_data(config: StudyConfig, results: Sequence[TrialResult]) -> Outcome:
-    """What the surrogate is told about a trial: means over seeds, with a standard error over seeds if there are more.
+    """What the surrogate is told about a trial: means over seeds, with standard errors over seeds if there are several.
 
     All trials of a study have a standard error, or none has: Ax cannot fit to a mixture.
     """
@@ -59,9 +56,9 @@ def curve_data(config: StudyConfig, events: Iterable[TrialProgress]) -> list[tup
     curve: list[tuple[int, Outcome]] = []
     for i, point in enumerate(points):
         reward = _mean_height(points[: i + 1]) if config.objective.measure == "auc" else point.mean
-        outcome: dict[str, float] = {REWARD: reward, KL: point.kl}
-        outcome |= {name: getattr(point, name) for name in measured(config.objective) if name not in outcome}
-        curve.append((point.step, {metric: _storable(value) for metric, value in outcome.items()}))
+        row = {REWARD: reward, KL: point.kl}
+        row |= {name: getattr(point, name) for name in measured(config.objective) if name not in row}
+        curve.append((point.step, {metric: _storable(value) for metric, value in row.items()}))
     return curve
 
 

@@ -1,222 +1,271 @@
-"""What the Gaussian process knows about the best mixing weights: a recommendation with its uncertainty.
-
-Notation: g points of a grid over simplex x box, s joint draws of (reward, kl) on it, k components.
-Rewards are in score units, KL in nats per response. A point is *allowed* if its KL is within the budget.
-"""
+"""From the posterior to a recommendation: the best mixture, how sure that is, and whether more trials would pay."""
 
 import itertools
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bo_shaping.config import ParameterRange, StudyConfig
-from bo_shaping.errors import TooFewTrialsError
-from bo_shaping.recommendation import CREDIBILITY, Array, Best, Surface
+from bo_shaping import lattice
+from bo_shaping.config import StudyConfig
+from bo_shaping.constraints import constraints_of
+from bo_shaping.encoding import axes_of, encode
+from bo_shaping.joint_posterior import MIN_FINISHED, Posterior, posterior_of
+from bo_shaping.outcomes import KL, REWARD
+from bo_shaping.recommendation import CREDIBILITY, Array, Best, FrontPoint, Group, Surface
 from bo_shaping.search_space import from_arm, to_arm
 from inner_loop.components import SPARSE
 
 if TYPE_CHECKING:
     from ax.core.experiment import Experiment
 
-__all__ = ["Best", "Surface", "grid", "recommend"]
+__all__ = ["Best", "Surface", "recommend", "should_stop"]
 
-N_DRAWS = 512
 N_SURFACE_DRAWS = 256
 """Draws kept for plots."""
-
-# Lattice steps per weight and levels per training parameter, by the number of training parameters: about 2,000 points,
-# whose joint covariance is factorised in about a second.
-_GRID = {0: (20, 1), 1: (20, 9), 2: (10, 5), 3: (10, 3)}
+N_FRONT = 12
+"""Most points of a Pareto front that are listed."""
 
 _WIDE = 0.5
 """An interval of a weight that is wider says little."""
 
+_USEFUL = 0.1
+"""A correlation between trainings with the same seed that is worth the care."""
 
-@dataclass(frozen=True)
-class _Posterior:
-    """Joint posterior of both metrics on a grid of arms."""
-
-    arms: list[dict[str, float]]
-    mean: Array
-    """`g`"""
-    sd: Array
-    """`g`"""
-    kl: Array
-    """`g`"""
-    mean_draws: Array
-    """`s x g`"""
-    kl_draws: Array
-    """`s x g`"""
+_TAILS = [(1 - CREDIBILITY) / 2, (1 + CREDIBILITY) / 2]
 
 
 def recommend(experiment: "Experiment", config: StudyConfig) -> tuple[Best, Surface]:
-    """Fit the Gaussian process to all completed trials and say what it knows.
+    """What the trials say is best, and how sure that is.
 
     Raises:
-        TooFewTrialsError: If fewer than `generation.MIN_COMPLETED` trials are completed.
+        TooFewTrialsError: If too few trials have a result.
     """
-    from ax.core.trial_status import TrialStatus
-
-    from bo_shaping.generation import MIN_COMPLETED, one_thread
-
-    completed = {i: t.arm.parameters for i, t in experiment.trials.items() if t.status == TrialStatus.COMPLETED}
-    if len(completed) < MIN_COMPLETED:
-        raise TooFewTrialsError(
-            f"Study {config.name!r} has {len(completed)} completed trials; a recommendation needs at least "
-            f"{MIN_COMPLETED}."
-        )
-    with one_thread(seed=config.seed):
-        posterior = _evaluate(experiment, grid(config))
-    return _summarise(posterior, completed, config)
+    posterior = posterior_of(experiment, config)
+    best = recommended_point(posterior, remeasured(experiment))
+    best_draws = _arms_as_array(posterior)[posterior.best_per_draw()]
+    return _describe(posterior, best, best_draws, config), _surface(posterior, best, best_draws, config)
 
 
-def grid(config: StudyConfig) -> list[dict[str, float]]:
-    """Arms on a lattice over simplex x box; the corners of the simplex are on it."""
-    space = config.search_space
-    steps, levels = _GRID[len(space.parameters)]
-    axes = [_levels(parameter, levels) for parameter in space.parameters.values()]
-    arms = []
-    for counts in itertools.product(range(steps + 1), repeat=len(space.components) - 1):
-        if (rest := steps - sum(counts)) >= 0:
-            weights = dict(zip(space.components, (*counts, rest), strict=True))
-            for values in itertools.product(*axes):
-                arms.append(to_arm(weights, dict(zip(space.parameters, values, strict=True))))
-    return arms
+def should_stop(experiment: "Experiment", config: StudyConfig) -> str | None:
+    """Why the study has learned enough (`budget.stop_when_regret_below`), or None if it goes on.
+
+    The initial design is always run: before it is, the process hardly knows how much the arms differ.
+    """
+    from bo_shaping.design import initial_design
+    from bo_shaping.observations import finished
+
+    threshold = config.budget.stop_when_regret_below
+    n_design = len(initial_design(config))
+    if threshold is None or len(experiment.trials) <= n_design or len(finished(experiment)) < MIN_FINISHED:
+        return None
+    posterior = posterior_of(experiment, config)
+    regret = _regret(posterior, recommended_point(posterior, remeasured(experiment)))
+    if regret >= threshold:
+        return None
+    return f"the expected regret of the recommendation is {regret:.3g}, below {threshold:g}"
 
 
-def _levels(parameter: ParameterRange, n: int) -> list[float]:
-    values = np.geomspace(*parameter.bounds, n) if parameter.log else np.linspace(*parameter.bounds, n)
-    # geomspace may step over a bound by one rounding error.
-    return [float(value) for value in np.clip(values, *parameter.bounds)]
+def remeasured(experiment: "Experiment") -> list[int]:
+    """Trials of the last part of the budget, which measured what was recommended."""
+    return [
+        index
+        for index, trial in experiment.trials.items()
+        if trial.run_metadata.get("origin") in ("recommended", "replicate")
+    ]
 
 
-def _evaluate(experiment: "Experiment", arms: list[dict[str, float]]) -> _Posterior:
-    """Posterior moments and joint draws of both metrics on the grid, in natural units."""
-    import torch
-    from ax.adapter.transforms.standardize_y import StandardizeY
-    from ax.core.observation import ObservationFeatures
+def recommended_point(posterior: Posterior, remeasured: list[int]) -> int:
+    """The allowed point of highest expected reward; after the last part of the budget one that was measured there.
 
-    from bo_shaping.generation import KL, REWARD, fit
-
-    adapter = fit(experiment)
-    X = adapter.transform_observation_features([ObservationFeatures(parameters=arm) for arm in arms])
-    scale = adapter.transforms[StandardizeY.__name__]
-    surrogate = adapter.generator.surrogate
-    with torch.no_grad():
-        posterior = surrogate.model.posterior(X)
-        mean, variance = posterior.mean.numpy(), posterior.variance.numpy()
-        draws = posterior.rsample(torch.Size([N_DRAWS])).numpy()
-    reward, kl = (surrogate.outcomes.index(name) for name in (REWARD, KL))
-
-    def natural(values: Array, name: str) -> Array:
-        return np.asarray(values * scale.Ystd[name] + scale.Ymean[name])
-
-    return _Posterior(
-        arms=arms,
-        mean=natural(mean[:, reward], REWARD),
-        sd=np.sqrt(variance[:, reward]) * scale.Ystd[REWARD],
-        kl=natural(mean[:, kl], KL),
-        mean_draws=natural(draws[..., reward], REWARD),
-        kl_draws=natural(draws[..., kl], KL),
+    Whoever deploys a mixture wants to have seen it trained. So as soon as trials have measured what was recommended,
+    the best of their arms stays recommended, unless another point is better with 90 % probability.
+    """
+    best = posterior.argmax()
+    measured = np.array(
+        sorted({posterior.point_of_trial(index) for index in remeasured if index in posterior.outcomes}), dtype=np.intp
     )
+    measured = measured[posterior.allowed[measured]]
+    if not len(measured):
+        return best
+    settled = posterior.best_of(measured)
+    prob_better = float((posterior.draws[REWARD][:, best] > posterior.draws[REWARD][:, settled]).mean())
+    return best if prob_better >= CREDIBILITY else settled
 
 
-def _summarise(
-    posterior: _Posterior, completed: Mapping[int, dict[str, float]], config: StudyConfig
-) -> tuple[Best, Surface]:
-    space, budget = config.search_space, config.objective.max_kl
-    names = list(posterior.arms[0])
-    points = np.array([[arm[name] for name in names] for arm in posterior.arms])
-    n_components = len(space.components)
-    allowed = _allowed(posterior.kl, budget)
-    best = int(np.where(allowed, posterior.mean, -np.inf).argmax())
-    weights, parameters = from_arm(posterior.arms[best])
-    tail = (1 - CREDIBILITY) / 2
-
-    best_per_draw = np.where(_allowed(posterior.kl_draws, budget), posterior.mean_draws, -np.inf).argmax(axis=1)
-    best_draws = points[best_per_draw]
-    low, high = np.quantile(best_draws, [tail, 1 - tail], axis=0)
-    interval = {name: (float(low[i]), float(high[i])) for i, name in enumerate([*space.components, *space.parameters])}
-    prob_better_than = {
-        component: _prob_better(posterior, best, points[:, i] == 1.0, allowed)
-        for i, component in enumerate(space.components)
-    }
-    mean_low, mean_high = np.quantile(posterior.mean_draws[:, best], [tail, 1 - tail])
-    result = Best(
+def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyConfig) -> Best:
+    space = config.search_space
+    weights, parameters = from_arm(posterior.arms[best], space)
+    low, high = np.quantile(best_draws, _TAILS, axis=0)
+    names = [*space.components, *space.parameters]
+    prob_better_than = {component: _prob_better(posterior, best, component) for component in space.components}
+    mean_low, mean_high = np.quantile(posterior.draws[REWARD][:, best], _TAILS)
+    correlation = _seed_correlation(posterior)
+    groups, is_all_open = _inseparable(best_draws[:, : len(space.components)], space.components)
+    return Best(
         weights=weights,
         parameters=parameters,
-        interval=interval,
+        interval={name: (float(low[i]), float(high[i])) for i, name in enumerate(names)},
         mean=float(posterior.mean[best]),
         mean_interval=(float(mean_low), float(mean_high)),
-        kl=float(posterior.kl[best]),
+        kl=float(posterior.means[KL][best]),
         prob_better_than_sparse=prob_better_than[SPARSE],
         prob_better_than=prob_better_than,
-        n_trials=len(completed),
-        nearest_trial=_nearest(points, best, names, completed),
-        note=_note(weights, best_draws[:, :n_components], posterior.kl, config),
+        prob_best=_prob_best(posterior),
+        regret=_regret(posterior, best),
+        joint=groups,
+        front=_front(posterior) if config.objective.pareto else [],
+        seed_correlation=None if correlation is None else correlation[0],
+        n_trials=len(posterior.outcomes),
+        nearest_trial=posterior.nearest_trial(best),
+        note=" ".join(
+            [*_warnings(posterior, best, groups, is_all_open, config), *_word_on_seeds(posterior, correlation)]
+        ),
     )
-    here = np.all(points[:, n_components:] == points[best, n_components:], axis=1)
-    surface = Surface(
+
+
+def _surface(posterior: Posterior, best: int, best_draws: Array, config: StudyConfig) -> Surface:
+    space = config.search_space
+    parameters = from_arm(posterior.arms[best], space)[1]
+    weights = lattice.surface_weights(space)
+    X = encode(axes_of(space), [to_arm(point, parameters, space) for point in weights])
+    mean, sd = posterior.processes[REWARD].moments(X)
+    return Surface(
         components=list(space.components),
-        weights=points[here, :n_components],
+        weights=np.array([list(point.values()) for point in weights]),
         parameters=parameters,
-        mean=posterior.mean[here],
-        sd=posterior.sd[here],
-        kl=posterior.kl[here],
-        draws=best_draws[:N_SURFACE_DRAWS, :n_components],
+        mean=mean,
+        sd=sd,
+        kl=posterior.processes[KL].mean(X),
+        # Every so many, because neighbours share their hyper-parameters.
+        draws=best_draws[:: max(len(best_draws) // N_SURFACE_DRAWS, 1), : len(space.components)],
     )
-    return result, surface
 
 
-def _allowed(kl: Array, budget: float | None) -> NDArray[np.bool_]:
-    """Points within the KL budget along the last axis; where there are none, those of least KL."""
-    if budget is None:
-        return np.ones_like(kl, dtype=bool)
-    within = kl <= budget
-    return np.asarray(within | (~within.any(axis=-1, keepdims=True) & (kl == kl.min(axis=-1, keepdims=True))))
+def _arms_as_array(posterior: Posterior) -> Array:
+    space = posterior.space
+    parameters = [[arm[name] for name in space.parameters] for arm in posterior.arms]
+    return np.concatenate([posterior.weights, np.array(parameters).reshape(len(posterior.arms), -1)], axis=1)
 
 
-def _prob_better(posterior: _Posterior, best: int, corner: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> float:
-    """P(reward at `best` > reward of a corner at the corner's own best allowed training parameters)."""
-    # The corner is judged by the rule that chose `best`: its expected KL must be within the budget.
-    rivals = np.flatnonzero(corner & allowed)
-    if not len(rivals):
-        own = np.flatnonzero(corner)
-        rivals = own[[posterior.kl[own].argmin()]]
-    return float((posterior.mean_draws[:, best] > posterior.mean_draws[:, rivals].max(axis=1)).mean())
+def _regret(posterior: Posterior, best: int) -> float:
+    """Mean over draws of what the best allowed point gives beyond the recommended one."""
+    rewards = posterior.draws[REWARD]
+    most = np.where(posterior.allowed_draws, rewards, -np.inf).max(axis=1)
+    return float(np.maximum(most - rewards[:, best], 0.0).mean())
 
 
-def _nearest(points: Array, best: int, names: list[str], completed: Mapping[int, dict[str, float]]) -> int:
-    width = np.ptp(points, axis=0)
-    distance = {
-        index: float(np.linalg.norm((np.array([arm[name] for name in names]) - points[best]) / width))
-        for index, arm in completed.items()
+def _prob_better(posterior: Posterior, best: int, component: str) -> float:
+    """P(reward at `best` > reward of a component at the component's own best allowed training parameters)."""
+    # The component is judged by the rule that chose `best`: it is expected to keep the constraints.
+    rivals = posterior.allowed_among(posterior.points_of(component))
+    rewards = posterior.draws[REWARD]
+    return float((rewards[:, best] > rewards[:, rivals].max(axis=1)).mean())
+
+
+def _prob_best(posterior: Posterior) -> dict[str, float]:
+    """P(the best point of all is a component alone), by component."""
+    best = posterior.best_per_draw()
+    return {
+        component: float(np.isin(best, posterior.points_of(component)).mean())
+        for component in posterior.space.components
     }
-    return min(distance, key=lambda index: distance[index])
 
 
-def _note(weights: dict[str, float], draws: Array, kl: Array, config: StudyConfig) -> str:
-    """Warnings: a corner, no allowed point, weights that the data do not tell apart, noise that nobody measured."""
-    notes, components, budget = [], list(weights), config.objective.max_kl
+def _front(posterior: Posterior) -> list[FrontPoint]:
+    """Points that no other beats in both expected reward and expected KL, from least to most KL."""
+    kl, reward = posterior.means[KL], posterior.mean
+    front: list[int] = []
+    for point in np.lexsort((-reward, kl)):
+        if not front or reward[point] > reward[front[-1]]:
+            front.append(int(point))
+    shown = np.unique(np.linspace(0, len(front) - 1, min(len(front), N_FRONT)).round().astype(int))
+    points = []
+    for point in (front[i] for i in shown):
+        weights, parameters = from_arm(posterior.arms[point], posterior.space)
+        reward_low, reward_high = np.quantile(posterior.draws[REWARD][:, point], _TAILS)
+        kl_low, kl_high = np.quantile(posterior.draws[KL][:, point], _TAILS)
+        points.append(
+            FrontPoint(
+                weights=weights,
+                parameters=parameters,
+                mean=float(reward[point]),
+                mean_interval=(float(reward_low), float(reward_high)),
+                kl=float(kl[point]),
+                kl_interval=(float(kl_low), float(kl_high)),
+            )
+        )
+    return points
+
+
+def _seed_correlation(posterior: Posterior) -> tuple[float, float] | None:
+    """The correlation of trainings that share a seed, with its standard deviation.
+
+    None unless there are two seeds that two arms share.
+    """
+    seeds = [outcome.seeds[0] for outcome in posterior.outcomes.values()]
+    if any(len(outcome.seeds) > 1 for outcome in posterior.outcomes.values()):
+        seeds = [seed for outcome in posterior.outcomes.values() for seed in outcome.seeds]
+    shared = [seed for seed in set(seeds) if seeds.count(seed) > 1]
+    return posterior.processes[REWARD].seed_correlation() if len(shared) > 1 else None
+
+
+def _inseparable(draws: Array, components: tuple[str, ...]) -> tuple[list[Group], bool]:
+    """Groups of components whose sum is known much better than its parts; and whether every weight is open.
+
+    Args:
+        draws: `s x k` best weights.
+        components: Names of the columns.
+    """
+    low, high = np.quantile(draws, _TAILS, axis=0)
+    wide = [i for i, width in enumerate(high - low) if width > _WIDE]
+    if len(wide) == len(components) > 2:
+        return [], True
+    groups: list[Group] = []
+    left = list(wide)
+    for size in range(2, len(wide) + 1):
+        for members in itertools.combinations(wide, size):
+            total = draws[:, members].sum(axis=1)
+            sum_low, sum_high = np.quantile(total, _TAILS)
+            if sum_high - sum_low <= _WIDE and set(members) <= set(left):
+                groups.append(Group([components[i] for i in members], (float(sum_low), float(sum_high))))
+                left = [i for i in left if i not in members]
+    return groups, False
+
+
+def _warnings(
+    posterior: Posterior, best: int, groups: list[Group], is_all_open: bool, config: StudyConfig
+) -> list[str]:
+    """A corner, no allowed point, weights that the data do not tell apart."""
+    notes: list[str] = []
+    weights = from_arm(posterior.arms[best], config.search_space)[0]
     pure = [name for name, weight in weights.items() if weight == 1.0]
     if pure:
         notes.append(f"The recommendation is pure {pure[0]}, so it cannot be better than {pure[0]}.")
-    if budget is not None and not (kl <= budget).any():
-        notes.append(f"No point is expected to keep the KL within {budget:g}; this is the one of least KL.")
-    low, high = np.quantile(draws, [(1 - CREDIBILITY) / 2, (1 + CREDIBILITY) / 2], axis=0)
-    wide = [i for i, width in enumerate(high - low) if width > _WIDE]
-    if len(wide) == len(components):
+    if not (posterior.excess <= 0).any():
+        budget = config.objective.max_kl
+        if len(posterior.constraints) == 1 and budget is not None:
+            notes.append(f"No point is expected to keep the KL within {budget:g}; this is the one of least KL.")
+        else:
+            broken = ", ".join(str(constraint) for constraint in constraints_of(config.objective))
+            notes.append(f"No point is expected to keep all of {broken}; this is the one that breaks them least.")
+    if is_all_open:
         notes.append("The weights cannot be told apart yet: every interval is wide; run more trials.")
-    elif len(wide) == 2:
-        a, b = wide
-        total = np.quantile(draws[:, a] + draws[:, b], [(1 - CREDIBILITY) / 2, (1 + CREDIBILITY) / 2])
-        notes.append(
-            f"{components[a]} and {components[b]} cannot be told apart yet; their sum is between {total[0]:.2f} and "
-            f"{total[1]:.2f}."
-        )
-    if config.noise.replicates == 1:
-        notes.append("With one seed per arm the variance between training seeds is in none of these numbers.")
-    return " ".join(notes)
+    for group in groups:
+        low, high = group.total
+        names = f"{', '.join(group.components[:-1])} and {group.components[-1]}"
+        notes.append(f"{names} cannot be told apart yet; their sum is between {low:.2f} and {high:.2f}.")
+    return notes
+
+
+def _word_on_seeds(posterior: Posterior, correlation: tuple[float, float] | None) -> list[str]:
+    """Noise that nobody measured, or whether common seeds help."""
+    if len({seed for outcome in posterior.outcomes.values() for seed in outcome.seeds}) == 1:
+        return ["With one seed per arm the variance between training seeds is in none of these numbers."]
+    if correlation is None:
+        return []
+    mean, sd = correlation
+    verdict = "help" if mean > max(2 * sd, _USEFUL) else "may or may not help"
+    return [
+        f"Trainings that share a seed correlate by {mean:.2f} (give or take {sd:.2f}): common seeds {verdict} to "
+        "compare arms."
+    ]

@@ -1,56 +1,65 @@
-"""The simplex of mixing weights and the box of training parameters, as Ax parameters and as trial specs.
+"""The mixing weights and the box of training parameters, as Ax parameters and as trial specs.
 
 An arm in Ax is `{"w_shap": ..., "w_lime": ..., "w_sparse": ..., "gae_lambda": ...}`; all weights are parameters, tied
-by the equality constraint that they sum to 1, so that the Gaussian process treats the components alike.
+by the equality constraint that they sum to 1, so that the Gaussian process treats the components alike. A weight that
+is held is one of Ax's fixed parameters: arms then say the whole mixture, to plain Ax too, and the constraint is about
+the others.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from bo_shaping import simplex
 from bo_shaping.config import SearchSpaceConfig, StudyConfig
+from bo_shaping.tunable import is_integer
 from inner_loop.spec import TrialSpec
 
 if TYPE_CHECKING:
+    from ax.core.parameter import Parameter
     from ax.core.search_space import SearchSpace
 
 PREFIX = "w_"
-DIGITS = 12
-"""Weights are rounded to so many digits: they then survive a round trip through any store."""
-
-SLACK = 1e-9
-"""Weights whose sum is this near 1 are on the simplex."""
 
 
-def project(weights: Mapping[str, float]) -> dict[str, float]:
-    """The point of the simplex that `weights` means: clipped at 0 and renormalised, never -1e-16.
+def project(weights: Mapping[str, float], space: SearchSpaceConfig | None = None) -> dict[str, float]:
+    """The point of the search space that `weights` means, never -1e-16: see `simplex.nearest_point`.
+
+    Args:
+        weights: Mixing weights by component.
+        space: What holds and bounds weights; None for the whole simplex over the components of `weights`.
 
     Raises:
-        ValueError: If no weight is positive.
+        ValueError: If no weight is positive, or one is not finite or of no component of the space.
     """
-    clipped = {name: max(float(weight), 0.0) for name, weight in weights.items()}
-    total = sum(clipped.values())
-    if not total > 0:
-        raise ValueError(f"At least one mixing weight must be positive, got {dict(weights)}.")
-    # What is on the simplex already stays as it is: the token of a job depends on the last digit.
-    scale = 1.0 if abs(total - 1) < SLACK else total
-    return {name: round(weight / scale, DIGITS) for name, weight in clipped.items()}
+    return simplex.nearest_point(weights, dict.fromkeys(weights, (0.0, 1.0)) if space is None else space.weight_bounds)
 
 
-def to_arm(weights: Mapping[str, float], parameters: Mapping[str, float]) -> dict[str, float]:
-    """Ax parameters of mixing weights and training parameters."""
-    return {PREFIX + name: weight for name, weight in project(weights).items()} | dict(parameters)
+def to_arm(
+    weights: Mapping[str, float], parameters: Mapping[str, float], space: SearchSpaceConfig | None = None
+) -> dict[str, float]:
+    """Ax parameters of mixing weights and training parameters; those that count are ints."""
+    return {PREFIX + name: weight for name, weight in project(weights, space).items()} | {
+        name: round(value) if is_integer(name) else value for name, value in parameters.items()
+    }
 
 
-def from_arm(arm: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
-    """Mixing weights, projected on the simplex, and training parameters of an Ax arm."""
+def from_arm(
+    arm: Mapping[str, float], space: SearchSpaceConfig | None = None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Mixing weights, projected, and training parameters of an Ax arm, all floats."""
     weights = {name.removeprefix(PREFIX): value for name, value in arm.items() if name.startswith(PREFIX)}
-    return project(weights), {name: float(value) for name, value in arm.items() if not name.startswith(PREFIX)}
+    parameters = {name: float(value) for name, value in arm.items() if not name.startswith(PREFIX)}
+    return project(weights, space), parameters
 
 
 def to_specs(config: StudyConfig, arm: Mapping[str, float], seeds: Sequence[int]) -> list[TrialSpec]:
-    """One spec per replicate. Every arm gets the same seeds: differences between arms are then less noisy."""
-    weights, parameters = from_arm(arm)
-    # Validated again, because a copied model is not.
+    """One spec per seed, equal but for the seed."""
+    weights, parameters = from_arm(arm, config.search_space)
+    for name, parameter in config.search_space.parameters.items():
+        # An optimiser may leave a range by a rounding error, which the schema of `ppo` would refuse.
+        lower, upper = parameter.bounds
+        parameters[name] = min(max(parameters[name], lower), upper)
+    # Validated again, because a copied model is not; that also turns whole floats into ints.
     ppo = type(config.ppo).model_validate(config.ppo.model_dump() | parameters)
     return [
         TrialSpec(
@@ -68,23 +77,24 @@ def to_specs(config: StudyConfig, arm: Mapping[str, float], seeds: Sequence[int]
 
 def ax_search_space(config: SearchSpaceConfig) -> "SearchSpace":
     """The Ax search space, with the native equality constraint of the simplex."""
-    from ax.core.parameter import ParameterType, RangeParameter
+    from ax.core.parameter import FixedParameter, ParameterType, RangeParameter
     from ax.core.parameter_constraint import ParameterConstraint
     from ax.core.search_space import SearchSpace
 
-    weights = [
-        RangeParameter(name=PREFIX + name, parameter_type=ParameterType.FLOAT, lower=0.0, upper=1.0)
-        for name in config.components
-    ]
-    extra = [
-        RangeParameter(
-            name=name,
-            parameter_type=ParameterType.FLOAT,
-            lower=parameter.bounds[0],
-            upper=parameter.bounds[1],
-            log_scale=parameter.log,
-        )
-        for name, parameter in config.parameters.items()
-    ]
-    simplex = ParameterConstraint(equality=" + ".join(weight.name for weight in weights) + " == 1")
-    return SearchSpace(parameters=[*weights, *extra], parameter_constraints=[simplex])
+    parameters: list[Parameter] = []
+    movable = []
+    for name, (lower, upper) in config.weight_bounds.items():
+        if lower == upper:
+            parameters.append(FixedParameter(PREFIX + name, ParameterType.FLOAT, value=lower))
+        else:
+            parameters.append(RangeParameter(PREFIX + name, ParameterType.FLOAT, lower=lower, upper=upper))
+            movable.append(PREFIX + name)
+    for name, parameter in config.parameters.items():
+        kind, number = (ParameterType.INT, int) if is_integer(name) else (ParameterType.FLOAT, float)
+        lower, upper = (number(bound) for bound in parameter.bounds)
+        parameters.append(RangeParameter(name, kind, lower=lower, upper=upper, log_scale=parameter.log))
+    constraints = []
+    if movable:
+        rest = 1 - sum(lower for lower, upper in config.weight_bounds.values() if lower == upper)
+        constraints.append(ParameterConstraint(equality=f"{' + '.join(movable)} == {rest:.{simplex.DIGITS}f}"))
+    return SearchSpace(parameters=parameters, parameter_constraints=constraints)

@@ -10,8 +10,10 @@ from bo_shaping.endings import observations
 from bo_shaping.errors import TellError
 from bo_shaping.outcomes import DECIMALS, KL, REWARD, Outcome
 from bo_shaping.records import Entry
-from bo_shaping.search_space import SLACK
 from inner_loop.spec import SUM_ATOL
+
+SLACK = 1e-9
+"""How far beyond a bound rounding may take a number."""
 
 
 def told(

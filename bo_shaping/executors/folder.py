@@ -5,6 +5,8 @@ progress.jsonl  one event a line, while it runs
 result.json     written once, at the end; or
 failed.json     why there is no result
 worker.json     who runs it; worker.lock is locked for as long as that process lives
+heartbeat       a counter that goes up while somebody works on it: `bo_shaping.executors.heartbeat`
+cluster_job     which job of the cluster runs it, where there is one
 worker.log      everything the inner loop printed, tracebacks included
 """
 
@@ -64,6 +66,10 @@ class Worker(StrictModel):
     pid: PositiveInt
     started: float
     """Seconds since the epoch."""
+    birth: str | None = None
+    """What the system says of the beginning of that process: tells it from a later one of the same number."""
+    host: str | None = None
+    """Where it runs."""
 
 
 class Outcome(StrictModel):
@@ -86,6 +92,8 @@ class TrialFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.log_file = path / "worker.log"
+        self.heartbeat_file = path / "heartbeat"
+        self.cluster_job_file = path / "cluster_job"
         self._job = path / "spec.json"
         self._progress = path / "progress.jsonl"
         self._result = path / "result.json"
@@ -177,6 +185,10 @@ class TrialFolder:
     def is_locked(self) -> bool:
         """Whether a living process works on the trial."""
         return is_held(self._lock)
+
+    def forget_heartbeat(self) -> None:
+        """Remove the heartbeat of an earlier attempt, so that it is not mistaken for that of a worker that hangs."""
+        self.heartbeat_file.unlink(missing_ok=True)
 
     @contextmanager
     def locked(self, worker: Worker) -> Iterator[bool]:

@@ -18,12 +18,12 @@ class InlineExecutor:
             return "finished"
         return "failed" if folder.has_failed() else "dead"
 
+    def reason(self, folder: TrialFolder) -> str:
+        """Why the trial is failed or dead."""
+        return folder.failure_reason() if folder.has_failed() else "nobody has worked on it to its end"
+
     def stop(self, folder: TrialFolder) -> None:
         """Nothing to do: nothing runs between two calls."""
-
-    def reason(self, folder: TrialFolder) -> str:
-        """Why the job is dead."""
-        return "it died"
 
     def close(self) -> None:
         """Nothing to do."""

@@ -1,79 +1,179 @@
-"""Each trial in its own detached process, which outlives a driver that is killed."""
+"""Trials in detached processes of this machine, which outlive a driver that is killed and keep their models loaded."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from bo_shaping.executors import TrialState
 from bo_shaping.executors.folder import TrialFolder
+from bo_shaping.executors.gpu_slots import VISIBLE, GpuSlots
+from bo_shaping.executors.heartbeat import HeartbeatWatch
+from bo_shaping.executors.observer import Observer
+from bo_shaping.executors.pool import Pool, Seat
+from bo_shaping.executors.processes import end_process, end_worker
+from bo_shaping.locking import is_held, try_hold
 
-STOP_SECONDS = 5.0
-"""A worker that was asked to end is killed after this."""
+CLOSE_SECONDS = 10.0
+"""How long `close` waits for idle workers; they go by themselves in any case."""
+
+SHORTEST_START = 20.0
+"""A worker that has not begun to beat counts as hung after this at the earliest: it is loading Python."""
 
 
 class ProcessExecutor:
-    """Starts `python -m bo_shaping.executors.worker`; whether a worker lives is read from the lock it holds."""
+    """Queues trials for `bo_shaping.executors.pool_worker` and sees to it that there is a worker for each.
 
-    def __init__(self) -> None:
-        self._started: dict[Path, subprocess.Popen[bytes]] = {}
+    Whether a worker lives is read from the lock it holds, so any executor of the study sees them all.
+
+    Args:
+        path: The folder of the study's workers.
+        observer: Says how trials stand.
+        stale_after: Seconds without a heartbeat after which an idle worker counts as hung.
+        threads: Compute threads of a worker.
+        gpus: GPUs of which each worker gets its own; None leaves the choice to PyTorch.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        observer: Observer,
+        *,
+        stale_after: float,
+        threads: int,
+        gpus: GpuSlots | None = None,
+    ) -> None:
+        self._path = path
+        self._pool = Pool(path)
+        self._observer = observer
+        self._threads = threads
+        self._gpus = gpus
+        self._idle_watch = HeartbeatWatch(max(stale_after, SHORTEST_START))
+        self._children: dict[Path, subprocess.Popen[bytes]] = {}
+        self._logs: dict[Path, Path] = {}
+        """Log of the worker that was started for a trial."""
+        self._in_use = self._pool.open()
 
     def start(self, folder: TrialFolder) -> None:
-        """Start a worker in its own session; if another one has the trial already, the new one ends at once."""
-        environment = os.environ | _thread_limits(folder.job().threads)
-        with folder.log_file.open("ab") as log:
-            self._started[folder.path] = subprocess.Popen(  # noqa: S603 - our own module, no shell
-                [sys.executable, "-m", "bo_shaping.executors.worker", str(folder.path)],
+        """Queue the trial, and start a worker unless a free one will take it."""
+        if folder.is_done() or folder.is_locked() or self._pool.is_queued(folder):
+            return
+        self._observer.starts(folder)
+        self._logs.pop(folder.path, None)
+        self._pool.enqueue(folder)
+        self._see_to(folder)
+
+    def state(self, folder: TrialFolder) -> TrialState:
+        """How the trial stands, whoever started it."""
+        self._living_children()
+        return self._observer.state(folder, lambda: self._is_expected(folder))
+
+    def reason(self, folder: TrialFolder) -> str:
+        """Why the trial is failed, hung or dead."""
+        log = self._logs.get(folder.path)
+        if log is not None and log.exists() and not folder.heartbeat_file.exists():
+            lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+            last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+            return f"the worker ended before it took the trial ({last}); see {log}"
+        return self._observer.reason(folder)
+
+    def stop(self, folder: TrialFolder) -> None:
+        """Take the trial out of the queue, or end its worker with everything that it started."""
+        self._pool.dequeue(folder)
+        end_worker(folder)
+        self._living_children()
+
+    def close(self) -> None:
+        """Let idle workers go, and wait until those that this executor started have ended."""
+        self._in_use.close()
+        if self._pool.is_in_use():
+            return
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while any(self._pool.seat(lock.stem).trial() is None for lock in self._living_children()):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.02)
+        self._pool.seats()
+
+    def _is_expected(self, folder: TrialFolder) -> bool:
+        """Whether the trial is queued and somebody will take it."""
+        if not self._pool.is_queued(folder):
+            return False
+        if any(self._is_free(seat, folder) for seat in self._living_seats()) or folder.is_locked():
+            return True
+        if folder.path not in self._logs:
+            # The free worker left, or there was no free GPU.
+            self._see_to(folder)
+            return True
+        self._pool.dequeue(folder)
+        return False
+
+    def _see_to(self, folder: TrialFolder) -> None:
+        """Start a worker if there are fewer than trials that need one; with GPUs, if enough of them are free."""
+        seats = self._living_seats()
+        busy = {trial.path for seat in seats if (trial := seat.trial()) is not None}
+        waiting = {trial.path for trial in self._pool.waiting() if not trial.is_done()}
+        if len(waiting | busy) <= len(seats):
+            return
+        held = self._gpus.take() if self._gpus is not None else None
+        if held is not None:
+            self._logs[folder.path] = self._start_worker(held.descriptors, {VISIBLE: held.names})
+            held.let_go()
+        elif self._gpus is None:
+            self._logs[folder.path] = self._start_worker([], {})
+
+    def _start_worker(self, descriptors: Sequence[int], environment: dict[str, str]) -> Path:
+        """Start a worker in its own session; returns its log."""
+        seat = self._pool.new_seat()
+        with seat.lock_file.open("ab") as lock, seat.log_file.open("ab") as log:
+            try_hold(lock)
+            # The lock is the open file's: it lives on in the worker, with no moment between the two processes.
+            files = [lock.fileno(), *descriptors]
+            self._children[seat.lock_file] = subprocess.Popen(  # noqa: S603 - our own module, no shell
+                [
+                    *(sys.executable, "-m", "bo_shaping.executors.pool_worker", str(self._path.resolve())),
+                    *(seat.lock_file.stem, ",".join(map(str, files))),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=os.environ | thread_limits(self._threads) | environment,
                 start_new_session=True,
+                pass_fds=files,
             )
+        return seat.log_file
 
-    def state(self, folder: TrialFolder) -> TrialState:
-        """How the folder's job stands, whoever started it."""
-        process = self._started.get(folder.path)
-        # A worker that has not reached its lock yet is running too.
-        is_running = folder.is_locked() or (process is not None and process.poll() is None)
-        # Files last: a worker that ended in between has left them.
-        if folder.has_result():
-            return "finished"
-        if folder.has_failed():
-            return "failed"
-        return "running" if is_running else "dead"
+    def _living_seats(self) -> list[Seat]:
+        """The workers that live; an idle one that hangs is ended, or it would be waited for."""
+        seats = self._pool.seats()
+        hung = [seat for seat in seats if self._idle_watch.is_stale(seat.beat_file) and seat.trial() is None]
+        for seat in hung:
+            in_hand, child = seat.in_hand(), self._children.get(seat.lock_file)
+            if in_hand is not None:
+                end_process(in_hand.worker, partial(_has_ended, seat))
+            elif child is not None:
+                child.kill()
+        return [seat for seat in seats if seat not in hung]
 
-    def stop(self, folder: TrialFolder) -> None:
-        """Ask the worker's whole session to end, kill it after `STOP_SECONDS`."""
-        process, worker = self._started.get(folder.path), folder.worker()
-        if worker is not None:
-            pid = worker.pid
-        elif process is not None and process.poll() is None:
-            pid = process.pid
-        else:
-            return
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(pid, signal_number)
-            except ProcessLookupError:
-                return
-            deadline = time.monotonic() + STOP_SECONDS
-            while time.monotonic() < deadline:
-                if not folder.is_locked() and (process is None or process.poll() is not None):
-                    return
-                time.sleep(0.02)
+    def _is_free(self, seat: Seat, folder: TrialFolder) -> bool:
+        trial = seat.trial()
+        return trial is None or trial.path == folder.path.resolve()
 
-    def reason(self, folder: TrialFolder) -> str:
-        """Why the job is dead."""
-        return "it died"
-
-    def close(self) -> None:
-        """Nothing to do."""
+    def _living_children(self) -> dict[Path, subprocess.Popen[bytes]]:
+        """The workers that this executor started and that have not ended; those that have leave no zombies."""
+        self._children = {lock: child for lock, child in self._children.items() if child.poll() is None}
+        return self._children
 
 
-def _thread_limits(threads: int) -> dict[str, str]:
+def _has_ended(seat: Seat) -> bool:
+    return not is_held(seat.lock_file)
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """Environment that keeps a trial to that many compute threads."""
     # Without the wait policy, threads of several trials spin against each other and run 10 times slower.
     counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     return counts | {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "TOKENIZERS_PARALLELISM": "false"}

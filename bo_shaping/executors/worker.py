@@ -1,10 +1,7 @@
-"""Runs the job in a trial folder: `python -m bo_shaping.executors.worker TRIAL_DIR`."""
+"""Runs the job in a trial folder."""
 
 import inspect
-import os
 import shutil
-import sys
-import time
 import traceback
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -12,7 +9,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bo_shaping.errors import ConfigError, TrialResultError
-from bo_shaping.executors.folder import Event, TrialFolder, Worker
+from bo_shaping.executors.folder import Event, TrialFolder
+from bo_shaping.executors.heartbeat import beating
+from bo_shaping.executors.processes import this_process
 from inner_loop.entry_points import import_function
 from inner_loop.errors import EntryPointError
 from inner_loop.schema import describe_validation_error
@@ -29,9 +28,10 @@ it needs to continue after it was killed. A trial that is started again is given
 def main(path: str) -> None:
     """Run the job unless somebody else does, or did."""
     folder = TrialFolder(Path(path))
-    with folder.locked(Worker(pid=os.getpid(), started=time.time())) as is_mine:
+    with folder.locked(this_process()) as is_mine:
         if is_mine and not folder.is_done():
-            run_job(folder)
+            with beating(folder.heartbeat_file):
+                run_job(folder)
 
 
 def run_job(folder: TrialFolder) -> None:
@@ -94,7 +94,3 @@ def _validated(result: TrialResult) -> TrialResult:
         raise TrialResultError(
             f"the inner loop returned an unusable result: {describe_validation_error(error)}"
         ) from None
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bo_shaping import Study, StudyConfig, cli, posterior
+from bo_shaping import Study, StudyConfig, cli, lattice
 from bo_shaping.store import ROOT_VARIABLE
 
 REPOSITORY = Path(__file__).parents[2]
@@ -48,7 +48,8 @@ def bo_shaping(
 def _coarse_grid() -> Iterator[None]:
     """The posterior on 66 x 6 points instead of 231 x 9: the same answers here, sooner."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setitem(posterior._GRID, 1, (10, 6))
+        monkeypatch.setattr(lattice, "FINEST", 10)
+        monkeypatch.setitem(lattice.LEVELS, 1, 6)
         yield
 
 

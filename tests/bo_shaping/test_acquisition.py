@@ -1,14 +1,15 @@
 import pytest
 import torch
 
-from bo_shaping.acquisition import SimplexAcquisition, scan_points
+from bo_shaping.acquisition import SimplexAcquisition
+from bo_shaping.scan import scan_points
 
 BOUNDS = torch.tensor([[0.0, 0.0, 0.0, 0.5], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64)
 SIMPLEX = torch.tensor([0, 1, 2])
 
 
 def test_scan_points_are_uniform_on_the_simplex_and_in_the_box():
-    X = scan_points(4096, BOUNDS, SIMPLEX, seed=0)
+    X = scan_points(4096, BOUNDS, SIMPLEX, 1.0, seed=0)
     torch.testing.assert_close(X[:, :3].sum(dim=1), torch.ones(4096, dtype=torch.float64))
     assert ((BOUNDS[0] <= X) & (BOUNDS[1] >= X)).all()
     on_face = (X[:, :3] == 0).any(dim=1)

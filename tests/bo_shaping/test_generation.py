@@ -3,9 +3,7 @@ import copy
 import pytest
 from ax.core.trial_status import TrialStatus
 
-from bo_shaping.config import SearchSpaceConfig
-from bo_shaping.generation import _differ, new_client, new_experiment, propose
-from bo_shaping.posterior import recommend
+from bo_shaping.generation import new_client, new_experiment, propose
 from bo_shaping.search_space import from_arm
 from tests.bo_shaping import closed_form
 
@@ -64,29 +62,6 @@ def test_proposals_are_on_the_simplex_apart_from_pending_ones_and_improve(client
     complete(client, propose(client, make_config()))
     rewards = client._experiment.lookup_data().df.query("metric_name == 'reward'").set_index("trial_index")["mean"]
     assert rewards.loc[6:].max() > rewards.loc[:5].max()
-
-
-def test_the_last_trials_of_the_budget_run_what_is_recommended(client, make_config):
-    config = make_config(budget={"trials": 8, "confirm": 2})
-    best = recommend(client._experiment, config)[0]
-    assert from_arm(arm(client, propose(client, config))) == (best.weights, best.parameters)
-    # Still pending, so the recommendation is the same: it is not run twice, the acquisition function proposes instead.
-    assert from_arm(arm(client, propose(client, config))) != (best.weights, best.parameters)
-
-
-def test_distances_between_arms_are_in_units_of_the_box():
-    space = SearchSpaceConfig(parameters={"learning_rate": {"bounds": (1e-5, 1e-3), "log": True}})
-    arm = {"w_shap": 0.5, "w_lime": 0.5, "w_sparse": 0.0, "learning_rate": 1e-5}
-    assert _differ(arm, arm | {"learning_rate": 2e-5}, space)
-    assert not _differ(arm, arm | {"learning_rate": 1.01e-5}, space)
-
-
-def test_before_and_after_the_end_of_the_budget_the_acquisition_proposes(client, make_config):
-    plain = copy.deepcopy(client._experiment)
-    for trials in (6, 9):
-        twin, other = new_client(copy.deepcopy(plain)), new_client(copy.deepcopy(plain))
-        index = propose(twin, make_config(budget={"trials": trials, "confirm": 2}))
-        assert arm(twin, index) == arm(other, propose(other, make_config(budget={"trials": 100, "confirm": 0})))
 
 
 def test_without_enough_results_arms_are_random(make_config):

@@ -1,63 +1,223 @@
+"""What is special about processes on this machine: workers that are used again, GPUs, nobody left behind."""
+
 import os
-import time
+import signal
+import subprocess
+import sys
 
 import pytest
 
+from bo_shaping import Study
+from bo_shaping.errors import ConfigError
+from bo_shaping.executors import gpu_slots, pool, pool_worker, process
 from bo_shaping.executors.folder import Job, TrialFolder
+from bo_shaping.executors.gpu_slots import GpuSlots, visible_devices
+from bo_shaping.executors.heartbeat import HeartbeatWatch
+from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.process import ProcessExecutor
 from inner_loop.spec import TrialSpec
+from tests.bo_shaping.executors.conftest import hold, is_gone, let_go, starts, wait_for
+
+TINY = {
+    "ppo": {"steps": 1, "rollout_size": 4, "minibatch_size": 4, "epochs": 1},
+    "attribution": {"budget": 8, "units": "spans", "max_units": 4},
+    "evaluation": {"n_prompts": 4},
+    "n_samples": 0,
+}
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("CLOSED_FORM_LOG", str(tmp_path / "starts.log"))
-    (tmp_path / "hold").write_text("")
-    folder = TrialFolder(tmp_path / "0000")
-    spec = TrialSpec(weights={"sparse": 1.0})
-    folder.prepare(Job.of("tests.bo_shaping.closed_form:run_slowly", [spec], threads=1))
+def make(tmp_path, monkeypatch):
+    """Process executors of one study."""
+    monkeypatch.setattr(gpu_slots.tempfile, "gettempdir", lambda: str(tmp_path))
+    made = []
+
+    def make(gpus=None):
+        observer = Observer(stale_after=20)
+        made.append(ProcessExecutor(tmp_path / "study" / "workers", observer, stale_after=20, threads=1, gpus=gpus))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+def run(executor, folder):
+    executor.start(folder)
+    wait_for(lambda: executor.state(folder) != "running")
+    assert executor.state(folder) == "finished", executor.reason(folder)
     return folder
 
 
-def wait_for(condition, seconds=300.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.02)
+def test_the_next_trial_goes_to_the_worker_of_the_last_one(make, make_trial):
+    executor = make()
+    first, second = (starts(run(executor, make_trial(index=index)))[0] for index in (0, 1))
+    assert second["pid"] == first["pid"]
+    assert (first["call"], second["call"]) == (1, 2)
 
 
-def test_a_second_executor_attaches_to_a_running_trial_and_starts_nothing_twice(folder, tmp_path):
-    first, second = ProcessExecutor(), ProcessExecutor()
-    assert first.state(folder) == "dead"
-    first.start(folder)
-    assert first.state(folder) == "running"
-    wait_for(folder.is_locked)
-    assert second.state(folder) == "running"
-    second.start(folder)
-    (tmp_path / "hold").unlink()
-    wait_for(lambda: second.state(folder) == "finished")
-    assert first.state(folder) == "finished"
-    assert len((tmp_path / "starts.log").read_text().splitlines()) == 1
+def test_trials_side_by_side_have_a_worker_each(make, make_trial):
+    executor, folders = make(), [make_trial(index=index) for index in range(2)]
+    for folder in folders:
+        hold(folder)
+        executor.start(folder)
+    for folder in folders:
+        wait_for(lambda folder=folder: starts(folder))
+    assert len({starts(folder)[0]["pid"] for folder in folders}) == 2
+    for folder in folders:
+        let_go(folder)
+        wait_for(lambda folder=folder: executor.state(folder) == "finished")
 
 
-@pytest.mark.parametrize("same", [True, False])
-def test_stopping_ends_the_worker_whoever_started_it(folder, same):
-    first = ProcessExecutor()
-    first.start(folder)
-    wait_for(lambda: folder.last_event() is not None)
-    pid = folder.worker().pid
-    (first if same else ProcessExecutor()).stop(folder)
-    assert first.state(folder) == "dead"
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+def test_a_queued_trial_that_is_stopped_is_never_run(make, make_trial, monkeypatch):
+    executor, folder = make(), make_trial()
+    with monkeypatch.context() as nobody:
+        nobody.setattr(ProcessExecutor, "_start_worker", lambda *_: folder.path / "no.log")
+        executor.start(folder)
+    executor.stop(folder)
+    assert executor.state(folder) == "dead"
+    run(executor, make_trial(index=1))
+    assert starts(folder) == []
 
 
-def test_a_worker_that_is_killed_is_dead_and_can_be_started_again(folder, tmp_path):
-    executor = ProcessExecutor()
+def test_closing_leaves_no_process_and_no_file_of_one(make, make_trial, tmp_path):
+    executor = make()
+    pid = starts(run(executor, make_trial()))[0]["pid"]
+    executor.close()
+    assert is_gone(pid)
+    assert sorted(file.name for file in (tmp_path / "study" / "workers").iterdir()) == ["in_use.lock", "queue"]
+
+
+def test_a_worker_that_is_busy_when_its_executor_closes_finishes_its_trial_and_goes(make, make_trial):
+    executor, folder = make(), make_trial()
+    hold(folder)
     executor.start(folder)
-    wait_for(lambda: folder.last_event() is not None)
-    os.kill(folder.worker().pid, 9)
+    wait_for(lambda: starts(folder))
+    executor.close()
+    assert folder.is_locked()
+    let_go(folder)
+    wait_for(folder.has_result)
+    wait_for(lambda: is_gone(starts(folder)[0]["pid"]))
+
+
+def test_no_worker_is_left_after_a_study(make_config, monkeypatch):
+    study = Study.launch(make_config(executor="process", budget={"trials": 3}))
+    study.run()
+    assert set(study.trials()["status"]) == {"completed"}
+    workers = [study.folder.trial(index).path / "worker.json" for index in range(3)]
+    pids = {int(file.read_text().split('"pid":')[1].split(",")[0]) for file in workers}
+    assert len(pids) <= 2
+    for pid in pids:
+        wait_for(lambda pid=pid: is_gone(pid))
+
+
+def test_a_worker_that_cannot_begin_is_dead_with_what_it_said(make, make_trial, monkeypatch):
+    executor, folder = make(), make_trial()
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setattr(process.sys, "executable", sys.executable)
+    monkeypatch.chdir("/")
+    monkeypatch.setattr(process, "thread_limits", lambda _: {"PYTHONHOME": "/nowhere"})
+    executor.start(folder)
     wait_for(lambda: executor.state(folder) == "dead")
-    (tmp_path / "hold").unlink()
-    executor.start(folder)
-    wait_for(lambda: executor.state(folder) == "finished")
-    assert len(folder.results()) == 1
+    assert "the worker ended before it took the trial (" in executor.reason(folder)
+    monkeypatch.undo()
+    monkeypatch.setenv("PYTHONPATH", os.getcwd())
+    run(executor, folder)
+
+
+def test_an_idle_worker_that_hangs_is_not_waited_for(make, make_trial):
+    executor = make()
+    executor._idle_watch = HeartbeatWatch(3.0)
+    pid = starts(run(executor, make_trial()))[0]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    folder = run(executor, make_trial(index=1))
+    assert starts(folder)[0]["pid"] != pid
+    assert is_gone(pid)
+
+
+def test_an_idle_worker_goes_after_a_while(make, make_trial, monkeypatch, tmp_path):
+    make()  # somebody might still start trials
+    workers = pool.Pool(tmp_path / "study" / "workers")
+    seat = workers.new_seat()
+    monkeypatch.setattr(pool_worker, "IDLE_SECONDS", 0.2)
+    with seat.lock_file.open("ab") as lock:
+        pool_worker.main(str(tmp_path / "study" / "workers"), seat.lock_file.stem, str(lock.fileno()))
+    assert workers.seats() == []
+
+
+def test_the_second_training_of_a_worker_is_bit_for_bit_that_of_a_fresh_process(make, tmp_path):
+    specs = [TrialSpec(weights={name: 1.0}, **TINY) for name in ("shap", "lime")]
+
+    def trained(executor, spec, name):
+        folder = TrialFolder(tmp_path / "study" / "trials" / name)
+        folder.prepare(Job.of("inner_loop.trial:run_trial", [spec], threads=1))
+        (result,) = run(executor, folder).results()
+        none = {"seconds": {}, "peak_memory_mb": 0.0, "tokens_per_second": None}
+        return result.model_copy(update=none), folder.path.joinpath("worker.json").read_text()
+
+    used = make()
+    _, first_worker = trained(used, specs[0], "0000")
+    second, second_worker = trained(used, specs[1], "0001")
+    assert first_worker.split(",")[0] == second_worker.split(",")[0]
+    used.close()
+    alone, other_worker = trained(make(), specs[1], "0002")
+    assert other_worker.split(",")[0] != second_worker.split(",")[0]
+    assert second == alone
+
+
+@pytest.mark.parametrize(
+    ("named", "devices"),
+    [("0,1", ["0", "1"]), (" 2 , GPU-ab ", ["2", "GPU-ab"]), ("", []), ("1,-1,2", ["1"]), ("-1", [])],
+)
+def test_visible_devices_are_those_that_cuda_would_see(monkeypatch, named, devices):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert visible_devices() == devices
+
+
+def test_without_the_variable_pytorch_counts_the_devices(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    assert visible_devices() == ["0", "1", "2"]
+
+
+def test_more_gpus_than_there_are_is_said_at_once(monkeypatch, make_config, tmp_path):
+    from bo_shaping.executors import make_executor
+    from bo_shaping.store import StudyFolder
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    config = make_config(executor="process", workers={"gpus_per_trial": 2})
+    with pytest.raises(ConfigError, match=r"gpus_per_trial is 2, but 1 GPUs are visible.*\(CUDA_VISIBLE_DEVICES=0\)"):
+        make_executor(config, StudyFolder(tmp_path / "study"))
+
+
+def test_a_slot_is_free_again_when_its_process_is_killed(monkeypatch, tmp_path):
+    monkeypatch.setattr(gpu_slots.tempfile, "gettempdir", lambda: str(tmp_path))
+    slots = GpuSlots(2, ["0", "1", "GPU-2"])
+    held = slots.take()
+    assert held.names == "0,1"
+    assert slots.take() is None  # and what was taken on the way is given back:
+    assert GpuSlots(1, ["GPU-2"]).take().names == "GPU-2"
+    with subprocess.Popen(["sleep", "1000"], pass_fds=held.descriptors) as process:
+        held.let_go()
+        assert slots.take() is None
+        process.kill()
+    assert slots.take().names == "0,1"
+
+
+def test_workers_get_gpus_of_their_own_and_trials_wait_for_them(make, make_trial):
+    executor, folders = make(GpuSlots(1, ["5", "7"])), [make_trial(index=index) for index in range(3)]
+    for folder in folders:
+        hold(folder)
+        executor.start(folder)
+    wait_for(lambda: starts(folders[0]) and starts(folders[1]))
+    assert {starts(folder)[0]["devices"] for folder in folders[:2]} == {"5", "7"}
+    assert executor.state(folders[2]) == "running"
+    assert starts(folders[2]) == []
+    # The GPU of a killed worker goes to a new worker.
+    os.kill(folders[0].worker().pid, signal.SIGKILL)
+    wait_for(lambda: executor.state(folders[0]) == "dead")
+    wait_for(lambda: executor.state(folders[2]) == "running" and starts(folders[2]))
+    assert starts(folders[2])[0]["devices"] == starts(folders[0])[0]["devices"]
+    for folder in folders[1:]:
+        let_go(folder)
+        wait_for(lambda folder=folder: executor.state(folder) == "finished")

@@ -1,0 +1,1 @@
+"""The outer loop: is it sample-efficient, quick and impossible to lose?"""
