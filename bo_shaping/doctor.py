@@ -10,7 +10,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
-from bo_shaping.errors import BoShapingError
+from bo_shaping.errors import BoShapingError, StorageError
+from bo_shaping.holder import Holder
+from bo_shaping.lease import STALE_SECONDS
 from bo_shaping.status import study_status
 from bo_shaping.store import StudyFolder, studies_root, without_password
 from inner_loop.errors import InnerLoopError
@@ -98,9 +100,8 @@ def _trials(folder: StudyFolder) -> Iterator[Finding]:
     known = {trial.record.index for trial in status.trials}
     for path in sorted((folder.path / "trials").glob("*/")):
         if not (path.name.isdecimal() and int(path.name) in known):
-            yield Finding(
-                "trials", False, f"{path} belongs to no trial of the study", f"look into it, then remove {path}"
-            )
+            text = f"{path} belongs to no trial of the study"
+            yield Finding("trials", False, text, "remove it, unless you know what it is")
 
 
 def _workers(folder: StudyFolder) -> Iterator[Finding]:
@@ -136,24 +137,48 @@ def _disk(path: Path, needed: int) -> Iterator[Finding]:
 
 def _models(config: StudyConfig) -> Iterator[Finding]:
     """Policy, reward model and prompts, loaded as the first trial would load them."""
-    if config.inner_loop == DEFAULT_INNER_LOOP:
-        from inner_loop.task import check_task
+    from bo_shaping.study import check_inner_loop
 
-        check_task(config.task, config.evaluation)
-        task = config.task
-        text = f"policy {task.policy}, reward model {task.reward_model} and prompts {task.prompts} can be loaded"
-    else:
-        from bo_shaping.executors.worker import import_inner_loop
-
-        import_inner_loop(config.inner_loop)
+    check_inner_loop(config)
+    task = config.task
+    text = f"policy {task.policy}, reward model {task.reward_model} and prompts {task.prompts} can be loaded"
+    if config.inner_loop != DEFAULT_INNER_LOOP:
         text = f"the inner loop {config.inner_loop} can be imported"
     yield Finding("models", True, text)
 
 
 def _storage(folder: StudyFolder) -> Iterator[Finding]:
-    """Whether database and records tell the same story."""
-    from bo_shaping.study import Study
+    """Whether database and journal tell the same story, and who holds the lease on it."""
+    from bo_shaping.founding import open_database
+    from bo_shaping.recovery import bring_in_line
 
-    study = Study.load(folder.path)
-    stored = {index: trial.status.name for index, trial in study.ax_client._experiment.trials.items()}
-    yield Finding("storage", True, f"{len(stored)} trials in {without_password(folder.storage)}")
+    config, place = folder.config(), without_password(folder.storage)
+    rebuild = f"bo-shaping resume {folder.handle} --rebuild"
+    if config.storage is None and not folder.database_file.exists():
+        yield Finding("storage", False, f"{folder.database_file} is missing", rebuild)
+        return
+    database, entries = open_database(folder, config), folder.journal.entries()
+    experiment = database.load(config.name)
+    try:
+        behind = sorted(trial.index for trial in bring_in_line(experiment, entries))
+    except StorageError as error:
+        yield Finding("storage", False, str(error), rebuild)
+        return
+    if behind and folder.driver() is None:
+        text = f"trials {', '.join(map(str, behind))} in {place} are behind the journal"
+        yield Finding("storage", False, text, f"bo-shaping resume {folder.handle} --trials 0")
+    else:
+        yield Finding("storage", True, f"{len(entries)} trials in the journal and in {place}")
+    yield _lease(folder, database.lease(config.name, str(folder.path), "").seen())
+
+
+def _lease(folder: StudyFolder, seen: tuple[Holder, float] | None) -> Finding:
+    if seen is None:
+        return Finding("lease", True, "free")
+    holder, age = seen
+    if holder.is_dead():
+        return Finding("lease", True, f"left by {holder}, which has ended: the next driver takes it over")
+    if not 0 <= age <= STALE_SECONDS:
+        text = f"held by {holder}, which has not renewed it for {age:.0f} s"
+        return Finding("lease", False, text, f"end that process, or take over with: bo-shaping resume {folder.handle}")
+    return Finding("lease", True, f"held by {holder}, renewed {age:.0f} s ago")

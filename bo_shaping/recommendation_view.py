@@ -9,7 +9,7 @@ from rich.text import Text
 from bo_shaping.recommendation import Best
 from bo_shaping.records import TrialRecord
 from bo_shaping.trials_view import arm_text, reward_text
-from bo_shaping.wording import describe_prob_best, describe_probability, describe_seed_correlation
+from bo_shaping.wording import describe_prob_best, describe_probability
 
 _SAME = 1e-6
 """Arms whose numbers differ by less are the same one."""
@@ -37,7 +37,7 @@ def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> 
 
 
 def print_posterior(console: Console, best: Best) -> None:
-    """Print what else the Gaussian process knows: who may be the best, what goes together, and how noisy it all is."""
+    """Print what else the Gaussian process knows: who may be the best, and which weights it knows only together."""
     groups = [
         f"{' + '.join(group.components)}: together 90 % between {group.total[0]:.2f} and {group.total[1]:.2f}"
         for group in best.joint
@@ -46,7 +46,6 @@ def print_posterior(console: Console, best: Best) -> None:
         console,
         f"probability of being the best, alone: {_listed(describe_prob_best(best.prob_best))}",
         *([f"weights that cannot be told apart: {'; '.join(groups)}"] if groups else []),
-        describe_seed_correlation(best.seed_correlation),
     )
 
 

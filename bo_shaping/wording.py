@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping
 
-_HELPS = 0.2
-"""Correlation from which on a difference between arms of one seed is noticeably less noisy."""
-
 
 def describe_weights(weights: Mapping[str, float], *, digits: int = 2) -> str:
     """Weights in words, the largest first, those that round to nothing left out.
@@ -36,13 +33,3 @@ def describe_prob_best(prob_best: Mapping[str, float]) -> dict[str, str]:
     """
     words = {name: describe_probability(value) for name, value in prob_best.items()}
     return words | {"a mixture": describe_probability(max(1.0 - sum(prob_best.values()), 0.0))}
-
-
-def describe_seed_correlation(correlation: float | None) -> str:
-    """What it means that trainings share their seeds, in one sentence."""
-    if correlation is None:
-        return "Whether trainings that share a seed share their luck is not known: no two seeds were shared by arms."
-    helps = (
-        "so sharing seeds makes arms easier to compare" if correlation >= _HELPS else "so sharing seeds hardly helps"
-    )
-    return f"The luck of trainings that share a seed correlates at {correlation:.2f}, {helps}."

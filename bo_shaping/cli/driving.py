@@ -27,7 +27,7 @@ from bo_shaping.store import find_study
 if TYPE_CHECKING:
     from bo_shaping.study import Study
 
-WAIT_SECONDS = 0.2
+WAIT_SECONDS = 0.5
 """How often `stop` looks whether the driver has ended."""
 
 SettingsOption = Annotated[
@@ -95,6 +95,8 @@ def stop(study: StudyArgument) -> None:
     console.print(f"Asked {driver} to stop; waiting for it.", markup=False, soft_wrap=True)
     while folder.driver() == driver:
         time.sleep(WAIT_SECONDS)
+        # Again: a driver that had only just begun was not ready to be asked.
+        folder.request_stop()
     console.print(f"Stopped; continue with: bo-shaping resume {folder.handle}", markup=False, soft_wrap=True)
 
 

@@ -13,7 +13,7 @@ from bo_shaping.report.tokens import token_credit_html
 from bo_shaping.report.trial_frame import CORNER_ATOL, WEIGHT_PREFIX, Landmarks, component_names, finished_trials
 from bo_shaping.report.trial_table import trial_table_html
 from bo_shaping.report.verdict import Verdict
-from bo_shaping.wording import describe_prob_best, describe_probability, describe_seed_correlation
+from bo_shaping.wording import describe_prob_best, describe_probability
 from inner_loop.spec import ExplainedResponse
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def render_page(
         simplex_lead=escape(_simplex_lead(best, len(component_names(trials)))),
         rivals=_rivals(best),
         legend=_legend(component_names(trials), landmarks),
-        standard_error=_standard_error(replicates, best),
+        standard_error=_standard_error(replicates),
         trial_table=trial_table_html(trials, landmarks, kl_budget=kl_budget),
         token_credit=_token_section(samples or [], trials, landmarks),
         config=_config(config_yaml),
@@ -168,13 +168,10 @@ def _legend(components: list[str], landmarks: Landmarks) -> str:
     return " ".join(names) + "." + highlighted
 
 
-def _standard_error(replicates: int, best: "Best | None") -> str:
-    over = (
-        f"± is the standard error over {replicates} seeds."
-        if replicates > 1
-        else "± is the standard error over validation prompts; it does not contain the variance between seeds."
-    )
-    return over if best is None else f"{over} {escape(describe_seed_correlation(best.seed_correlation))}"
+def _standard_error(replicates: int) -> str:
+    if replicates > 1:
+        return f"± is the standard error over {replicates} seeds."
+    return "± is the standard error over validation prompts; it does not contain the variance between seeds."
 
 
 def _token_section(samples: list[ExplainedResponse], trials: pd.DataFrame, landmarks: Landmarks) -> str:

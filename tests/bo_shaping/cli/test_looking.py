@@ -99,3 +99,18 @@ def test_importing_the_package_is_cheap():
     script = "import sys, bo_shaping; print([name for name in ('ax', 'torch', 'pandas') if name in sys.modules])"
     output = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "[]"
+
+
+def test_a_study_in_python_is_silent_and_leaves_other_peoples_logging_alone(make_config, tmp_path):
+    config = make_config(budget={"trials": 1})
+    (tmp_path / "study.yaml").write_text(config.to_yaml())
+    script = (
+        "import logging\nlogging.basicConfig(level=logging.INFO)\n"
+        "from bo_shaping import Study, StudyConfig\n"
+        f"study = Study.launch(StudyConfig.from_yaml({str(tmp_path / 'study.yaml')!r}))\n"
+        "study.run()\n"
+        "logging.getLogger('mine').info('heard')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert done.stderr == "INFO:mine:heard\n"
