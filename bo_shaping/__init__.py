@@ -4,6 +4,7 @@ Importing this package is cheap: Ax, BoTorch and torch are loaded when they are 
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from bo_shaping.config import StudyConfig
@@ -16,5 +17,11 @@ __all__ = ["Study", "StudyConfig"]
 
 def __getattr__(name: str) -> Any:
     if name == "Study":
-        return importlib.import_module("bo_shaping.study").Study
+        # Ax reports its own import.
+        disabled = logging.root.manager.disable
+        logging.disable(max(disabled, logging.INFO))
+        try:
+            return importlib.import_module("bo_shaping.study").Study
+        finally:
+            logging.disable(disabled)
     raise AttributeError(f"module 'bo_shaping' has no attribute {name!r}")

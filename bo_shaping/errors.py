@@ -25,6 +25,10 @@ class StudyNotFoundError(BoShapingError, FileNotFoundError):
     """There is no such study."""
 
 
+class TrialNotFoundError(BoShapingError, LookupError):
+    """There is no such trial in the study."""
+
+
 class StudyLockedError(BoShapingError, RuntimeError):
     """Another process is driving the study."""
 

@@ -7,8 +7,8 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
+from bo_shaping.hidden_characters import spelt_pieces
 from bo_shaping.report.chips import decimals_for, peak_value, shade, signed
-from bo_shaping.report.escaping import spelt_pieces
 from inner_loop.attribution.credit import Credit
 
 _MIN_UNIT_WIDTH = 12

@@ -65,6 +65,12 @@ class Lease:
         self._me = Holder.me().to_json()
         self._fence: int | None = None
 
+    def seen(self) -> tuple[Holder, float] | None:
+        """Who holds the study, and how many seconds ago that was renewed; None if nobody does."""
+        row = self._read()
+        holder = None if row is None else Holder.from_json(row.holder)
+        return None if row is None or holder is None else (holder, row.now - row.renewed)
+
     def home(self) -> str | None:
         """The folder of the study that was last driven under this name, or None."""
         with self._engine.begin() as connection:

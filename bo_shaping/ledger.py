@@ -160,13 +160,18 @@ def hold(folder: StudyFolder, config: StudyConfig, database: Database, has_lock:
         yield folder.journal.open(fence, str(Holder.me()))
 
 
-def write_snapshot(experiment: Experiment, path: Path) -> None:
-    """Write the experiment for `Client.load_from_json_file`, which then needs nothing of this package."""
+def snapshot(experiment: Experiment) -> str:
+    """The experiment for `Client.load_from_json_file`, which then needs nothing of this package."""
     content = object_to_json(
         experiment, encoder_registry=CORE_ENCODER_REGISTRY, class_encoder_registry=CORE_CLASS_ENCODER_REGISTRY
     )
     # Without a strategy, which would name our acquisition class: plain Ax chooses its own when it is asked.
-    write_atomically(path, json.dumps({"_type": "Client", "experiment": content, "generation_strategy": None}))
+    return json.dumps({"_type": "Client", "experiment": content, "generation_strategy": None})
+
+
+def write_snapshot(experiment: Experiment, path: Path) -> None:
+    """Write the snapshot, in one step."""
+    write_atomically(path, snapshot(experiment))
 
 
 def remedy(folder: StudyFolder) -> str:

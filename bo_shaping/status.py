@@ -3,8 +3,14 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from bo_shaping.store import StudyFolder, TrialRecord, without_password
+from bo_shaping.records import TrialRecord
+from bo_shaping.store import StudyFolder, without_password
 from inner_loop.spec import TrialProgress
+
+Status = Literal["running", "completed", "stopped", "failed", "interrupted", "asked"]
+
+STATUSES: tuple[Status, ...] = ("completed", "stopped", "failed", "running", "interrupted", "asked")
+"""In the order in which they are counted for a reader."""
 
 
 @dataclass(frozen=True)
@@ -12,12 +18,18 @@ class TrialStatus:
     """One trial as seen from outside."""
 
     record: TrialRecord
-    status: Literal["running", "asked", "completed", "failed", "stopped", "interrupted"]
-    """`interrupted`: nobody is working on it; `resume` runs it again with the same weights."""
+    status: Status
+    """`stopped`: ended early because its learning curve fell behind. `interrupted`: nobody is working on it; `resume`
+    runs it again with the same weights. `asked`: `ask` gave it away, and `tell` has not come yet."""
     progress: TrialProgress | None
     """Newest event of a running trial."""
     done: float
     """Share of the inner loop that is finished, over all replicates."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data: the record, with the status as seen from outside and the last progress."""
+        progress = self.progress.model_dump(mode="json", exclude={"point"}) if self.progress else None
+        return self.record.model_dump(mode="json") | {"status": self.status, "progress": progress}
 
 
 @dataclass(frozen=True)
@@ -33,17 +45,19 @@ class StudyStatus:
     """Trials in all."""
     trials: list[TrialStatus]
 
-    def count(self, status: str) -> int:
+    def count(self, status: Status) -> int:
         """How many trials have that status."""
         return sum(trial.status == status for trial in self.trials)
 
+    def headline(self) -> str:
+        """How it stands, in one line."""
+        counts = ", ".join(f"{n} {word}" for word in STATUSES if (n := self.count(word)))
+        driven = f"driven by {self.driver}" if self.driver else "nobody is driving it"
+        return f"{self.name}: {counts or 'no trials yet'}, budget {self.budget}; {driven}"
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for `status --json`."""
-        trials = []
-        for trial in self.trials:
-            progress = trial.progress.model_dump(mode="json", exclude={"point"}) if trial.progress else None
-            trials.append(trial.record.model_dump(mode="json") | {"status": trial.status, "progress": progress})
-        return asdict(self) | {"trials": trials}
+        return asdict(self) | {"trials": [trial.to_json() for trial in self.trials]}
 
 
 def study_status(folder: StudyFolder) -> StudyStatus:
@@ -52,23 +66,23 @@ def study_status(folder: StudyFolder) -> StudyStatus:
     Raises:
         StorageError: If a file of the study was damaged.
     """
-    config = folder.config()
+    config, driver = folder.config(), folder.driver()
     return StudyStatus(
         name=config.name,
         storage=without_password(folder.storage),
         path=str(folder.path),
-        driver=folder.driver(),
+        driver=driver,
         budget=config.budget.trials,
-        trials=[_trial_status(folder, record) for record in folder.records()],
+        trials=[_trial_status(folder, record, driver is not None) for record in folder.records()],
     )
 
 
-def _trial_status(folder: StudyFolder, record: TrialRecord) -> TrialStatus:
+def _trial_status(folder: StudyFolder, record: TrialRecord, is_driven: bool) -> TrialStatus:
     if record.status != "running":
-        return TrialStatus(record, record.status, None, 1.0)
+        return TrialStatus(record, record.status, None, 0.0 if record.status == "asked" else 1.0)
     trial = folder.trial(record.index)
     event = trial.last_event()
-    is_alive = trial.is_locked() or trial.is_done() or folder.driver() is not None
+    is_alive = is_driven or trial.is_locked() or trial.is_done()
     done = 0.0
     if event is not None:
         done = (event.replicate + event.progress.step / max(event.progress.n_steps, 1)) / event.n_replicates

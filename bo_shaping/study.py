@@ -55,7 +55,7 @@ class Study:
         """
         folder = StudyFolder((studies_root() / config.name).resolve())
         folder.refuse_existing()
-        _check_inner_loop(config)
+        check_inner_loop(config)
         config = _with_absolute_folders(config)
         study = cls(folder, config, found(folder, config))
         study._is_checked = True
@@ -134,7 +134,7 @@ class Study:
         """
         if not self._is_checked:
             # A model that was moved must not cost the rest of the budget; `launch` has just loaded it.
-            _check_inner_loop(self._config)
+            check_inner_loop(self._config)
             self._is_checked = True
         with self._ledger.driven():
             n_known = len(self._ledger.entries)
@@ -308,7 +308,7 @@ def _with_absolute_folders(config: StudyConfig) -> StudyConfig:
     return config.model_copy(update={"task": config.task.model_copy(update=absolute)})
 
 
-def _check_inner_loop(config: StudyConfig) -> None:
+def check_inner_loop(config: StudyConfig) -> None:
     """Find out before the first trial what would make every trial fail."""
     if config.inner_loop == DEFAULT_INNER_LOOP:
         from inner_loop.task import check_task

@@ -5,6 +5,7 @@ matplotlib figures (or HTML), so notebooks use the same ones.
 """
 
 from bo_shaping.report.curves import curves_figure
+from bo_shaping.report.front import front_figure
 from bo_shaping.report.simplex import simplex_figure
 from bo_shaping.report.tokens import token_credit_html
 from bo_shaping.report.trial_frame import Landmarks, find_landmarks
@@ -16,6 +17,7 @@ __all__ = [
     "Landmarks",
     "curves_figure",
     "find_landmarks",
+    "front_figure",
     "simplex_figure",
     "token_credit_html",
     "trial_table_html",

@@ -13,11 +13,11 @@ from bo_shaping.report.tokens import token_credit_html
 from bo_shaping.report.trial_frame import CORNER_ATOL, WEIGHT_PREFIX, Landmarks, component_names, finished_trials
 from bo_shaping.report.trial_table import trial_table_html
 from bo_shaping.report.verdict import Verdict
-from bo_shaping.report.wording import describe_probability
+from bo_shaping.wording import describe_prob_best, describe_probability
 from inner_loop.spec import ExplainedResponse
 
 if TYPE_CHECKING:
-    from bo_shaping.recommendation import Best
+    from bo_shaping.recommendation import Best, FrontPoint
 
 
 def render_page(
@@ -38,7 +38,7 @@ def render_page(
     Args:
         title: Name of the study.
         verdict: Headline and notes.
-        pictures: PNG files by name: `simplex`, `weights`, `curves`.
+        pictures: PNG files by name: `simplex`, `weights`, `curves`, and `front` if the study has one.
         trials: One row per trial.
         landmarks: Trials to highlight.
         best: The recommendation, if there is one.
@@ -59,7 +59,8 @@ def render_page(
         trial_table=trial_table_html(trials, landmarks, kl_budget=kl_budget),
         token_credit=_token_section(samples or [], trials, landmarks),
         config=_config(config_yaml),
-        **{f"{name}_png": _data_url(png) for name, png in pictures.items()},
+        front=_front(best, pictures.get("front")),
+        **{f"{name}_png": _data_url(pictures[name]) for name in ("simplex", "weights", "curves")},
     )
     return html_page(f"{title} · reward-shaping study", body)
 
@@ -73,6 +74,7 @@ def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -
         for name, value in best.parameters.items():
             tiles.append(_tile(name, f"{value:.3g}", _range(best.interval[name], ".3g")))
         tiles.append(_tile("expected reward", f"{best.mean:.2f}", _range(best.mean_interval)))
+        tiles.append(_tile("expected regret", f"{best.regret:.3f}", "what the best point may give beyond this one"))
         budget = "no KL budget" if kl_budget is None else f"budget {kl_budget:g} nats per response"
         tiles.append(_tile("expected KL", f"{best.kl:.1f}", budget))
         if not _is_pure(best, "sparse"):
@@ -122,15 +124,35 @@ def _simplex_lead(best: "Best | None", k: int) -> str:
 def _rivals(best: "Best | None") -> str:
     if best is None:
         return ""
+    beats = {
+        name: describe_probability(value) for name, value in best.prob_better_than.items() if not _is_pure(best, name)
+    }
+    heads = ("Probability of", "the recommendation being better", "being the best, alone")
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{describe_probability(value)}</td></tr>"
-        for name, value in best.prob_better_than.items()
-        if not _is_pure(best, name)
+        f"<tr><td>{escape(name)}</td><td>{escape(beats.get(name, '–'))}</td><td>{escape(word)}</td></tr>"
+        for name, word in describe_prob_best(best.prob_best).items()
     )
+    return f'<table class="rivals"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _front(best: "Best | None", png: bytes | None) -> str:
+    if best is None or png is None:
+        return ""
+    names = [*best.weights, *best.parameters, "reward", "90 %", "KL", "90 %"]
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _front_row(point))}</tr>" for point in best.front)
     return (
-        '<table class="rivals"><thead><tr><th scope="col">Probability that the recommendation beats</th><th></th></tr>'
-        f"</thead><tbody>{rows}</tbody></table>"
+        '<section><h2>Reward against KL</h2><p class="lead">The Pareto front: no point is expected to be better '
+        f'in both than one on it.</p><img alt="Pareto front of reward and KL" src="{_data_url(png)}">'
+        f'<table class="rivals"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>'
     )
+
+
+def _front_row(point: "FrontPoint") -> list[str]:
+    (low, high), (least, most) = point.mean_interval, point.kl_interval
+    arm = [f"{weight:.2f}" for weight in point.weights.values()] + [f"{v:.3g}" for v in point.parameters.values()]
+    return [*arm, f"{point.mean:.2f}", f"{low:.2f} to {high:.2f}", f"{point.kl:.1f}", f"{least:.1f} to {most:.1f}"]
 
 
 def _is_pure(best: "Best", component: str) -> bool:

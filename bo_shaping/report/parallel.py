@@ -8,11 +8,13 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 
-from bo_shaping.report.style import ACCENT, COLORMAP, FAINT, INK, MUTED, tidy_axes
-from bo_shaping.report.trial_frame import WEIGHT_PREFIX, within_budget
+from bo_shaping.report.style import ACCENT, COLORMAP, FAINT, INK, MUTED, TRIAL_MARKERS, tidy_axes
+from bo_shaping.report.trial_frame import WEIGHT_PREFIX, kinds_of_trials
 
 if TYPE_CHECKING:
     from bo_shaping.recommendation import Best, Surface
+
+_LINES: dict[str, str | tuple[int, tuple[int, int]]] = {"trial": "-", "over": (0, (4, 3)), "stopped": (0, (1, 2))}
 
 
 def draw_parallel_coordinates(
@@ -24,9 +26,10 @@ def draw_parallel_coordinates(
     norm: Normalize,
     kl_budget: float | None,
 ) -> None:
-    """Draw a line per trial coloured by reward (dashed over the KL budget), the recommendation and its 90 % intervals.
+    """Draw a line per trial coloured by reward, the recommendation and its 90 % intervals.
 
-    The posterior mean has no room in this picture; of `surface` only the draws of the best weights are shown.
+    Trials over the KL budget are dashed, those that were stopped early dotted. The posterior mean has no room in this
+    picture; of `surface` only the draws of the best weights are shown.
     """
     tidy_axes(ax)
     axes = [float(position) for position in range(len(components))]
@@ -35,13 +38,15 @@ def draw_parallel_coordinates(
     if surface is not None:
         for draw in np.asarray(surface.draws, dtype=float)[:200]:
             ax.plot(axes, draw, color=ACCENT, alpha=0.03, linewidth=1, zorder=2)
-    allowed = within_budget(finished, kl_budget).to_numpy()
-    rows = finished[[WEIGHT_PREFIX + name for name in components]].to_numpy(dtype=float)
-    for weights, reward, inside in zip(rows, finished["mean"], allowed, strict=True):
-        colour = colormaps[COLORMAP](norm(reward))
-        ax.plot(axes, weights, color=colour, linewidth=1.6, linestyle="-" if inside else (0, (4, 3)), gid="trial")
-    if not allowed.all():
-        ax.plot([], [], color=MUTED, linestyle=(0, (4, 3)), label="trial over the KL budget")
+    weights = finished[[WEIGHT_PREFIX + name for name in components]].to_numpy(dtype=float)
+    rewards = finished["mean"].to_numpy(dtype=float)
+    for kind, rows in kinds_of_trials(finished, kl_budget):
+        label = TRIAL_MARKERS[kind][1]
+        for row in np.flatnonzero(rows):
+            colour = colormaps[COLORMAP](norm(rewards[row]))
+            ax.plot(axes, weights[row], color=colour, linewidth=1.6, linestyle=_LINES[kind], gid=label)
+        if kind != "trial" and rows.any():
+            ax.plot([], [], color=MUTED, linestyle=_LINES[kind], label=label)
     if best is not None:
         centre = [best.weights[name] for name in components]
         ax.plot(axes, centre, color=ACCENT, linewidth=2.6, marker="*", markersize=13, label="recommended weights")

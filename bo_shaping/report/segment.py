@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from bo_shaping.report.style import ACCENT, FAINT, INK, tidy_axes
-from bo_shaping.report.trial_frame import WEIGHT_PREFIX, within_budget
+from bo_shaping.report.style import ACCENT, FAINT, INK, TRIAL_MARKERS, tidy_axes
+from bo_shaping.report.trial_frame import WEIGHT_PREFIX, kinds_of_trials
 
 if TYPE_CHECKING:
     from bo_shaping.recommendation import Best, Surface
@@ -28,23 +28,22 @@ def draw_segment(
     first, second = components
     if surface is not None and len(surface.weights):
         _draw_posterior(ax, surface)
-    allowed = within_budget(finished, kl_budget).to_numpy()
     x = finished[WEIGHT_PREFIX + second].to_numpy(dtype=float)
     y = finished["mean"].to_numpy(dtype=float)
     sem = finished["sem"].fillna(0.0).to_numpy(dtype=float)
     ax.errorbar(x, y, yerr=sem, fmt="none", ecolor=FAINT, linewidth=1.2, zorder=4)
-    for inside, marker, label in ((True, "o", "trial (± SEM)"), (False, "s", "trial over the KL budget")):
-        rows = allowed == inside
+    for kind, rows in kinds_of_trials(finished, kl_budget):
         if rows.any():
+            marker, label = TRIAL_MARKERS[kind]
             ax.scatter(
                 x[rows],
                 y[rows],
                 s=60,
                 marker=marker,
-                color=INK if inside else "white",
+                color="white" if kind == "over" else INK,
                 edgecolor=INK,
                 zorder=5,
-                label=label,
+                label=f"{label} (± SEM)" if kind == "trial" else label,
                 gid=label,
             )
     for index, place in zip(finished["index"], zip(x, y, strict=True), strict=True):

@@ -17,6 +17,13 @@ ACCENT = "#d1495b"
 COLORMAP = "viridis"
 """Reward, wherever it is a colour: uniform for the eye, readable when colour-blind and in grey."""
 
+TRIAL_MARKERS = {
+    "trial": ("o", "trial"),
+    "over": ("s", "trial over the KL budget"),
+    "stopped": ("v", "trial stopped early, as it stood then"),
+}
+"""Kind of trial -> its marker and what the legend calls it."""
+
 DPI = 170
 
 # Okabe and Ito's colour-blind-safe set; the sparse reward is the baseline, hence a quiet grey.

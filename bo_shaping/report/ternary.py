@@ -10,8 +10,8 @@ from matplotlib.colors import Normalize
 from matplotlib.tri import Triangulation
 
 from bo_shaping.report.projection import Points, project, simplex_vertices, spread_apart
-from bo_shaping.report.style import ACCENT, COLORMAP, FAINT, INK, MUTED, component_colours
-from bo_shaping.report.trial_frame import WEIGHT_PREFIX, within_budget
+from bo_shaping.report.style import ACCENT, COLORMAP, FAINT, INK, MUTED, TRIAL_MARKERS, component_colours
+from bo_shaping.report.trial_frame import WEIGHT_PREFIX, kinds_of_trials
 
 if TYPE_CHECKING:
     from bo_shaping.recommendation import Best, Surface
@@ -151,15 +151,14 @@ def _draw_trials(
 ) -> None:
     points = project(finished[[WEIGHT_PREFIX + name for name in components]].to_numpy(dtype=float))
     placed = spread_apart(points, _MARKER_DISTANCE, anchors=star)
-    allowed = within_budget(finished, kl_budget).to_numpy()
     colours = colormaps[COLORMAP](norm(finished["mean"].to_numpy(dtype=float)))
     for point, place in zip(points, placed, strict=True):
         if np.hypot(*(place - point)) > 0.2 * _MARKER_DISTANCE:
             ax.plot(*np.stack([point, place]).T, color=INK, linewidth=0.8, zorder=5)
-    for inside, marker, label in ((True, "o", "trial"), (False, "s", "trial over the KL budget")):
-        rows = allowed == inside
+    for kind, rows in kinds_of_trials(finished, kl_budget):
         if rows.any():
-            edge = "white" if inside else INK
+            marker, label = TRIAL_MARKERS[kind]
+            edge = INK if kind == "over" else "white"
             ax.scatter(
                 placed[rows, 0],
                 placed[rows, 1],
@@ -171,7 +170,9 @@ def _draw_trials(
                 zorder=6,
                 gid=label,
             )
-            ax.scatter([], [], s=60, color=MUTED if inside else FAINT, marker=marker, edgecolor=edge, label=label)
+            ax.scatter(
+                [], [], s=60, color=FAINT if kind == "over" else MUTED, marker=marker, edgecolor=edge, label=label
+            )
     for (x, y), colour, index in zip(placed, colours, finished["index"], strict=True):
         bright = float(colour[:3] @ np.array([0.299, 0.587, 0.114])) > 0.55
         ax.text(

@@ -1,6 +1,7 @@
 """Questions that every picture asks of the table of trials (one row per trial, as `Study.trials` returns it)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,9 @@ WEIGHT_PREFIX = "w_"
 CORNER_ATOL = 1e-6
 """How far from 1 the weight of a pure component may be."""
 
-_KNOWN_COLUMNS = frozenset({"index", "status", "mean", "sem", "kl", "reason", "seconds"})
+_KNOWN_COLUMNS = frozenset(
+    {"index", "status", "mean", "sem", "kl", "reason", "seconds", "origin", "seeds", "attempt", "step"}
+)
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,24 @@ def extra_parameters(trials: pd.DataFrame) -> list[str]:
 
 
 def finished_trials(trials: pd.DataFrame) -> pd.DataFrame:
-    """The trials with a finite reward, indexed by trial index."""
+    """The trials with a finite reward, stopped ones among them, indexed by trial index."""
     if trials.empty:
         return trials
     finite = np.isfinite(pd.to_numeric(trials["mean"], errors="coerce"))
     return trials[finite].set_index("index", drop=False).rename_axis(None)
+
+
+def is_stopped(trials: pd.DataFrame) -> "pd.Series[bool]":
+    """Which trials were stopped early: their reward is that of their last step."""
+    return trials["status"] == "stopped"
+
+
+def kinds_of_trials(
+    finished: pd.DataFrame, kl_budget: float | None
+) -> "list[tuple[Literal['trial', 'over', 'stopped'], np.ndarray]]":
+    """Kinds of finished trials that pictures tell apart, each with the rows (a mask) that are of it."""
+    stopped, allowed = is_stopped(finished).to_numpy(), within_budget(finished, kl_budget).to_numpy()
+    return [("trial", allowed & ~stopped), ("over", ~allowed & ~stopped), ("stopped", stopped)]
 
 
 def within_budget(trials: pd.DataFrame, kl_budget: float | None) -> "pd.Series[bool]":
@@ -60,6 +76,7 @@ def find_landmarks(trials: pd.DataFrame, nearest_trial: int | None, kl_budget: f
         kl_budget: Largest KL allowed, None for no budget.
     """
     finished = finished_trials(trials)
+    finished = finished if finished.empty else finished[~is_stopped(finished)]
     if finished.empty:
         return Landmarks(chosen=None, why="", corners={})
     corners = {}

@@ -29,11 +29,11 @@ _MISSING = '<span class="none">–</span>'
 
 
 def trial_table_html(trials: pd.DataFrame, landmarks: Landmarks, *, kl_budget: float | None = None) -> str:
-    """One row per trial: weights as numbers and as a bar, extra parameters, reward, KL, seconds, status or reason."""
+    """One row per trial: weights as numbers and as a bar, extra parameters, outcome, seeds, origin, status, reason."""
     if trials.empty:
         return "<p>No trial yet.</p>"
     components, extras = component_names(trials), extra_parameters(trials)
-    heads = ["#", "mixture", *components, *extras, "reward", "KL", "seconds", "status"]
+    heads = ["#", "mixture", *components, *extras, "reward", "KL", "seconds", "seeds", "origin", "status"]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     rows = "".join(
         _row(record, components, extras, landmarks, kl_budget)
@@ -62,6 +62,8 @@ def _row(
         f"<td>{reward}</td>",
         f'<td class="{"over" if over else ""}">{_number(kl, ".2f")}{" &gt; budget" if over else ""}</td>',
         f"<td>{_number(record.get('seconds'), '.0f')}</td>",
+        f"<td>{_seeds(record.get('seeds'))}</td>",
+        f"<td>{escape(record.get('origin', ''))}</td>",
         f'<td class="status">{_status(record)}</td>',
     ]
     chosen = record["index"] == landmarks.chosen
@@ -69,11 +71,18 @@ def _row(
 
 
 def _status(record: Mapping[Hashable, object]) -> str:
+    step, attempt = (_finite(record.get(name)) for name in ("step", "attempt"))
     status = escape(str(record.get("status", "")).lower().replace("_", " "))
+    status += "" if step is None else f" at step {step:.0f}"
+    status += f", attempt {attempt:.0f}" if attempt is not None and attempt > 1 else ""
     reason = record.get("reason")
     if not isinstance(reason, str) or not reason:
         return status
     return f"{status}<br><small>{escape(reason)}</small>"
+
+
+def _seeds(seeds: object) -> str:
+    return escape(" ".join(map(str, seeds))) if isinstance(seeds, (list, tuple)) else _MISSING
 
 
 def _bar(weights: dict[str, float]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bo_shaping.report.trial_frame import Landmarks, finished_trials
-from bo_shaping.report.wording import describe_probability, describe_weights
+from bo_shaping.wording import describe_probability, describe_weights
 from inner_loop.spec import TrialResult
 
 if TYPE_CHECKING:

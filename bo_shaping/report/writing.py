@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bo_shaping.errors import TooFewTrialsError
 from bo_shaping.report.curves import curves_figure
+from bo_shaping.report.front import front_figure
 from bo_shaping.report.page import render_page
 from bo_shaping.report.simplex import simplex_figure
 from bo_shaping.report.style import png_bytes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = None) -> Path:
-    """Write `index.html` (self-contained), `simplex.png`, `curves.png` and `weights.png`.
+    """Write `index.html` (self-contained), `simplex.png`, `curves.png`, `weights.png`, and `front.png` if there is one.
 
     A study of any age can be reported: without enough trials for a recommendation the page says so.
 
@@ -34,11 +35,9 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     """
     folder = Path(output_dir) if output_dir is not None else study.path / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    trials, results, kl_budget = (
-        study.trials(),
-        {index: results[0] for index, results in study.results().items()},
-        study.config.objective.max_kl,
-    )
+    trials, kl_budget = study.trials(), study.config.objective.max_kl
+    # One training per trial is shown, that of its first seed.
+    results = {index: first for index, (first, *_) in study.results().items()}
     best, surface = _recommendation(study)
     landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_budget)
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
@@ -47,6 +46,8 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
         "curves": png_bytes(curves_figure(trials, results, landmarks, kl_budget=kl_budget)),
         "weights": png_bytes(weights_figure(best, surface, bounds=bounds)),
     }
+    if best is not None and best.front:
+        pictures["front"] = png_bytes(front_figure(trials, best.front))
     chosen = results.get(landmarks.chosen) if landmarks.chosen is not None else None
     page = render_page(
         study.name,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import TooFewTrialsError
-from bo_shaping.recommendation import Best, Surface
+from bo_shaping.recommendation import Best, FrontPoint, Surface
 from inner_loop.attribution.credit import Credit
 from inner_loop.spec import CurvePoint, ExplainedResponse, TrialResult
 
@@ -33,8 +33,8 @@ class MadeUpStudy:
     def trials(self) -> pd.DataFrame:
         return self.frame
 
-    def results(self) -> dict[int, TrialResult]:
-        return self.outcomes
+    def results(self) -> dict[int, list[TrialResult]]:
+        return {index: [result] for index, result in self.outcomes.items()}
 
     def best(self) -> Best:
         if self.recommendation is None:
@@ -93,7 +93,8 @@ def make_trials(components: tuple[str, ...], n_finished: int, n_failed: int) -> 
     rows = [
         {"index": i, "status": "failed" if i >= n_finished else "completed"}
         | {f"w_{name}": float(weight) for name, weight in zip(components, weights[i], strict=True)}
-        | {"gae_lambda": 0.9, "seconds": 60.0}
+        | {"gae_lambda": 0.9, "seconds": 60.0, "seeds": (7,), "attempt": 1, "step": np.nan}
+        | {"origin": "design" if i < len(components) else "model"}
         | (
             {"mean": np.nan, "sem": np.nan, "kl": np.nan, "reason": f"diverged: {EVIL}"}
             if i >= n_finished
@@ -111,8 +112,21 @@ def make_trials(components: tuple[str, ...], n_finished: int, n_failed: int) -> 
         "kl",
         "reason",
         "seconds",
+        "origin",
+        "seeds",
+        "attempt",
+        "step",
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def stop_early(trials: pd.DataFrame, index: int, step: int = 5) -> pd.DataFrame:
+    """The same trials, one of them stopped early."""
+    trials = trials.copy()
+    row = trials["index"] == index
+    trials.loc[row, ["status", "reason"]] = ["stopped", f"below the others {EVIL}"]
+    trials.loc[row, "step"] = float(step)
+    return trials
 
 
 def make_best(components: tuple[str, ...], n_trials: int = 5, **changes: object) -> Best:
@@ -126,11 +140,31 @@ def make_best(components: tuple[str, ...], n_trials: int = 5, **changes: object)
         kl=6.54,
         prob_better_than_sparse=0.876,
         prob_better_than=dict.fromkeys(components, 0.654),
+        prob_best={name: 0.07 * i for i, name in enumerate(components, start=1)},
+        regret=0.042,
+        joint=[],
+        front=[],
+        seed_correlation=None,
         n_trials=n_trials,
         nearest_trial=2,
         note="",
     )
     return replace(best, **changes)
+
+
+def make_front(components: tuple[str, ...], n: int = 4) -> list[FrontPoint]:
+    """More of the first component for more reward and more KL: point i has reward i and KL 2 i."""
+    return [
+        FrontPoint(
+            weights=dict.fromkeys(components, 0.0) | {components[-1]: 1 - i / n, components[0]: i / n},
+            parameters={"gae_lambda": 0.83},
+            mean=float(i),
+            mean_interval=(i - 0.25, i + 0.5),
+            kl=2.0 * i,
+            kl_interval=(2.0 * i - 0.75, 2.0 * i + 1.0),
+        )
+        for i in range(n)
+    ]
 
 
 def make_surface(components: tuple[str, ...]) -> Surface:

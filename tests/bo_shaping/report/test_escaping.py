@@ -2,7 +2,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bo_shaping.report.escaping import escape, escape_marked, visible_text
+from bo_shaping.hidden_characters import visible_text
+from bo_shaping.report.escaping import escape, escape_marked
 from tests.bo_shaping.report.made_up import EVIL
 
 

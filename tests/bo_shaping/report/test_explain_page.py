@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from bo_shaping.hidden_characters import visible_text
 from bo_shaping.report.chips import direction, signed
-from bo_shaping.report.escaping import visible_text
 from bo_shaping.report.explain_page import explain_page
 from tests.bo_shaping.report.made_up import EVIL, make_credit
 

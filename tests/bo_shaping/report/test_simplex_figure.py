@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bo_shaping.report import simplex_figure
-from tests.bo_shaping.report.made_up import make_best, make_surface, make_trials
+from tests.bo_shaping.report.made_up import make_best, make_surface, make_trials, stop_early
 
 THREE = ("shap", "lime", "sparse")
 
@@ -12,6 +12,10 @@ def markers(figure, gid):
     return np.concatenate(
         [np.empty((0, 2)), *[c.get_offsets() for c in figure.axes[0].collections if c.get_gid() == gid]]
     )
+
+
+def trial_lines(figure):
+    return [line for line in figure.axes[0].lines if (line.get_gid() or "").startswith("trial")]
 
 
 def texts(figure):
@@ -56,7 +60,7 @@ def test_a_trial_at_the_recommended_weights_steps_aside_so_that_its_number_can_b
 def test_two_components_show_reward_over_the_second_weight():
     trials = make_trials(("shap", "sparse"), 3, 0)
     figure = simplex_figure(trials, make_best(("shap", "sparse")), make_surface(("shap", "sparse")))
-    np.testing.assert_allclose(markers(figure, "trial (± SEM)"), [[0, 0], [1, 1], [0.5, 2]])
+    np.testing.assert_allclose(markers(figure, "trial"), [[0, 0], [1, 1], [0.5, 2]])
     [recommended] = [line for line in figure.axes[0].lines if line.get_label() == "recommended weight"]
     assert recommended.get_xdata()[0] == 0.25
     figure.draw_without_rendering()
@@ -65,7 +69,7 @@ def test_two_components_show_reward_over_the_second_weight():
 def test_four_components_show_one_line_per_trial():
     four = ("shap", "lime", "owen", "sparse")
     figure = simplex_figure(make_trials(four, 6, 1), make_best(four), make_surface(four), kl_budget=5.0)
-    lines = [line for line in figure.axes[0].lines if line.get_gid() == "trial"]
+    lines = trial_lines(figure)
     assert len(lines) == 6
     np.testing.assert_allclose(lines[1].get_ydata(), [0, 1, 0, 0])
     assert [line.get_linestyle() for line in lines] == ["-"] * 3 + ["--"] * 3
@@ -82,3 +86,22 @@ def test_a_single_trial_can_be_drawn():
     figure = simplex_figure(make_trials(THREE, 1, 0), kl_budget=8.0)
     figure.draw_without_rendering()
     assert len(markers(figure, "trial")) == 1
+
+
+@pytest.mark.parametrize("components", [("shap", "sparse"), THREE])
+def test_a_stopped_trial_has_a_marker_of_its_own_whatever_its_kl(components):
+    trials = stop_early(make_trials(components, 5, 0), 4)  # its KL is 8
+    figure = simplex_figure(trials, kl_budget=5.0)
+    assert len(markers(figure, "trial stopped early, as it stood then")) == 1
+    assert len(markers(figure, "trial over the KL budget")) == 1
+    assert len(markers(figure, "trial")) == 3
+
+
+def test_a_stopped_trial_of_four_components_is_a_line_of_its_own_kind():
+    four = ("shap", "lime", "owen", "sparse")
+    figure = simplex_figure(stop_early(make_trials(four, 6, 0), 4), kl_budget=5.0)
+    kinds = [line.get_gid() for line in trial_lines(figure)]
+    assert [kinds.count(kind) for kind in ("trial", "trial over the KL budget")] == [3, 2]
+    [stopped] = [line for line in figure.axes[0].lines if line.get_gid() == "trial stopped early, as it stood then"]
+    np.testing.assert_allclose(stopped.get_ydata(), [0.25] * 4)
+    assert stopped.get_gid() in figure.axes[0].get_legend_handles_labels()[1]

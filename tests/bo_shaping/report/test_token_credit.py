@@ -3,8 +3,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from bo_shaping.hidden_characters import visible_text
 from bo_shaping.report import token_credit_html
-from bo_shaping.report.escaping import visible_text
 from tests.bo_shaping.report.made_up import EVIL, make_sample
 
 

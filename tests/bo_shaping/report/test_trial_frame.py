@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from bo_shaping.report.trial_frame import component_names, extra_parameters, find_landmarks, finished_trials
-from tests.bo_shaping.report.made_up import make_trials
+from tests.bo_shaping.report.made_up import make_trials, stop_early
 
 
 def test_columns_tell_components_from_other_parameters():
@@ -37,6 +37,12 @@ def test_the_chosen_trial_is_the_nearest_to_the_recommendation_if_there_is_one(n
     landmarks = find_landmarks(make_trials(("shap", "lime", "sparse"), 5, 1), nearest, kl_budget=8.0)
     assert landmarks.chosen == chosen
     assert landmarks.why.startswith(why)
+
+
+def test_a_stopped_trial_is_never_the_one_to_look_at_nor_a_baseline():
+    trials = stop_early(make_trials(("shap", "lime", "sparse"), 3, 0), 2)
+    landmarks = find_landmarks(trials, None, kl_budget=None)
+    assert (landmarks.chosen, landmarks.corners) == (1, {"shap": 0, "lime": 1})
 
 
 @pytest.mark.parametrize("n_failed", [0, 2])

@@ -2,7 +2,7 @@ import re
 
 from bo_shaping.report import Landmarks, trial_table_html
 from bo_shaping.report.escaping import escape
-from tests.bo_shaping.report.made_up import EVIL, make_trials
+from tests.bo_shaping.report.made_up import EVIL, make_trials, stop_early
 
 THREE = ("shap", "lime", "sparse")
 CHOSEN = Landmarks(chosen=1, why="best trial so far", corners={})
@@ -17,7 +17,8 @@ def cells(html):
 def test_a_row_holds_the_numbers_of_its_trial():
     second = cells(trial_table_html(make_trials(THREE, 3, 0), CHOSEN))[1]
     assert second == [
-        ["1"], [], ["0.00"], ["1.00"], ["0.00"], ["0.9"], ["1.000", "±", "0.100"], ["2.00"], ["60"], ["completed"],
+        ["1"], [], ["0.00"], ["1.00"], ["0.00"], ["0.9"], ["1.000", "±", "0.100"], ["2.00"], ["60"],
+        ["7"], ["design"], ["completed"],
     ]  # fmt: skip
 
 
@@ -25,6 +26,14 @@ def test_a_failed_trial_shows_its_escaped_reason_and_no_number():
     html = trial_table_html(make_trials(THREE, 1, 1), CHOSEN)
     assert f"diverged: {escape(EVIL)}" in html
     assert cells(html)[1][6:8] == [["–"], ["–"]]
+
+
+def test_a_trial_that_was_stopped_or_started_again_says_so():
+    trials = stop_early(make_trials(THREE, 3, 0), 1, step=5)
+    trials.loc[2, "attempt"] = 2
+    html = trial_table_html(trials, CHOSEN)
+    assert f"stopped at step 5<br><small>below the others {escape(EVIL)}" in html
+    assert "completed, attempt 2" in html
 
 
 def test_trials_over_the_kl_budget_say_so():

@@ -2,13 +2,14 @@ import base64
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
 from bo_shaping.report import write_report
 from bo_shaping.report.escaping import escape
-from tests.bo_shaping.report.made_up import EVIL
+from tests.bo_shaping.report.made_up import EVIL, make_front
 
 STATES = {
     "nothing yet": {"n_finished": 0, "n_failed": 0},
@@ -59,6 +60,23 @@ def test_numbers_of_the_recommendation_are_in_the_page(make_study):
     text = Page(write_report(make_study(n_finished=12)).read_text(encoding="utf-8")).text
     for number in ("0.75", "0.65 to 0.88", "0.83", "0.7 to 0.9", "2.35", "1.23 to 3.21", "6.5", "88 %", "65 %"):
         assert number in text, number
+
+
+def test_what_is_uncertain_is_in_the_page(make_study):
+    text = Page(write_report(make_study(n_finished=12)).read_text(encoding="utf-8")).text
+    # Regret; shap, lime and sparse alone are best with 7, 14 and 21 %; the rest is left for mixtures.
+    for word in ("0.042", "7 %", "14 %", "21 %", "a mixture–58 %"):
+        assert word in text, word
+
+
+def test_a_study_with_a_front_shows_it(make_study):
+    study = make_study(n_finished=5)
+    study.recommendation = replace(study.recommendation, front=make_front(("shap", "lime", "sparse")))
+    index = write_report(study)
+    page = Page(index.read_text(encoding="utf-8"))
+    assert len(page.loads) == 4
+    assert (index.parent / "front.png").read_bytes().startswith(b"\x89PNG")
+    assert "0.750.000.250.833.002.75 to 3.506.05.2 to 7.0" in page.text
 
 
 def test_model_and_failure_text_is_escaped(make_study):

@@ -1,4 +1,4 @@
-"""Numbers in words, the same wherever the report states them."""
+"""Numbers in words, the same wherever they are stated."""
 
 from collections.abc import Mapping
 
@@ -23,3 +23,13 @@ def describe_probability(probability: float) -> str:
     if probability > 0.99:
         return "> 99 %"
     return "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
+
+
+def describe_prob_best(prob_best: Mapping[str, float]) -> dict[str, str]:
+    """Who may be the best: each component alone, and what is left for mixtures.
+
+    >>> describe_prob_best({"shap": 0.25, "sparse": 0.001})
+    {'shap': '25 %', 'sparse': '< 1 %', 'a mixture': '75 %'}
+    """
+    words = {name: describe_probability(value) for name, value in prob_best.items()}
+    return words | {"a mixture": describe_probability(max(1.0 - sum(prob_best.values()), 0.0))}

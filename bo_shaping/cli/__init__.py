@@ -1,0 +1,81 @@
+"""The `bo-shaping` command.
+
+Exit codes: 0 done, 1 `doctor` found something (or nobody reads what is printed), 2 bad input, 3 the study is driven by
+another process, 4 the study ended without a result, 130 interrupted or stopped.
+
+Ax and torch take seconds to import, so that a verb loads them when it needs them and not before.
+"""
+
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from bo_shaping.cli.checking import doctor
+from bo_shaping.cli.driving import launch, resume, retry, stop
+from bo_shaping.cli.exchanging import ask, export, tell
+from bo_shaping.cli.explaining import explain
+from bo_shaping.cli.looking import best, logs, report, status, trials, watch
+from bo_shaping.cli.terms import EXIT_BAD_INPUT, EXIT_LOCKED, EXIT_NO_RESULT
+from bo_shaping.errors import BoShapingError, StudyLockedError, TooManyFailuresError
+from bo_shaping.hidden_characters import visible_text
+from inner_loop.errors import InnerLoopError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Learn how to mix SHAP, LIME and sparse token rewards for RLHF by Bayesian optimisation.",
+)
+
+_VERBS: dict[str, list[Callable[..., None]]] = {
+    "Run a study": [launch, resume, stop, retry],
+    "Look at a study": [status, watch, trials, logs, best, report, export, doctor],
+    "Train yourself what a study asks for": [ask, tell],
+    "Without a study": [explain],
+}
+for _panel, _verbs in _VERBS.items():
+    for _verb in _verbs:
+        # A negative reward (`tell`) would otherwise be taken for an option.
+        _settings = {"ignore_unknown_options": _verb is tell}
+        app.command(rich_help_panel=_panel, context_settings=_settings)(_verb)
+
+
+def main() -> None:
+    """Entry point: errors that have a remedy become one sentence and an exit code."""
+    # Before torch is imported: threads of the driver would fight with those of the trials.
+    for variable, value in (("OMP_NUM_THREADS", "1"), ("OMP_WAIT_POLICY", "passive"), ("GOMP_SPINCOUNT", "0")):
+        os.environ.setdefault(variable, value)
+    # As with `python -m`: module:function is found in the current folder.
+    sys.path.insert(0, os.getcwd())
+    # Ax, BoTorch and their dependencies talk on import and at every fit.
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
+    # `kill` and a shutdown end a study as Ctrl-C does. A shell that starts a command in the background of a script lets
+    # it ignore Ctrl-C, so there this is the way.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except StudyLockedError as error:
+        _exit(error, EXIT_LOCKED)
+    except TooManyFailuresError as error:
+        _exit(error, EXIT_NO_RESULT)
+    except (BoShapingError, InnerLoopError, OSError) as error:
+        _exit(error, EXIT_BAD_INPUT)
+
+
+def _exit(error: Exception, code: int) -> NoReturn:
+    typer.echo(f"bo-shaping: {visible_text(' '.join(str(error).split()))}", err=True)
+    sys.exit(code)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

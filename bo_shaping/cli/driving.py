@@ -1,0 +1,130 @@
+"""Verbs that spend a budget: launch, resume, stop, retry."""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from bo_shaping.cli.terms import (
+    EXIT_INTERRUPTED,
+    EXIT_NO_RESULT,
+    StudyArgument,
+    TrialArgument,
+    console,
+    study_class,
+)
+from bo_shaping.config import StudyConfig
+from bo_shaping.errors import StopRequested, TooFewTrialsError
+from bo_shaping.live import live_view
+from bo_shaping.recommendation_view import print_best
+from bo_shaping.status import study_status
+from bo_shaping.store import find_study
+
+if TYPE_CHECKING:
+    from bo_shaping.study import Study
+
+WAIT_SECONDS = 0.5
+"""How often `stop` looks whether the driver has ended."""
+
+SettingsOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: --set ppo.steps=3")
+]
+
+
+def launch(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="The study's configuration.")],
+    name: Annotated[str | None, typer.Option(help="Name of the study, instead of the one in the file.")] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="Trials in all, instead of the file's budget.")] = None,
+    settings: SettingsOption = None,
+    no_run: Annotated[
+        bool, typer.Option("--no-run", help="Only create it: for `ask` and `tell`, with an inner loop of your own.")
+    ] = False,
+) -> None:
+    """Create a study and run it."""
+    overrides = list(settings or [])
+    overrides += [f"name={json.dumps(name)}"] if name is not None else []
+    overrides += [f"budget.trials={trials}"] if trials is not None else []
+    study = study_class().launch(StudyConfig.from_yaml(config, overrides))
+    if no_run:
+        console.print(
+            Text(f"Created in {study.path}; get its first trial with: bo-shaping ask {study.folder.handle}"),
+            soft_wrap=True,
+        )
+    else:
+        _run(study, None)
+
+
+def resume(
+    study: StudyArgument,
+    trials: Annotated[
+        int | None, typer.Option(min=0, help="New trials to run; without it, the rest of the budget.")
+    ] = None,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="First rebuild a lost or damaged database from the study's journal.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(metavar="CONFIG.yaml", help="The configuration, if it is to be another from now on.")
+    ] = None,
+    settings: SettingsOption = None,
+    allow_change: Annotated[
+        bool, typer.Option("--allow-change", help="Go on although earlier trials were run under other settings.")
+    ] = False,
+) -> None:
+    """Continue a study: finish what was interrupted, then run more trials."""
+    folder = find_study(study)
+    folder.refuse_second_driver()
+    if rebuild:
+        study_class().rebuild(study)
+    changed = None
+    if config is not None or settings:
+        changed = StudyConfig.from_yaml(config or folder.config_file, [*(settings or []), f"name={folder.path.name}"])
+    _run(study_class().load(study, config=changed, allow_change=allow_change), trials)
+
+
+def stop(study: StudyArgument) -> None:
+    """Ask the process that drives a study to end, as after Ctrl-C, and wait until it has."""
+    folder = find_study(study)
+    driver = folder.driver()
+    if not folder.request_stop():
+        console.print(f"Nobody is driving {folder.path.name}.", markup=False, soft_wrap=True)
+        return
+    console.print(f"Asked {driver} to stop; waiting for it.", markup=False, soft_wrap=True)
+    while folder.driver() == driver:
+        time.sleep(WAIT_SECONDS)
+        # Again: a driver that had only just begun was not ready to be asked.
+        folder.request_stop()
+    console.print(f"Stopped; continue with: bo-shaping resume {folder.handle}", markup=False, soft_wrap=True)
+
+
+def retry(study: StudyArgument, trial: TrialArgument) -> None:
+    """Give a failed trial another chance, with the same weights: the next `resume` runs it again."""
+    folder = find_study(study)
+    folder.refuse_second_driver()
+    study_class().load(study).retry(trial)
+    console.print(f"Trial {trial} is run again by: bo-shaping resume {folder.handle}", soft_wrap=True, markup=False)
+
+
+def _run(study: "Study", n_new: int | None) -> None:
+    """Run with a live view, then say what was learned."""
+    n_known = len(study.folder.records())
+    n_trials = max(n_known, study.config.budget.trials) if n_new is None else n_known + n_new
+    if n_new is None and n_known >= study.config.budget.trials and not study_status(study.folder).count("interrupted"):
+        console.print(f"All {n_known} trials of the budget are there; add more with --trials N.", soft_wrap=True)
+    try:
+        with live_view(study.folder, n_trials, console) as on_change:
+            study.run(n_new, on_change)
+    except KeyboardInterrupt as interrupt:
+        word = "Stopped" if isinstance(interrupt, StopRequested) else "Interrupted"
+        typer.echo(f"{word}; continue with: bo-shaping resume {study.folder.handle}", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    try:
+        print_best(console, study.best(), study.folder.records())
+    except TooFewTrialsError as error:
+        console.print(Text(str(error)), soft_wrap=True)
+        if not study_status(study.folder).count("completed"):
+            typer.echo(f"No trial was completed; see why with: bo-shaping trials {study.folder.handle}", err=True)
+            sys.exit(EXIT_NO_RESULT)

@@ -1,0 +1,84 @@
+"""Verbs that hand data over: ask and tell, for people with an inner loop of their own, and export."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from bo_shaping.cli.terms import JsonOption, StudyArgument, console, study_class
+from bo_shaping.errors import TellError
+from bo_shaping.executors.folder import write_atomically
+from bo_shaping.export import Format, export_ax_json, export_csv, export_json
+from bo_shaping.store import find_study
+from bo_shaping.trials_view import arm_text
+
+
+def ask(study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Get the next trial, to train it yourself; `tell` hands its result over."""
+    folder = find_study(study)
+    folder.refuse_second_driver()
+    index, _ = study_class().load(study).ask()
+    record = folder.records()[index]
+    if as_json:
+        fields = {"index", "weights", "parameters", "seeds"}
+        typer.echo(json.dumps(record.model_dump(mode="json", include=fields)))
+        return
+    seeds = " ".join(map(str, record.seeds))
+    console.print(Text(f"trial {index}: {arm_text(record.weights, record.parameters)}; seed {seeds}"), soft_wrap=True)
+    command = f"bo-shaping tell {folder.handle} {index} REWARD --kl KL"
+    console.print(Text(f"Hand its validation reward over with: {command}"), soft_wrap=True)
+
+
+def tell(
+    study: StudyArgument,
+    index: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial, as `ask` numbered it.")],
+    mean: Annotated[float, typer.Argument(metavar="REWARD", help="Its final validation reward.")],
+    sem: Annotated[
+        float | None,
+        typer.Option(help="Standard error of the reward over training seeds; without it, the study infers the noise."),
+    ] = None,
+    kl: Annotated[float | None, typer.Option(help="Final KL to the reference, in nats per response.")] = None,
+    measures: Annotated[
+        list[str] | None, typer.Option("--measure", metavar="NAME=VALUE", help="What else the study limits: length=20.")
+    ] = None,
+) -> None:
+    """Hand over the result of a trial that `ask` gave away."""
+    folder = find_study(study)
+    folder.refuse_second_driver()
+    study_class().load(study).tell(index, mean, sem=sem, kl=kl, measures=_measures(measures or []))
+    console.print(
+        Text(f"Trial {index} is completed; get the next one with: bo-shaping ask {folder.handle}"), soft_wrap=True
+    )
+
+
+def export(
+    study: StudyArgument,
+    form: Annotated[
+        Format,
+        typer.Option("--format", help="A table of the trials, everything as JSON, or the experiment for plain Ax."),
+    ] = "csv",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write; else it is printed.")
+    ] = None,
+) -> None:
+    """Hand a study to other programs."""
+    folder = find_study(study)
+    text = {"csv": export_csv, "json": export_json, "ax-json": export_ax_json}[form](folder)
+    if output is None:
+        typer.echo(text.removesuffix("\n"))
+    else:
+        write_atomically(output, text)
+        typer.echo(str(output))
+
+
+def _measures(texts: list[str]) -> dict[str, float]:
+    measures = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            measures[name] = float(value)
+        except ValueError:
+            raise TellError(f"A measure looks like length=20, got {text!r}.") from None
+    return measures

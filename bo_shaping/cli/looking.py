@@ -1,0 +1,96 @@
+"""Verbs that only look: status, watch, trials, logs, best, report. All but `report` need neither Ax nor torch."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from bo_shaping.cli.terms import JsonOption, StudyArgument, TrialArgument, console, study_class
+from bo_shaping.live import watch as watch_study
+from bo_shaping.logs import log_lines
+from bo_shaping.recommendation import read_recommendation
+from bo_shaping.recommendation_view import print_best, print_posterior
+from bo_shaping.status import Status, study_status
+from bo_shaping.store import find_study
+from bo_shaping.trials_view import print_trials
+
+
+def status(study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Show how a study stands."""
+    current = study_status(find_study(study))
+    if as_json:
+        typer.echo(json.dumps(current.to_json(), indent=1))
+        return
+    console.print(Text(current.headline()), soft_wrap=True)
+    print_trials(console, current.trials)
+
+
+def watch(study: StudyArgument, as_json: JsonOption = False) -> None:
+    """Watch a study that another process drives, until it ends. In a pipe: one line per change."""
+    watch_study(find_study(study), console, as_json=as_json)
+
+
+def trials(
+    study: StudyArgument,
+    only: Annotated[Status | None, typer.Option("--status", help="Only the trials that stand like this.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show all trials: where each arm came from, its seeds, its reward, how long it took, why it failed."""
+    chosen = [t for t in study_status(find_study(study)).trials if only in (None, t.status)]
+    if as_json:
+        typer.echo(json.dumps([trial.to_json() for trial in chosen], indent=1))
+    elif chosen or only is None:
+        print_trials(console, chosen, details=True)
+    else:
+        console.print(f"No trial is {only}.")
+
+
+def logs(
+    study: StudyArgument,
+    trial: TrialArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the trial has ended.")] = False,
+) -> None:
+    """Print what the training of a trial printed, tracebacks included."""
+    n_lines = 0
+    for n_lines, line in enumerate(log_lines(find_study(study), trial, follow=follow), start=1):  # noqa: B007
+        typer.echo(line)
+    if not n_lines:
+        typer.echo(f"Trial {trial} has printed nothing that was kept; the inline executor keeps no log.", err=True)
+
+
+def best(
+    study: StudyArgument,
+    posterior: Annotated[
+        bool, typer.Option("--posterior", help="Everything that the Gaussian process knows about it.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the recommended weights, with 90 % credible intervals."""
+    folder = find_study(study)
+    stored = read_recommendation(folder)
+    result = stored[0] if stored else study_class().load(study).best()
+    if as_json:
+        typer.echo(json.dumps(asdict(result), indent=1))
+        return
+    print_best(console, result, folder.records())
+    if posterior:
+        print_posterior(console, result)
+
+
+def report(
+    study: StudyArgument,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Where to write; the study's folder by default."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report: what was learned, in pictures and words."""
+    find_study(study)
+    from bo_shaping.report import write_report
+
+    page = write_report(study_class().load(study), output)
+    typer.echo(json.dumps({"report": str(page)}) if as_json else str(page))

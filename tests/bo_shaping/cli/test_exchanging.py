@@ -1,0 +1,93 @@
+import json
+
+import pytest
+from ax.api.client import Client
+
+from bo_shaping import Study
+from tests.bo_shaping import closed_form
+
+
+@pytest.fixture
+def empty(make_config):
+    return Study.launch(make_config(budget={"trials": 6}))
+
+
+def test_somebody_elses_inner_loop_is_driven_by_ask_and_tell(bo_shaping, empty):
+    for expected in range(4):
+        code, out, _ = bo_shaping("ask", "closed", "--json")
+        asked = json.loads(out)
+        assert (code, asked["index"], set(asked)) == (0, expected, {"index", "weights", "parameters", "seeds"})
+        reward = closed_form.reward(asked["weights"], asked["parameters"]["gae_lambda"])
+        code, out, _ = bo_shaping("tell", "closed", expected, reward, "--kl", 4)
+        assert code == 0
+        assert f"Trial {expected} is completed; get the next one with: bo-shaping ask closed" in out
+    records = Study.load("closed").folder.records()
+    assert [record.status for record in records] == ["completed"] * 4
+    # Pure sparse has a negative reward, which is an argument and no option.
+    assert records[0].mean == pytest.approx(closed_form.reward({"sparse": 1.0}, records[0].parameters["gae_lambda"]))
+    assert records[0].mean < 0
+    assert bo_shaping("best", "closed")[0] == 0
+
+
+def test_what_was_asked_is_said_in_words_and_waits(bo_shaping, empty):
+    code, out, _ = bo_shaping("ask", "closed")
+    assert code == 0
+    assert out.startswith("trial 0: shap 0.00 lime 0.00 sparse 1.00, gae_lambda")
+    assert "Hand its validation reward over with: bo-shaping tell closed 0 REWARD --kl KL" in out
+    assert "closed: 1 asked, budget 6; nobody is driving it" in bo_shaping("status", "closed")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((7, 1.0, "--kl", 1), "no trial 7"),
+        ((0, "nan", "--kl", 1), "finite"),
+        ((0, "-inf", "--kl", 1), "finite"),
+        ((0, "high", "--kl", 1), "REWARD"),
+        ((0, 1.0), "kl"),
+        ((0, 1.0, "--kl", 1, "--sem", -1), "sem must be >= 0"),
+        ((0, 1.0, "--kl", 1, "--measure", "length"), "A measure looks like length=20, got 'length'."),
+        ((0, 1.0, "--kl", 1, "--smm", 2), "--smm"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_and_the_trial_goes_on_waiting(bo_shaping, empty, arguments, message):
+    bo_shaping("ask", "closed")
+    code, out, err = bo_shaping("tell", "closed", *arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in out + err
+    assert [record.status for record in empty.folder.records()] == ["asked"]
+
+
+def test_measures_that_the_study_limits_can_be_told(bo_shaping, make_config):
+    Study.launch(make_config(objective={"constraints": ["length >= 10"]}))
+    bo_shaping("ask", "closed")
+    assert bo_shaping("tell", "closed", 0, 1.5, "--kl", 2)[0] == 2
+    assert bo_shaping("tell", "closed", 0, 1.5, "--kl", 2, "--measure", "length=12.5")[0] == 0
+    assert Study.load("closed").trial(0).measures == {"length": 12.5}
+
+
+def test_ask_and_tell_leave_a_study_that_is_driven_alone(bo_shaping, empty):
+    with empty.folder.driver_lock():
+        assert bo_shaping("ask", "closed")[0] == 3
+        assert bo_shaping("tell", "closed", 0, 1.0, "--kl", 1)[0] == 3
+
+
+def test_the_exported_experiment_loads_in_plain_ax(bo_shaping, finished, tmp_path):
+    target = tmp_path / "ax.json"
+    # The snapshot in the folder is written now and then: an export is made anew.
+    finished.folder.snapshot_file.unlink()
+    code, out, _ = bo_shaping("export", "closed", "--format", "ax-json", "-o", target)
+    assert (code, out.strip()) == (0, str(target))
+    experiment = Client.load_from_json_file(str(target))._experiment
+    rewards = experiment.lookup_data().df.query("metric_name == 'reward'").sort_values("trial_index")["mean"]
+    assert rewards.tolist() == pytest.approx(finished.trials()["mean"].tolist(), abs=1e-8)
+
+
+def test_a_table_goes_to_the_screen_or_to_a_file(bo_shaping, finished, tmp_path):
+    code, out, _ = bo_shaping("export", "closed")
+    assert code == 0
+    assert len(out.splitlines()) == 11
+    bo_shaping("export", "closed", "-o", tmp_path / "trials.csv")
+    assert (tmp_path / "trials.csv").read_text() == out
+    assert bo_shaping("export", "closed", "--format", "xml")[0] == 2
