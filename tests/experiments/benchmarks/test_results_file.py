@@ -1,6 +1,6 @@
 import json
 
-from experiments.benchmarks.attribution.__main__ import one_record_a_line, save
+from experiments.benchmarks.results_file import one_record_a_line, save
 
 
 def test_the_file_is_json_with_a_line_for_every_record():
