@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
-from importlib.metadata import version
+from collections.abc import Iterable
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,15 @@ def environment(versions: dict[str, str]) -> dict[str, Any]:
     """What the numbers depend on besides the code."""
     ours = {name: version(name) for name in ("torch", "transformers", "numpy", "scipy", "scikit-learn")}
     return {"python": platform.python_version(), "cpus": os.cpu_count(), "processor": processor()} | ours | versions
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those that are installed."""
+    versions = {}
+    for name in packages:
+        with suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
 
 
 def processor() -> str:
