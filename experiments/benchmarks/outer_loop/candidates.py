@@ -80,7 +80,7 @@ def make_state(index: int) -> State:
     """Recorded state number `index`."""
     from bo_shaping.config import StudyConfig
     from bo_shaping.design import initial_design
-    from bo_shaping.search_space import from_arm
+    from bo_shaping.search_space import PREFIX
 
     setting = SETTINGS[index % len(SETTINGS)]
     n_trials = N_TRIALS[index // len(SETTINGS) % len(N_TRIALS)]
@@ -95,8 +95,8 @@ def make_state(index: int) -> State:
     )
     rng = np.random.default_rng([index, 5])
     truth = make_truth(setting.n_components, index)
-    arms = [from_arm(arm) for arm in initial_design(config)]
-    points = [np.array([*weights.values(), *parameters.values()]) for weights, parameters in arms][:n_trials]
+    names = [*(PREFIX + name for name in COMPONENTS[setting.n_components]), *setting.parameters]
+    points = [np.array([arm[name] for name in names]) for arm in initial_design(config)][:n_trials]
     while len(points) < n_trials:
         weights = rng.dirichlet(np.ones(setting.n_components))
         if len(points) % 2:
@@ -112,14 +112,12 @@ def make_state(index: int) -> State:
 def propose_in(state: State) -> dict[str, Any]:
     """One state: seconds and acquisition values of both optimisers, and how near Ax's optimum is to an arm that ran."""
     from bo_shaping.generation import new_client, new_experiment, propose
-    from bo_shaping.search_space import to_arm
+    from bo_shaping.search_space import PREFIX
 
-    k = state.setting.n_components
+    names = [*(PREFIX + name for name in state.components), *state.parameters]
     client = new_client(new_experiment(state.config))
     for point, reward, kl in zip(state.points, state.rewards, state.kls, strict=True):
-        weights, parameters = dict(zip(state.components, point[:k], strict=True)), point[k:]
-        arm = to_arm(weights, dict(zip(state.setting.parameters, parameters.tolist(), strict=True)))
-        trial = client.attach_trial(arm)
+        trial = client.attach_trial(dict(zip(names, point.tolist(), strict=True)))
         client.complete_trial(trial, raw_data={"reward": float(reward), "kl": float(kl)})
     with compared() as record:
         start = time.process_time()

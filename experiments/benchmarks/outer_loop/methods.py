@@ -32,7 +32,16 @@ class Method(Protocol):
 class Ours:
     """The code path of a study, on an Ax experiment without a database."""
 
-    MODULES = ("acquisition", "design", "generation", "outcomes", "posterior", "recommendation", "search_space")
+    MODULES = (
+        "acquisition",
+        "design",
+        "generation",
+        "outcomes",
+        "posterior",
+        "recommendation",
+        "search_space",
+        "simplex",
+    )
 
     def __init__(self, problem: Problem, seed: int) -> None:
         from bo_shaping.config import StudyConfig
@@ -58,13 +67,14 @@ class Ours:
     def ask(self) -> tuple[Array, int]:
         """Propose."""
         from bo_shaping.generation import propose
-        from bo_shaping.search_space import from_arm
+        from bo_shaping.search_space import PREFIX
 
         self._index = propose(self._client, self._config)
         trial = self._client._experiment.trials[self._index]
-        weights, parameters = from_arm(trial.arm.parameters)
+        arm, space = trial.arm.parameters, self._problem
+        weights = [arm[PREFIX + name] for name in space.components]
         seeds = trial.run_metadata.get("seeds", [self._config.seed])
-        return as_point(self._problem, list(weights.values()), list(parameters.values())), seeds[0]
+        return as_point(space, weights, [arm[name] for name in space.parameters]), seeds[0]
 
     def tell(self, reward: float, kl: float) -> None:
         """Complete the trial."""
@@ -73,7 +83,9 @@ class Ours:
     def recommend(self) -> Array:
         """The highest posterior mean."""
         best = self._best()
-        return as_point(self._problem, list(best.weights.values()), list(best.parameters.values()))
+        space = self._problem
+        weights = [best.weights[name] for name in space.components]
+        return as_point(space, weights, [best.parameters[name] for name in space.parameters])
 
     def covered(self) -> list[bool]:
         """Per weight, whether its 90 % interval holds the best one."""
