@@ -102,6 +102,24 @@ def table_of(result: dict[str, Any]) -> str:
                     row = [kind, method, "yes" if common else "no", *map(_mean, cells), f"{np.median(seconds):.2f}"]
                     rows.append(row)
     headers = ["", "method", "common seeds", *(f"regret at {after}" for after in AFTER), "CPU s a trial"]
+    table = tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
+    return f"{table}\n\n{intervals_of(result['studies'])}"
+
+
+def intervals_of(lines: Lines) -> str:
+    """How often our 90 % intervals hold the best weight, and how wide they are."""
+    rows = []
+    for kind in KINDS:
+        mine = [line for line in lines if line["kind"] == kind and line["covered"]]
+        cells = []
+        for after in map(str, AFTER):
+            there = [line for line in mine if after in line["covered"]]
+            share = np.mean([line["covered"][after] for line in there]) if there else np.nan
+            width = np.mean([line["width"][after] for line in there]) if there else np.nan
+            cells.append(f"{share:.2f}, {width:.2f}")
+        if mine:
+            rows.append([kind, len(mine), *cells])
+    headers = ["", "studies", *(f"share covered and mean width at {after}" for after in AFTER)]
     return tabulate(rows, headers=headers, tablefmt="github", disable_numparse=True)
 
 

@@ -42,6 +42,7 @@ class Ours:
         "search_space",
         "simplex",
     )
+    """What proposals and recommendations depend on, as far as it is there."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
         from bo_shaping.config import StudyConfig
@@ -87,13 +88,10 @@ class Ours:
         weights = [best.weights[name] for name in space.components]
         return as_point(space, weights, [best.parameters[name] for name in space.parameters])
 
-    def covered(self) -> list[bool]:
-        """Per weight, whether its 90 % interval holds the best one."""
-        best = self._best()
-        intervals = [best.interval[name] for name in self._problem.components]
-        optimum = self._problem.optimum
-        # A hair's breadth, for weights that are rounded on their way.
-        return [bool(low - 1e-6 <= optimum[i] <= high + 1e-6) for i, (low, high) in enumerate(intervals)]
+    def intervals(self) -> list[tuple[float, float]]:
+        """The 90 % interval of the best value of every weight."""
+        interval = self._best().interval
+        return [interval[name] for name in self._problem.components]
 
     def _best(self) -> Any:
         from bo_shaping.posterior import recommend

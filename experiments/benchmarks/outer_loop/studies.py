@@ -50,14 +50,17 @@ class Study:
         problem = make_problem(self.kind, self.index)
         start = time.process_time()
         method = make_method(self.method, problem, self.index)
-        regret, covered = {}, {}
+        regret, covered, width = {}, {}, {}
         for trial in range(self.n_trials):
             x, seed = method.ask()
             method.tell(*problem.observe(x, trial, seed if self.common else None))
             if trial + 1 in AFTER:
-                regret[str(trial + 1)] = round(problem.regret(method.recommend()), 6)
+                after = str(trial + 1)
+                regret[after] = round(problem.regret(method.recommend()), 6)
                 if isinstance(method, Ours):
-                    covered[str(trial + 1)] = method.covered()
+                    intervals = method.intervals()
+                    covered[after] = [holds(pair, best) for pair, best in zip(intervals, problem.optimum, strict=False)]
+                    width[after] = round(sum(high - low for low, high in intervals) / len(intervals), 4)
         kind, index, name, common, code = self.key
         return {
             "kind": kind,
@@ -69,7 +72,14 @@ class Study:
             "cpu_seconds": round(time.process_time() - start, 2),
             "regret": regret,
             "covered": covered,
+            "width": width,
         }
+
+
+def holds(interval: tuple[float, float], value: float) -> bool:
+    """Whether a value is in an interval, up to a hair's breadth: weights are rounded on their way."""
+    low, high = interval
+    return bool(low - 1e-6 <= value <= high + 1e-6)
 
 
 def plan(methods: tuple[str, ...], kinds: tuple[str, ...], ax_trials: int) -> Iterator[Study]:

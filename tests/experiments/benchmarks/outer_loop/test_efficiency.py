@@ -17,6 +17,7 @@ def line(kind, index, method, common, regret, code="", covered=None):
         "cpu_seconds": 1.5,
         "regret": {"15": regret},
         "covered": {} if covered is None else {"15": covered},
+        "width": {} if covered is None else {"15": 0.25},
     }
 
 
@@ -54,3 +55,5 @@ def test_the_table_has_means_errors_and_counts(result):
     # 1, 2, 3, 4: mean 2.5, standard error sqrt(5/3) / 2.
     assert "2.500 (0.645) n=4" in ax
     assert "0.10" in ax
+    # 17 of 18 weights.
+    assert "0.94, 0.25" in table_of(result)

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from experiments.benchmarks.outer_loop import studies
-from experiments.benchmarks.outer_loop.studies import Study, plan, read_lines
+from experiments.benchmarks.outer_loop.studies import Study, holds, plan, read_lines
 
 
 def test_at_any_time_every_kind_has_as_many_studies():
@@ -51,3 +51,9 @@ def test_a_line_says_what_the_recommendation_was_worth(method):
     assert all(0 <= regret < 5 for regret in line["regret"].values())
     assert line["code"] == ""
     assert json.loads(json.dumps(line)) == line
+
+
+def test_an_interval_holds_its_ends():
+    assert holds((0.1, 0.4), 0.1)
+    assert holds((0.1, 0.4), 0.4)
+    assert not holds((0.1, 0.4), 0.41)
