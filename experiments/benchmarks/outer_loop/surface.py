@@ -7,6 +7,7 @@ packs the raw runs of `train_surface`. s seeds, g mixtures, l values of gae_lamb
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 from collections.abc import Iterable
@@ -18,7 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.benchmarks.outer_loop.train_surface import COMPONENTS, LAMBDAS, SEEDS, key_of, mixtures, read_runs
+from experiments.benchmarks.outer_loop.train_surface import (
+    COMPONENTS,
+    LAMBDAS,
+    RUNS,
+    SEEDS,
+    key_of,
+    mixtures,
+    read_runs,
+)
 
 Array = NDArray[np.float64]
 
@@ -157,7 +166,9 @@ def pack(runs: Iterable[dict[str, Any]], file: Path = FILE) -> int:
 
 def main() -> None:
     """Pack what has been trained."""
-    count = pack(read_runs())
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=RUNS, help="where the raw runs are")
+    count = pack(read_runs(parser.parse_args().runs))
     surface = Surface.load()
     print(f"{count} trainings in {FILE} ({FILE.stat().st_size / 1000:.0f} kB); seeds {surface.seeds} are complete")
 
