@@ -34,12 +34,22 @@ class Ours:
 
     MODULES = (
         "acquisition",
+        "constraints",
         "design",
+        "encoding",
+        "gaussian_process",
         "generation",
+        "joint_posterior",
+        "knowledge_gradient",
+        "lattice",
+        "observations",
         "outcomes",
         "posterior",
         "recommendation",
+        "replicates",
+        "scan",
         "search_space",
+        "seed_effects",
         "simplex",
     )
     """What proposals and recommendations depend on, as far as it is there."""

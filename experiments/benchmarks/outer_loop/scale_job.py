@@ -35,7 +35,7 @@ def drive(n_trials: int, parallel: int) -> dict[str, Any]:
     """Launch the study, or go on, until it has so many trials."""
     import torch
 
-    from bo_shaping import driver
+    from bo_shaping import ledger
     from bo_shaping.config import StudyConfig
     from bo_shaping.study import Study
 
@@ -56,7 +56,7 @@ def drive(n_trials: int, parallel: int) -> dict[str, Any]:
         study = Study.launch(config)
     n_known = len(study.folder.records())
     proposing = 0.0
-    propose = driver.propose
+    propose = ledger.propose
 
     def timed(*arguments: Any, **options: Any) -> Any:
         nonlocal proposing
@@ -66,7 +66,7 @@ def drive(n_trials: int, parallel: int) -> dict[str, Any]:
         finally:
             proposing += time.process_time() - start
 
-    driver.propose = timed
+    ledger.propose = timed
     start, wall = time.process_time(), time.monotonic()
     study.run(n_trials - n_known)
     return {
@@ -82,7 +82,7 @@ def drive(n_trials: int, parallel: int) -> dict[str, Any]:
 def resume() -> dict[str, Any]:
     """Seconds from `Study.load` to the moment at which the driver asks for the next trial, imports apart."""
     start = time.monotonic()
-    from bo_shaping import driver
+    from bo_shaping import ledger
     from bo_shaping.study import Study
 
     imports = time.monotonic() - start
@@ -90,7 +90,7 @@ def resume() -> dict[str, Any]:
     def propose(*arguments: Any, **options: Any) -> int:
         raise _ReachedProposalError
 
-    driver.propose = propose
+    ledger.propose = propose
     cpu, start = time.process_time(), time.monotonic()
     with contextlib.suppress(_ReachedProposalError):
         Study.load(NAME).run(1)
