@@ -9,11 +9,13 @@ with noisy rewards of a truth of `truths` and a KL budget that cuts the search s
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,10 +23,12 @@ from tabulate import tabulate
 
 from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.intervals import bootstrap
-from experiments.benchmarks.outer_loop.methods import AxDefault, Optuna
+from experiments.benchmarks.outer_loop.methods import AxDefault, Optuna, Ours
 from experiments.benchmarks.outer_loop.problems import COMPONENTS, Array
 from experiments.benchmarks.outer_loop.truths import make_truth
 
+LINES = Path(__file__).parents[3] / "models" / "outer-loop-candidates.jsonl"
+"""What has been measured, one line per state: it continues where it was stopped."""
 N_STATES = 50
 N_TRIALS = (30, 30, 30, 20, 12)
 """Trials of the states, in turns."""
@@ -196,21 +200,30 @@ def optuna_seconds(state: State) -> float:
     return time.process_time() - start
 
 
-def measure(n_states: int = N_STATES, n_plain: int = N_PLAIN) -> dict[str, Any]:
-    """All states, and the plain peers in some of them."""
-    propose_in(make_state(0))  # the first proposal of a process imports and compiles
-    states = [make_state(index) for index in range(n_states)]
-    plain: list[dict[str, Any]] = []
-    records = []
-    for state in states:
-        records.append(propose_in(state))
-        done = [row["setting"] for row in plain].count(state.setting.name)
-        if len(state.points) == TIMED and done < n_plain:
-            plain.append(
-                {"setting": state.setting.name, "ax": plain_seconds(state), "optuna_gp": optuna_seconds(state)}
-            )
-        print(f"  state {len(records)} of {n_states}: {records[-1]}", flush=True)
-    return {"states": records, "plain": plain}
+def measure(lines: Path = LINES, n_states: int = N_STATES, n_plain: int = N_PLAIN) -> dict[str, Any]:
+    """All states, and the plain peers in some of them; what today's code has measured before is read from `lines`."""
+    code = Ours.code()
+    known = [json.loads(text) for text in lines.read_text(encoding="utf-8").splitlines()] if lines.exists() else []
+    done = {line["state"]: line for line in known if line["code"] == code}
+    lines.parent.mkdir(parents=True, exist_ok=True)
+    is_warm = False
+    n_timed = dict.fromkeys((setting.name for setting in SETTINGS), 0)
+    for index in range(n_states):
+        state = make_state(index)
+        n_timed[state.setting.name] += len(state.points) == TIMED
+        if index in done:
+            continue
+        if not is_warm:
+            propose_in(state)  # the first proposal of a process imports and compiles
+            is_warm = True
+        line = {"state": index, "code": code, **propose_in(state)}
+        if len(state.points) == TIMED and n_timed[state.setting.name] <= n_plain:
+            line["plain"] = {"ax": plain_seconds(state), "optuna_gp": optuna_seconds(state)}
+        with lines.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        print(f"  {line}", flush=True)
+        done[index] = line
+    return {"states": [done[index] for index in range(n_states)]}
 
 
 def bars(result: dict[str, Any]) -> list[Bar]:
@@ -247,7 +260,7 @@ def table_of(result: dict[str, Any]) -> str:
     for setting in SETTINGS:
         mine = [row for row in result["states"] if row["setting"] == setting.name]
         ratios = np.array([row["value_ratio"] for row in mine])
-        plain = [row for row in result["plain"] if row["setting"] == setting.name]
+        plain = [row["plain"] for row in mine if "plain" in row]
         rows.append(
             [
                 setting.name,

@@ -6,6 +6,7 @@ import torch
 from ax.generators.torch.botorch_modular.acquisition import Acquisition
 
 from bo_shaping.acquisition import SimplexAcquisition
+from experiments.benchmarks.outer_loop import candidates
 from experiments.benchmarks.outer_loop.candidates import N_STATES, SETTINGS, bars, compared, make_state, table_of
 
 
@@ -63,10 +64,27 @@ def row(setting, ours, ratio, n_trials=30):
     }
 
 
+def test_what_was_measured_by_this_code_is_not_measured_again(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(candidates, "propose_in", lambda state: asked.append(state) or row(state.setting, 0.5, 1.0, 12))
+    monkeypatch.setattr(candidates, "plain_seconds", lambda state: 5.0)
+    monkeypatch.setattr(candidates, "optuna_seconds", lambda state: 0.1)
+    lines = tmp_path / "lines.jsonl"
+    first = candidates.measure(lines, n_states=4, n_plain=1)
+    assert len(asked) == 5  # once to warm up
+    assert ["plain" in line for line in first["states"]] == [True, True, False, False]
+    assert candidates.measure(lines, n_states=4, n_plain=1) == first
+    assert len(asked) == 5
+    lines.write_text(lines.read_text().replace(first["states"][0]["code"], "other code"))
+    candidates.measure(lines, n_states=4, n_plain=1)
+    assert len(asked) == 10
+
+
 def test_a_better_value_does_not_make_up_for_a_worse_one():
     small, large = SETTINGS
     states = [row(small, 0.5, 0.9), row(small, 0.5, math.e), row(large, 2.5, 1.0), row(large, 9.0, 1.0, n_trials=12)]
-    result = {"states": states, "plain": [{"setting": small.name, "ax": 5.0, "optuna_gp": 0.1}]}
+    states[0]["plain"] = {"ax": 5.0, "optuna_gp": 0.1}
+    result = {"states": states}
     fast, slow, value = bars(result)
     assert (fast.value, fast.passed) == (0.5, True)
     assert (slow.value, slow.passed) == (2.5, False)
