@@ -15,16 +15,19 @@ from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.outer_loop.surface import Array, Surface
 
 MAX_KL = 6.0
+MIN_ARMS = 20
 
 
 def measure(surface: Surface | None = None) -> dict[str, Any]:
     """The description as plain data."""
     surface = surface or Surface.load()
     reward, kl = surface.reward.mean(axis=0), surface.kl.mean(axis=0)
-    arms = surface.reward.reshape(len(surface.seeds), -1)
+    arms = layout(surface)
     return {
         "seeds": list(surface.seeds),
-        "n_arms": arms.shape[1],
+        "n_arms": reward.size,
+        "n_seeds_compared": arms.shape[0],
+        "n_arms_compared": arms.shape[1],
         "reward_range": [float(reward.min()), float(reward.max())],
         "kl_range": [float(kl.min()), float(kl.max())],
         "best": arm(surface, reward),
@@ -42,6 +45,13 @@ def measure(surface: Surface | None = None) -> dict[str, Any]:
         "seed_correlation": seed_correlation(arms),
         "sem_over_prompts": float(surface.sem.mean()),
     }
+
+
+def layout(surface: Surface) -> Array:
+    """`s x n` rewards of the arms that all seeds have; a seed counts from `MIN_ARMS` arms on, complete or not."""
+    rewards = np.concatenate([surface.reward, surface.unfinished_reward]).reshape(-1, surface.reward[0].size)
+    rewards = rewards[np.isfinite(rewards).sum(axis=1) >= min(MIN_ARMS, rewards.shape[1])]
+    return np.asarray(rewards[:, np.isfinite(rewards).all(axis=0)])
 
 
 def arm(surface: Surface, values: Array) -> dict[str, Any]:
@@ -125,8 +135,9 @@ def table_of(result: dict[str, Any]) -> str:
     ]
     variance, shares = result["variance"], result["shares_of_arms"]
     if variance is not None:
+        counted = f"{result['n_arms_compared']} arms with {result['n_seeds_compared']} seeds"
         lines.append(
-            f"variance of the reward: arms {variance['arm']:.4f}, seeds {variance['seed']:.4f}, rest "
+            f"variance of the reward, {counted}: arms {variance['arm']:.4f}, seeds {variance['seed']:.4f}, rest "
             f"{variance['rest']:.4f} (squared standard error over prompts: {result['sem_over_prompts'] ** 2:.4f})"
         )
         lines.append(f"share of the noise that runs of one seed have in common: {result['seed_correlation']:.2f}")

@@ -69,6 +69,8 @@ class Surface:
     """`s x g x l x t`"""
     kl_curve: Array
     """`s x g x l x t`"""
+    unfinished_reward: Array
+    """Like `reward`, of the seeds whose grid is not complete; NaN where there is nothing yet."""
 
     @classmethod
     @cache
@@ -86,6 +88,7 @@ class Surface:
             lambdas=np.array(data["lambdas"]),
             seeds=tuple(data["seeds"][s] for s in whole),
             curve_steps=tuple(data["curve_steps"]),
+            unfinished_reward=np.delete(arrays["reward"], whole, axis=0),
             **{name: array[whole] for name, array in arrays.items()},
         )
 

@@ -1,7 +1,11 @@
+import types
+
 import numpy as np
 import pytest
 
+from experiments.benchmarks.outer_loop import description
 from experiments.benchmarks.outer_loop.description import (
+    layout,
     measure,
     seed_correlation,
     shares_of_arms,
@@ -40,6 +44,16 @@ def test_variance_between_arms_is_split():
     )
 
 
+def test_a_seed_that_is_not_complete_helps_to_tell_noise_from_arms(monkeypatch):
+    monkeypatch.setattr(description, "MIN_ARMS", 2)
+    nan = np.nan
+    surface = types.SimpleNamespace(
+        reward=np.array([[[1.0, 2.0], [3.0, 4.0]]]),
+        unfinished_reward=np.array([[[5.0, nan], [nan, 8.0]], [[nan, nan], [9.0, nan]]]),
+    )
+    np.testing.assert_array_equal(layout(surface), [[1.0, 4.0], [5.0, 8.0]])
+
+
 def test_the_best_arm_the_kl_budget_and_the_corners_are_found():
     mixtures = np.array([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0]])
     reward = np.array([[[1.0, 2], [3, 4], [5, 6], [8, 9]], [[1.0, 2], [3, 4], [5, 6], [8, 7]]])
@@ -56,6 +70,7 @@ def test_the_best_arm_the_kl_budget_and_the_corners_are_found():
         curve_steps=(0,),
         reward_curve=reward[..., None],
         kl_curve=kl[..., None],
+        unfinished_reward=np.empty((0, 4, 2)),
     )
     found = measure(surface)
     assert found["best"]["weights"] == {"shap": 0.5, "lime": 0.5, "sparse": 0.0}

@@ -22,6 +22,7 @@ def table():
         curve_steps=(0,),
         reward_curve=reward[..., None],
         kl_curve=reward[..., None],
+        unfinished_reward=np.empty((0, 3, 2)),
     )
 
 

@@ -39,6 +39,7 @@ def test_only_seeds_with_a_complete_grid_are_loaded(surface):
     assert surface.seeds == SEEDS[:-1]
     assert surface.reward.shape == (2, 21, 4)
     assert surface.reward_curve.shape == surface.kl_curve.shape == (2, 21, 4, 2)
+    assert np.isnan(surface.unfinished_reward).sum() == 1
     np.testing.assert_allclose(surface.reward_curve[..., -1], surface.reward)
 
 
