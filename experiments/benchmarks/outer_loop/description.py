@@ -6,6 +6,7 @@ the main effects; E holds what a seed does to one arm alone, and the sampling no
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,9 @@ def measure(surface: Surface | None = None) -> dict[str, Any]:
         "variance": variance_components(arms),
         "shares_of_arms": shares_of_arms(reward),
         "seed_correlation": seed_correlation(arms),
+        "neighbour_correlation": neighbour_correlation(
+            np.concatenate([surface.reward, surface.unfinished_reward]), surface.mixtures
+        ),
         "sem_over_prompts": float(surface.sem.mean()),
     }
 
@@ -96,6 +100,27 @@ def seed_correlation(rewards: Array) -> float | None:
     return seed / (seed + variance["rest"])
 
 
+def neighbour_correlation(rewards: Array, mixtures: Array) -> float | None:
+    """Correlation of the noise of neighbouring mixtures at the same lambda, trained with the same seed.
+
+    Common random numbers help to tell neighbours apart if it is high, even where all arms have little in common. From
+    the differences between two seeds (`s x g x l`, NaN where there is nothing), in which the arms cancel.
+    """
+    step = mixtures[mixtures > 0].min()
+    distance = np.abs(mixtures[:, None] - mixtures).sum(axis=2)
+    left, right = np.nonzero(np.triu(distance < 2.1 * step, k=1))
+    products, squares = [], []
+    for one, other in itertools.combinations(rewards, 2):
+        noise = one - other
+        if np.isfinite(noise).any():
+            noise = noise - np.nanmean(noise)
+            products.append((noise[left] * noise[right]).ravel())
+            squares.append(((noise[left] ** 2 + noise[right] ** 2) / 2).ravel())
+    if not products or not np.nansum(np.concatenate(squares)) > 0:
+        return None
+    return float(np.nansum(np.concatenate(products)) / np.nansum(np.concatenate(squares)))
+
+
 def shares_of_arms(reward: Array) -> dict[str, float]:
     """How the variance between arms (`g x l`, means over seeds) splits into mixtures, lambda and their interaction."""
     by_mixture, by_lambda = reward.mean(axis=1, keepdims=True), reward.mean(axis=0, keepdims=True)
@@ -140,7 +165,10 @@ def table_of(result: dict[str, Any]) -> str:
             f"variance of the reward, {counted}: arms {variance['arm']:.4f}, seeds {variance['seed']:.4f}, rest "
             f"{variance['rest']:.4f} (squared standard error over prompts: {result['sem_over_prompts'] ** 2:.4f})"
         )
-        lines.append(f"share of the noise that runs of one seed have in common: {result['seed_correlation']:.2f}")
+        lines.append(
+            f"correlation of the noise of two arms with one seed: {result['seed_correlation']:.2f}; "
+            f"of two neighbouring mixtures: {result['neighbour_correlation']:.2f}"
+        )
     split = ", ".join(f"{name} {share:.2f}" for name, share in shares.items())
     lines.append(f"of the variance between arms: {split}")
     return "\n".join(lines)

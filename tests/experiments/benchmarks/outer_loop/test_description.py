@@ -7,6 +7,7 @@ from experiments.benchmarks.outer_loop import description
 from experiments.benchmarks.outer_loop.description import (
     layout,
     measure,
+    neighbour_correlation,
     seed_correlation,
     shares_of_arms,
     table_of,
@@ -42,6 +43,17 @@ def test_variance_between_arms_is_split():
     assert shares == pytest.approx(
         {"mixture": (8 / 3) / (8 / 3 + 0.25), "gae_lambda": 0.25 / (8 / 3 + 0.25), "interaction": 0}
     )
+
+
+def test_noise_of_neighbours_by_hand():
+    mixtures = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    # Differences between the seeds: 1, 1, -2; neighbours are the first two and the last two.
+    rewards = np.array([[[5.0], [7.0], [1.0]], [[4.0], [6.0], [3.0]]])
+    assert neighbour_correlation(rewards, mixtures) == pytest.approx((1 - 2) / (1 + 2.5))
+    rewards[0, 2] = np.nan
+    # Without the third the mean difference is 1, and nothing is left of the noise.
+    assert neighbour_correlation(rewards, mixtures) is None
+    assert neighbour_correlation(rewards[:1], mixtures) is None
 
 
 def test_a_seed_that_is_not_complete_helps_to_tell_noise_from_arms(monkeypatch):
