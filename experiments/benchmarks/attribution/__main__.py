@@ -14,17 +14,14 @@ run is in the results. Exits with 1 if a bar is missed, and with 2 if something 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.attribution.bars import Bar, as_json
 from experiments.benchmarks.attribution.peers import MissingForBenchmarkError, check_packages
+from experiments.benchmarks.bars import Bar, as_json
+from experiments.benchmarks.results_file import environment, save
 from experiments.embedded.reviews import ReviewsNotInstalledError
 
 PARTS = ("accuracy", "speed", "memory", "ppo-share")
@@ -68,13 +65,6 @@ def main() -> int:
     return int(missed > 0)
 
 
-def save(path: Path, part: str, record: dict[str, Any]) -> None:
-    """Put one part's results into the file, whose other parts stay as they are."""
-    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(one_record_a_line(results | {part: record}) + "\n", encoding="utf-8")
-
-
 def run_part(part: str, *, quick: bool, cache: Path) -> tuple[Any, list[Bar], str]:
     """Results as plain data, bars, and tables as text."""
     import torch
@@ -101,35 +91,6 @@ def run_part(part: str, *, quick: bool, cache: Path) -> tuple[Any, list[Bar], st
     )
     cells += accuracy.pooled(cells)
     return [cell.summary() for cell in cells], accuracy.bars(cells), accuracy.tables_of(cells)
-
-
-def one_record_a_line(value: Any, indent: str = "") -> str:
-    """JSON in which what holds no further records takes one line, so that a changed number is a changed line."""
-    parts = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-    if not any(isinstance(part, dict | list) for part in parts) or indent == 4 * " ":
-        return json.dumps(value)
-    inner = indent + " "
-    if isinstance(value, dict):
-        lines = [f"{json.dumps(key)}: {one_record_a_line(part, inner)}" for key, part in value.items()]
-    else:
-        lines = [one_record_a_line(part, inner) for part in value]
-    joined = ",\n".join(inner + line for line in lines)
-    return f"{{\n{joined}\n{indent}}}" if isinstance(value, dict) else f"[\n{joined}\n{indent}]"
-
-
-def environment(versions: dict[str, str]) -> dict[str, Any]:
-    """What the numbers depend on besides the code."""
-    ours = {name: version(name) for name in ("torch", "transformers", "numpy", "scipy", "scikit-learn")}
-    return {"python": platform.python_version(), "cpus": os.cpu_count(), "processor": processor()} | ours | versions
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
 
 
 if __name__ == "__main__":

@@ -15,16 +15,12 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from experiments.benchmarks.attribution.bars import Bar
 from experiments.benchmarks.attribution.exact import exact_lime, exact_owen, exact_shapley, look_up
 from experiments.benchmarks.attribution.peers import SHAPLEY_PEERS, CountingGame, Game, lime_text, shap_partition
-from experiments.benchmarks.attribution.statistics import (
-    bootstrap,
-    bootstrap_median_difference,
-    relative_error,
-    spearman,
-)
+from experiments.benchmarks.attribution.statistics import relative_error, spearman
 from experiments.benchmarks.attribution.tables import ExactTable
+from experiments.benchmarks.bars import Bar
+from experiments.benchmarks.intervals import bootstrap, bootstrap_median_difference
 from inner_loop.attribution import attribute_game
 from inner_loop.partition import text_tree
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.benchmarks.attribution.bars import Bar
+from experiments.benchmarks.bars import Bar
 
 N_RESPONSES = 512
 N_TOKENS = 128

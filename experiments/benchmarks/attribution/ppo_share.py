@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from experiments.benchmarks.attribution.bars import Bar
+from experiments.benchmarks.bars import Bar
 
 if TYPE_CHECKING:
     from inner_loop import TrialResult, TrialSpec

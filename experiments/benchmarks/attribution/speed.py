@@ -23,9 +23,9 @@ import numpy as np
 import torch
 from tabulate import tabulate
 
-from experiments.benchmarks.attribution.bars import Bar
 from experiments.benchmarks.attribution.reward_models import fine_tuned
 from experiments.benchmarks.attribution.snippets import texts_of_length
+from experiments.benchmarks.bars import Bar
 from experiments.embedded.splits import Corpus
 from inner_loop.attribution import explain
 from inner_loop.reward_models import TransformersRewardModel

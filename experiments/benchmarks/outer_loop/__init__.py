@@ -1,1 +1,1 @@
-"""The outer loop: is it sample-efficient, quick and impossible to lose?"""
+"""How good is the outer loop? Candidates, sample efficiency and scale, against Ax's defaults, Optuna and chance."""

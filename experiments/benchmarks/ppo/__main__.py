@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.attribution.__main__ import environment, save
-from experiments.benchmarks.attribution.bars import Bar, as_json
+from experiments.benchmarks.bars import Bar, as_json
 from experiments.benchmarks.ppo import learning, parallel, setup, shaping, speed
 from experiments.benchmarks.ppo.contenders import ContenderError, check_trl
 from experiments.benchmarks.ppo.jobs import EMBEDDED, SMOLLM2, speed_job
+from experiments.benchmarks.results_file import environment, save
 
 PARTS = ("setup", "shaping", "speed", "memory", "parallel", "learning")
 AGAINST_TRL = {"speed", "memory", "learning"}

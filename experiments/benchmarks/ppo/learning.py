@@ -21,8 +21,8 @@ import torch
 from scipy import stats
 from tabulate import tabulate
 
-from experiments.benchmarks.attribution.bars import Bar
-from experiments.benchmarks.attribution.statistics import Interval
+from experiments.benchmarks.bars import Bar
+from experiments.benchmarks.intervals import Interval
 from experiments.benchmarks.ppo.contenders import MARK, ContenderError, environment, trl
 from experiments.benchmarks.ppo.jobs import Job, learning_job
 from experiments.benchmarks.ppo.setup import finished

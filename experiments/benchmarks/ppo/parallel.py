@@ -14,7 +14,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from experiments.benchmarks.attribution.bars import Bar
+from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.ppo.contenders import Contender, ours
 from experiments.benchmarks.ppo.jobs import EMBEDDED, speed_job
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
-from experiments.benchmarks.attribution.bars import Bar
+from experiments.benchmarks.bars import Bar
 from inner_loop import TrialResult, TrialSpec, run_trial
 from inner_loop.loaded_models import drop_loaded_models
 from inner_loop.spec import EvaluationConfig, TaskConfig

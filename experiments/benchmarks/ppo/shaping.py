@@ -14,7 +14,7 @@ from unittest.mock import patch
 
 import torch
 
-from experiments.benchmarks.attribution.bars import Bar
+from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.ppo.jobs import EMBEDDED, Job, speed_job
 from experiments.benchmarks.ppo.our_job import Training
 from inner_loop.ppo.advantages import estimate_advantages, whiten

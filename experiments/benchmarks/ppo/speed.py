@@ -16,7 +16,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from experiments.benchmarks.attribution.bars import Bar
+from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.ppo.contenders import Contender, ours, trl
 from experiments.benchmarks.ppo.jobs import EMBEDDED, SMOLLM2, SMOLLM2_FOLDER, speed_job
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from experiments.benchmarks.attribution.bars import Bar, as_json
+from experiments.benchmarks.bars import Bar, as_json
 
 
 @pytest.mark.parametrize(

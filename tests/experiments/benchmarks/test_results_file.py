@@ -1,6 +1,6 @@
 import json
 
-from experiments.benchmarks.attribution.__main__ import one_record_a_line, save
+from experiments.benchmarks.results_file import installed, one_record_a_line, save
 
 
 def test_the_file_is_json_with_a_line_for_every_record():
@@ -17,3 +17,7 @@ def test_a_part_leaves_the_others_as_they_are(tmp_path):
     for part, record in [("speed", {"minutes": 1}), ("memory", {"minutes": 2}), ("speed", {"minutes": 3})]:
         save(path, part, record)
     assert json.loads(path.read_text()) == {"speed": {"minutes": 3}, "memory": {"minutes": 2}}
+
+
+def test_versions_are_those_of_what_is_installed():
+    assert list(installed(["numpy", "no-such-package"])) == ["numpy"]
