@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from inner_loop.spec import EvaluationConfig, PPOConfig
 
 def evaluate_tiny(task, seed=0, changed=0.0, **sampling):
     """The metrics at the start, or with one row of the output embedding `changed`."""
-    actor_critic = ActorCritic(task.policy)
+    actor_critic = ActorCritic(copy.deepcopy(task.policy))
     actor_critic.sampler.lm_head.weight.data[9] += changed
     return evaluate(
         actor_critic,
