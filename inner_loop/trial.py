@@ -55,7 +55,8 @@ def run_trial(
         folder: Where checkpoints are kept. A run with the same spec and folder continues from the last one, yielding
             the events of the steps before it again, and ends as if it had never been interrupted, in float32 bit for
             bit (but for times). A run that is done there is not run again.
-        checkpoint_every: Steps between two checkpoints.
+        checkpoint_every: Steps between two checkpoints. Every ten, they take 0.2 % of the CPU time of the embedded
+            policy's steps, and 1.4 % of SmolLM2-135M's (1.6 GB each): `python -m experiments.benchmarks.ppo`.
         save_policy: Where to write the trained policy and its tokenizer, as an ordinary transformers folder.
 
     Raises:
