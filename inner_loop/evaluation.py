@@ -32,6 +32,7 @@ from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.ppo.config import PPOConfig
 from inner_loop.ppo.kl import check_kl, kl_estimate
 from inner_loop.ppo.rollout import Rollout, sample_rollout
+from inner_loop.processes import joined, share_of, total
 from inner_loop.reward_models import RewardModel, score_responses
 from inner_loop.spec import CurvePoint, EvaluationConfig
 from inner_loop.task import Prompt
@@ -48,10 +49,14 @@ class Evaluation:
     """One evaluation: the point of the learning curve and what it was computed from."""
 
     point: CurvePoint
+    prompts: list[str]
+    """The prompts' texts."""
+    responses: list[str]
+    """One response per prompt."""
+    token_ends: list[list[int]]
+    """Per response, the end of each of its tokens in characters."""
     scores: list[float]
     """Score per prompt."""
-    rollouts: list[Rollout]
-    """The responses, in batches of `BATCH_SIZE`."""
 
 
 class PairedDifference(NamedTuple):
@@ -82,34 +87,41 @@ def evaluate(
         DivergedError: If the KL is over `sampling.max_kl`, or not a number.
     """
     generator = torch.Generator().manual_seed(config.seed)
-    rollouts = [
-        sample_rollout(
-            actor_critic.sampler,
-            tokenizer,
-            prompts[start : start + BATCH_SIZE],
-            max_new_tokens=response_tokens,
-            temperature=sampling.temperature,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            generator=generator,
+    rollouts, indices = list[Rollout](), list[int]()
+    for start in range(0, len(prompts), BATCH_SIZE):
+        batch = prompts[start : start + BATCH_SIZE]
+        rows = share_of(len(batch))
+        if rows.start == rows.stop:  # more processes than prompts: the noise is drawn all the same
+            torch.rand(len(batch), response_tokens, generator=generator)
+            continue
+        indices += range(start + rows.start, start + rows.stop)
+        rollouts.append(
+            sample_rollout(
+                actor_critic.sampler,
+                tokenizer,
+                batch,
+                max_new_tokens=response_tokens,
+                temperature=sampling.temperature,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
+                generator=generator,
+                rows=rows,
+            )
         )
-        for start in range(0, len(prompts), BATCH_SIZE)
-    ]
-    scores = score_responses(
-        reward_model,
-        [prompt for rollout in rollouts for prompt in rollout.prompts],
-        [response for rollout in rollouts for response in rollout.responses],
-    )
-    k1, k3, entropy, n_tokens = 0.0, 0.0, 0.0, 0
+    texts = [text for rollout in rollouts for text in rollout.prompts]
+    responses = [response for rollout in rollouts for response in rollout.responses]
+    token_ends = [ends for rollout in rollouts for ends in rollout.token_ends]
+    scores = score_responses(reward_model, texts, responses)
+    sums = torch.zeros(4, dtype=torch.float64)
     for rollout in rollouts:
         mask = rollout.batch.response_mask
         ref_logprobs = actor_critic.reference_logprobs(actor_critic.prepare(rollout.batch), sampling.temperature)
-        k1 += kl_estimate(rollout.logprobs, ref_logprobs, "k1")[mask].sum().item()
-        k3 += kl_estimate(rollout.logprobs, ref_logprobs, "k3")[mask].sum().item()
-        entropy += rollout.entropy.sum().item()
-        n_tokens += int(mask.sum())
+        kls = [kl_estimate(rollout.logprobs, ref_logprobs, kind)[mask].sum().item() for kind in ("k1", "k3")]
+        sums += torch.tensor([*kls, rollout.entropy.sum().item(), mask.sum().item()], dtype=torch.float64)
+    k1, k3, entropy, n_tokens = total(sums).tolist()
+    judged = sorted(joined(list(zip(indices, texts, responses, token_ends, scores, strict=True))))
+    _, texts, responses, token_ends, scores = map(list, zip(*judged, strict=True))
     check_kl(k1 / len(scores), sampling.max_kl)
-    responses = [response for rollout in rollouts for response in rollout.responses]
     point = CurvePoint(
         step=step,
         mean=float(np.mean(scores)),
@@ -121,7 +133,7 @@ def evaluate(
         distinct_1=distinct_ngrams(responses, 1),
         distinct_2=distinct_ngrams(responses, 2),
     )
-    return Evaluation(point, scores, rollouts)
+    return Evaluation(point, texts, responses, token_ends, scores)
 
 
 def paired_difference(scores: Sequence[float], reference_scores: Sequence[float]) -> PairedDifference:

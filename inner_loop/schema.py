@@ -13,7 +13,12 @@ def nearest(name: str, choices: Sequence[str] | Mapping[str, object]) -> str:
 
 
 class StrictModel(BaseModel):
-    """Base of every configuration and of everything that crosses the seam between the two loops."""
+    """Base of every configuration and of everything that crosses the seam between the two loops.
+
+    Raises:
+        pydantic.ValidationError: A ValueError, if a field is missing, unknown or impossible; it names the field, and
+            `describe_validation_error` says it in a sentence.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 

@@ -130,7 +130,7 @@ class ShapingFunction:
             explained = [credit.full_value for credit in credits_ if credit]
             scores = explained or score_responses(self._reward_model, prompts, responses)
         if token_ends is None:
-            token_ends = [[end for _, end in credit.offsets] or [0] for credit in credits_ if credit]
+            token_ends = [[end for _, end in c.offsets] or [len(c.response)] for c in credits_ if c]
         for index, (response, ends) in enumerate(zip(responses, token_ends, strict=True)):
             _check_token_ends(index, response, ends)
         spreads = [
@@ -227,10 +227,10 @@ class ShapingFunction:
 def _check_token_ends(index: int, response: str, token_ends: Sequence[int]) -> None:
     if not token_ends:
         raise ValueError(f"Response {index} needs at least one token to carry its reward.")
-    if token_ends[-1] > len(response) or any(start > end for start, end in pairwise([0, *token_ends])):
+    if token_ends[-1] != len(response) or any(start > end for start, end in pairwise([0, *token_ends])):
         raise ValueError(
-            f"The token ends of response {index} must not decrease and not go beyond its {len(response)} characters, "
-            f"got {list(token_ends)}."
+            f"The token ends of response {index} must not decrease, and the last one must be its {len(response)} "
+            f"characters, got {list(token_ends)}."
         )
 
 

@@ -89,7 +89,14 @@ class EvaluationConfig(StrictModel):
 
 
 class TrialSpec(StrictModel):
-    """Everything one inner run depends on."""
+    """Everything one inner run depends on.
+
+    >>> TrialSpec(weights={"sparse": 1.0}, ppo={"epoch": 2})
+    Traceback (most recent call last):
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for TrialSpec
+    ppo
+      Value error, unknown key 'epoch', did you mean 'epochs'? ...
+    """
 
     weights: dict[str, float]
     """Mixing weights: >= 0, summing to 1. Components that are left out have weight 0."""

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from inner_loop.beginnings import score_logits, scores_beginnings
 from inner_loop.encoding import EncodedResponse, ResponseEncoder
 from inner_loop.errors import TaskError
 from inner_loop.matrix_products import has_fast_bfloat16, use_fast_float32
-from inner_loop.padded_batches import forward_passes
 from inner_loop.scores import check_scores
 
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -35,7 +35,8 @@ class TransformersRewardModel:
 
     Sequences are scored in batches of similar length with a bounded number of tokens, without padding effects on the
     score beyond rounding: causal models are read at the last token of a sequence, also where it equals the padding id.
-    Sequences longer than the model's positions lose their oldest tokens, the prompt's first.
+    A sequence that begins another one needs no pass of its own in them (see `inner_loop.beginnings`). Sequences longer
+    than the model's positions lose their oldest tokens, the prompt's first.
 
     Args:
         model: A transformers model for sequence classification; on a CPU, its attention is set to what is fast there.
@@ -101,14 +102,20 @@ class TransformersRewardModel:
         sequences = [sequence if len(sequence) else nothing for sequence in sequences]
         order, logits = [np.zeros(0, dtype=np.int64)], [torch.zeros(0, self.model.config.num_labels)]
         model = self._bfloat16_model if self.resolve_dtype(dtype) == "bfloat16" else self.model
-        for batch, output in forward_passes(model, sequences, TOKENS_PER_BATCH.get(model.device.type, 65536)):
-            order.append(batch)
-            logits.append(output.logits.float())
+        limit = TOKENS_PER_BATCH.get(model.device.type, 65536)
+        for indices, output in score_logits(model, sequences, limit, is_causal=self.scores_beginnings):
+            order.append(indices)
+            logits.append(output.float())
         logits[0] = logits[0].to(model.device)
         table = torch.cat(logits).cpu().numpy()
         scores = np.empty(len(sequences), dtype=np.float32)
         scores[np.concatenate(order)] = table[:, 0] if table.shape[1] == 1 else table[:, 1] - table[:, 0]
         return scores
+
+    @cached_property
+    def scores_beginnings(self) -> bool:
+        """Whether the pass of a sequence gives the scores of all its beginnings, too."""
+        return scores_beginnings(self.model)
 
     def resolve_dtype(self, dtype: Dtype) -> Literal["float32", "bfloat16"]:
         """What `auto` means for this model on this machine: what the hardware can do decides, never a timing."""

@@ -110,7 +110,7 @@ def explain_responses(
     """As `explain`, with everything prepared; without methods, only base and full values are evaluated."""
     _check(prompts, responses, methods)
     encoded = reward_model.encode(prompts, responses) if isinstance(reward_model, TransformersRewardModel) else None
-    games = _games(responses, encoded, methods, config)
+    games = _games(responses, encoded, methods, config, _free_prefixes(reward_model, encoded, methods, config))
     asked = [method for method in COALITION_METHODS if method in methods]
     offsets = [game.offsets for game in games]
 
@@ -159,6 +159,7 @@ def _games(
     encoded: list[EncodedResponse] | None,
     methods: Sequence[str],
     config: AttributionConfig,
+    free_prefixes: Sequence[bool] | None,
 ) -> list[Game]:
     parser = load_parser(config.parser)
     games = []
@@ -174,16 +175,38 @@ def _games(
         )
         linkage = text_tree(response, offsets, parser) if "owen" in methods and len(offsets) > 1 else None
         tree = flat_tree(len(offsets)) if linkage is None else as_tree(linkage, len(offsets))
-        games.append(Game(offsets, _coalitions(len(offsets), methods, config.budget, tree), tree, linkage))
+        free = free_prefixes is not None and free_prefixes[index]
+        coalitions = _coalitions(len(offsets), methods, config.budget, tree, prefixes_are_free=free)
+        games.append(Game(offsets, coalitions, tree, linkage))
     return games
 
 
-def _coalitions(n_units: int, methods: Sequence[str], budget: int, tree: Tree) -> np.ndarray:
+def _free_prefixes(
+    reward_model: RewardModel,
+    encoded: list[EncodedResponse] | None,
+    methods: Sequence[str],
+    config: AttributionConfig,
+) -> list[bool] | None:
+    """Of which responses the prefixes come with the evaluation of the whole; None for none.
+
+    The reward model must be causal, absent units at the end must be gone, and nothing may stand behind the response: an
+    end token belongs to a prefix, too.
+    """
+    is_read = "prefix" in methods and config.masking != "mask"
+    if not is_read or not isinstance(reward_model, TransformersRewardModel) or not reward_model.scores_beginnings:
+        return None
+    return [bool(row.is_response[-1:].any()) for row in encoded or []]
+
+
+def _coalitions(
+    n_units: int, methods: Sequence[str], budget: int, tree: Tree, *, prefixes_are_free: bool = False
+) -> np.ndarray:
     """Which coalitions one response's methods share: within the budget, the empty one first, then the full one.
 
-    Prefix credit has to have its own, n - 1 of them. The tree's own make Owen values exact, but like prefixes they tell
-    Shapley values and LIME less than the same number of designed ones: beside those they may take half the budget.
-    Responses for which the same coalitions serve get the same array, and are read out together.
+    Prefix credit has to have its own, n - 1 of them, which a causal reward model gives for free. The tree's own make
+    Owen values exact, but like prefixes they tell Shapley values and LIME less than the same number of designed ones:
+    beside those they may take half the budget. Responses for which the same coalitions serve get the same array, and
+    are read out together.
 
     Raises:
         AttributionError: If the budget does not cover the coalitions of prefix credit.
@@ -194,7 +217,7 @@ def _coalitions(n_units: int, methods: Sequence[str], budget: int, tree: Tree) -
     if designed and 2**n_units <= budget:
         return coalition_design(n_units, budget)  # everything: prefixes and the tree's own are in it
     if "prefix" in methods:
-        if n_units + 1 > budget:
+        if n_units + 1 > budget and not prefixes_are_free:
             raise AttributionError(
                 f"Prefix credit of {n_units} units takes {n_units + 1} evaluations, over the budget of {budget}; "
                 "take fewer units (spans, say) or a larger budget."
@@ -211,7 +234,7 @@ def _coalitions(n_units: int, methods: Sequence[str], budget: int, tree: Tree) -
     if len(parts) < 2:
         return parts[0] if parts else coalition_design(n_units, 2)
     together = np.concatenate(parts)
-    return _shared(together.tobytes(), n_units, budget)
+    return _shared(together.tobytes(), n_units, budget + (n_units - 1 if prefixes_are_free else 0))
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from inner_loop.attribution.masking import Masking, masked_sequences, masked_texts, token_units
+from inner_loop.beginnings import whole_sequences
 from inner_loop.encoding import EncodedResponse
 from inner_loop.errors import AttributionError, RewardModelError
 from inner_loop.reward_models import CallableRewardModel, RewardModel, TransformersRewardModel
@@ -32,7 +33,7 @@ class CoalitionValues:
     values: np.ndarray
     """`m` scores, float64."""
     n_evaluations: int
-    """Distinct sequences among them."""
+    """Distinct sequences among them; for a causal reward model, those that begin no other one."""
 
 
 class ScoreCache:
@@ -142,6 +143,12 @@ class _Versions(Protocol):
     def scores(self, versions: list[Any], dtype: Any) -> Any:
         """The reward model's scores, finite or not: a float32 array or a list."""
 
+    def read_with(self, version: Any, versions: set[Any]) -> set[Any]:
+        """Those of `versions` whose scores come with the evaluation of `version`."""
+
+    def n_evaluations(self, versions: list[Any]) -> int:
+        """What it takes to score distinct versions."""
+
 
 @dataclass(frozen=True)
 class _SequenceVersions:
@@ -162,6 +169,14 @@ class _SequenceVersions:
 
     def scores(self, versions: list[bytes], dtype: Dtype) -> np.ndarray:
         return self.reward_model.score_sequences([np.frombuffer(ids, dtype=np.int32) for ids in versions], dtype)
+
+    def read_with(self, version: bytes, versions: set[bytes]) -> set[bytes]:
+        if not self.reward_model.scores_beginnings:
+            return versions & {version}
+        return {other for other in versions if version.startswith(other)}
+
+    def n_evaluations(self, versions: list[bytes]) -> int:
+        return len(set(whole_sequences(versions))) if self.reward_model.scores_beginnings else len(versions)
 
 
 @dataclass(frozen=True)
@@ -191,6 +206,12 @@ class _TextVersions:
         score = getattr(self.reward_model, "unchecked_score", self.reward_model.score)
         return check_count(score(versions), versions)
 
+    def read_with(self, version: str, versions: set[str]) -> set[str]:
+        return versions & {version}
+
+    def n_evaluations(self, versions: list[str]) -> int:
+        return len(versions)
+
 
 def _evaluate(versions: _Versions, chunk: range, dtype: str, cache: ScoreCache | None) -> list[CoalitionValues]:
     """Values of the responses in `chunk`, each distinct version evaluated once."""
@@ -198,11 +219,13 @@ def _evaluate(versions: _Versions, chunk: range, dtype: str, cache: ScoreCache |
     rows, n_distinct = [], []
     for index in chunk:
         sequences = versions.of(index)
-        # A coalition that reads like the full or the empty response has the same score, in whatever company.
-        exact = set(sequences[:2])
+        # A coalition that reads like the full or the empty response has the same score, in whatever company; and what
+        # comes with the full one's pass is not asked for again.
+        exact = set(sequences[:2]) | versions.read_with(sequences[min(1, len(sequences) - 1)], set(sequences))
         keys = [("float32" if version in exact else dtype, version) for version in sequences]
         rows.append(np.array([places.setdefault(key, len(places)) for key in keys]))
-        n_distinct.append(len(set(keys)))
+        alike = [[version for of, version in set(keys) if of == precision] for precision in {"float32", dtype}]
+        n_distinct.append(sum(map(versions.n_evaluations, alike)))
     scores = _scores(versions, list(places), cache)
     results = []
     for index, row, n_evaluations in zip(chunk, rows, n_distinct, strict=True):

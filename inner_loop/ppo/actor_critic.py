@@ -5,10 +5,12 @@ working copy in the precision that computes (in float32, the master itself), and
 at the start. Weights that are not trained are shared between the working copy and the reference.
 """
 
+import shutil
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -33,6 +35,10 @@ __all__ = ["ActorCritic", "PreparedBatch", "TokenBatch", "TokenOutputs", "check_
 
 LOGIT_ATOL = 1e-3
 """How far our logits may be from the model's own forward pass (float32 rounding is some 1e-5)."""
+
+
+_trained_policies: WeakSet[Any] = WeakSet()
+"""Policies that have an actor-critic. A gradient goes to one optimizer: another actor-critic would never see it."""
 
 
 class TokenOutputs(NamedTuple):
@@ -60,8 +66,8 @@ class ActorCritic:
         gradient_checkpointing: Recompute the blocks on the way back instead of keeping their activations.
 
     Raises:
-        TaskError: If the model's logits are not its output embedding applied to its trunk's output, or a mode does not
-            fit the model.
+        TaskError: If the model's logits are not its output embedding applied to its trunk's output, a mode does not fit
+            the model, or the policy belongs to another actor-critic.
     """
 
     def __init__(
@@ -74,6 +80,11 @@ class ActorCritic:
         critic: Literal["shared", "separate", "none"] = "shared",
         gradient_checkpointing: bool = False,
     ) -> None:
+        if policy in _trained_policies:
+            raise TaskError(
+                f"This {type(policy).__name__} already belongs to an ActorCritic, which trains its weights in place: "
+                "reset() that one to start again, or make a copy.deepcopy of the policy before the first."
+            )
         use_fast_float32()
         self.policy = policy.eval()
         check_logits(policy)
@@ -108,6 +119,7 @@ class ActorCritic:
         copies = {name: start[weight.working] for name, weight in self._weights.items() if weight.working in start}
         self._start = StartWeights({name: master.detach() for name, master in trained.items()}, copies)
         self._optimizer: MasterAdamW | None = None
+        _trained_policies.add(policy)
 
     def parameters(self) -> list[nn.Parameter]:
         """The masters of everything that is trained."""
@@ -171,6 +183,8 @@ class ActorCritic:
     def save_policy(self, folder: Path) -> None:
         """Write the policy as an ordinary Hugging Face folder in float32, adapters merged; without its tokenizer."""
         (self.policy if self._adapted is None else merged(self._adapted)).save_pretrained(folder)
+        for weights in folder.glob("*.safetensors"):  # which only their owner could read, whatever the umask
+            shutil.copymode(folder / "config.json", weights)
 
 
 def token_outputs(model: Any, batch: TokenBatch, temperature: float) -> TokenOutputs:

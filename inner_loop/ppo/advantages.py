@@ -7,6 +7,8 @@
 import torch
 from torch import Tensor
 
+from inner_loop.processes import total
+
 MIN_STD = 1e-8
 """Whitening divides by at least this much: equal advantages become zero, not infinite."""
 
@@ -69,12 +71,25 @@ def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     return x.masked_fill(~mask, 0.0).sum() / mask.sum().clamp(min=1)
 
 
+def masked_moments(x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and population variance of `x` where `mask` is True, over all of `b x t` in all processes."""
+    count = total(mask.sum()).clamp(min=1)
+    mean = total(x.masked_fill(~mask, 0.0).sum()) / count
+    return mean, total(((x - mean) ** 2).masked_fill(~mask, 0.0).sum()) / count
+
+
 def whiten(x: Tensor, mask: Tensor, *, shift: bool = True) -> Tensor:
-    """`x` with population variance 1, and mean 0, over the True entries of `mask`; zero elsewhere.
+    """`x` with population variance 1, and mean 0, over the True entries of `mask` in all processes; zero elsewhere.
 
     With `shift=False` the mean stays what it was.
     """
-    mean = masked_mean(x, mask)
-    std = masked_mean((x - mean) ** 2, mask).sqrt()
+    mean, variance = masked_moments(x, mask)
+    std = variance.sqrt()
     whitened = (x - mean) / std.clamp(min=MIN_STD)
     return (whitened if shift else whitened + mean).masked_fill(~mask, 0.0)
+
+
+def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float | None:
+    """`1 - var(returns - values) / var(returns)` over the True entries of `mask`; None if the returns are all equal."""
+    spread = masked_moments(returns, mask)[1].item()
+    return 1.0 - masked_moments(returns - values, mask)[1].item() / spread if spread > 0 else None

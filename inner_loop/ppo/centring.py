@@ -18,6 +18,8 @@ and measurements: `experiments/benchmarks/gradient_bias.md`.
 import torch
 from torch import Tensor
 
+from inner_loop.processes import total
+
 PRIOR_COUNT = 10.0
 """Occurrences by which a token's mean reward is shrunk towards the mean of all tokens."""
 
@@ -44,9 +46,9 @@ class TokenWorth:
         return (mean + (sums - counts * mean) / (counts + PRIOR_COUNT)).float()
 
     def update(self, ids: Tensor, rewards: Tensor, mask: Tensor) -> None:
-        """Take in a rollout: `b x t` token ids, their rewards, and the mask, True on response tokens."""
+        """Take in `b x t` token ids of all processes, their rewards, and the mask, True on response tokens."""
         taken = torch.stack([rewards[mask].double(), torch.ones_like(rewards[mask], dtype=torch.float64)], dim=1)
-        self.totals.index_add_(0, ids[mask], taken)
+        self.totals += total(torch.zeros_like(self.totals).index_add_(0, ids[mask], taken))
 
 
 def centred_worth(worths: Tensor, ids: Tensor, expected: Tensor, mask: Tensor) -> Tensor:

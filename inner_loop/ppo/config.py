@@ -16,7 +16,7 @@ class PPOConfig(StrictModel):
     steps: NonNegativeInt = 20
     """Steps (rollout + update) in a trial; 0 only evaluates the start policy."""
     rollout_size: PositiveInt = 32
-    """Responses sampled per step."""
+    """Responses sampled per step, by all processes together (`inner_loop.processes`)."""
     samples_per_prompt: PositiveInt = 1
     """Responses per prompt, the group of `rloo` and `grpo`, which need two or more; must divide `rollout_size`."""
     minibatch_size: PositiveInt = 32

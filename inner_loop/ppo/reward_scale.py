@@ -7,7 +7,10 @@ pay for length; one factor does neither.
 import math
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from inner_loop.processes import joined
 
 MIN_STD = 1e-6
 """Rewards are divided by at least this much: with equal sequence rewards there is no scale yet."""
@@ -26,8 +29,8 @@ class RunningScale:
     """Sum of squared distances from the mean."""
 
     def __call__(self, rewards: Tensor) -> Tensor:
-        """Take in the sums of `b x t` token rewards (zero outside the response), and return the rewards, scaled."""
-        self.update(rewards.double().sum(dim=1))
+        """Take in the sums of `b x t` token rewards (zero outside the response), those of all processes; scale them."""
+        self.update(torch.tensor(joined(rewards.double().sum(dim=1).tolist()), dtype=torch.float64))
         return rewards / self.std if self.std > MIN_STD else rewards
 
     def update(self, sums: Tensor) -> None:

@@ -10,6 +10,8 @@ from inner_loop.ppo.actor_critic import TokenBatch
 from inner_loop.ppo.sampling import draw, likeliest
 from inner_loop.task import Prompt
 
+EVERY = slice(None)
+
 
 class Rollout(NamedTuple):
     """Sampled responses of b prompts, as tokens and as text."""
@@ -44,8 +46,11 @@ def sample_rollout(
     top_k: int | None = None,
     top_p: float = 1.0,
     worths: Tensor | None = None,
+    rows: slice = EVERY,
 ) -> Rollout:
     """Sample one response per prompt; with `worths`, one number per token of the vocabulary, their expectations too.
+
+    Of several processes each samples its `rows` of the prompts, and draws the numbers of all.
 
     1. Left-pad the prompts and fill the cache.
     2. Draw every token by inverting the cumulative distribution at a uniform number. The numbers are drawn before the
@@ -54,8 +59,9 @@ def sample_rollout(
        alone ends it. Masks come from where responses ended, never from token ids, since pad may equal eos.
     4. Decode, with the character offset at which each token ends. A response may be empty: one token, no text.
     """
+    uniforms = torch.rand(len(prompts), max_new_tokens, generator=generator)[rows].to(model.device)
+    prompts = prompts[rows]
     prompt_ids, prompt_mask = left_pad([prompt.ids for prompt in prompts], tokenizer, model.device)
-    uniforms = torch.rand(len(prompts), max_new_tokens, generator=generator).to(model.device)
     finished = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
     mask, cache, step_ids = prompt_mask, None, prompt_ids
     tokens, masks, logprobs, entropies, kept, expected = [], [], [], [], [], []

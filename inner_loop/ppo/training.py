@@ -1,5 +1,7 @@
 """One step on dense rewards, from prompts to updated weights: `collect` a rollout, then `update` on it.
 
+Of several processes (`inner_loop.processes`) each has its share of the rollout; every mean is one over all of them.
+
 The rewards are whatever the `ShapingFunction` gives: the sparse reward is one corner of the simplex, on the same path,
 and PPO, RLOO and GRPO differ in their advantages alone. `inner_loop.spec.StepStats` defines what is measured.
 """
@@ -12,9 +14,9 @@ import torch
 from torch import Tensor
 
 from inner_loop.components import SPARSE
-from inner_loop.errors import DivergedError
+from inner_loop.errors import DivergedError, TaskError
 from inner_loop.ppo.actor_critic import ActorCritic, PreparedBatch, TokenBatch
-from inner_loop.ppo.advantages import estimate_advantages, masked_mean, whiten
+from inner_loop.ppo.advantages import estimate_advantages, explained_variance, masked_mean, whiten
 from inner_loop.ppo.centring import TokenWorth, centred_worth
 from inner_loop.ppo.clock import PhaseClock
 from inner_loop.ppo.config import PPOConfig
@@ -25,6 +27,7 @@ from inner_loop.ppo.losses import policy_loss, value_loss
 from inner_loop.ppo.reward_scale import RunningScale
 from inner_loop.ppo.rewards import charge_cut_responses, pad_rewards
 from inner_loop.ppo.rollout import Rollout, sample_rollout
+from inner_loop.processes import n_processes, own_among, share_of, total
 from inner_loop.shaping import ShapingFunction
 from inner_loop.spec import StepStats
 from inner_loop.task import Prompt, Task
@@ -63,8 +66,11 @@ class PPOTrainer:
         shaping: Turns responses into token rewards.
         config: Hyper-parameters.
         response_tokens: Most tokens sampled per response.
-        generator: Source of sampling noise and minibatch order, on the CPU.
+        generator: Source of sampling noise and minibatch order, on the CPU; the same in all processes.
         clock: Where the time of each phase is added up.
+
+    Raises:
+        TaskError: If the prompts of a rollout cannot be divided among the processes.
     """
 
     def __init__(
@@ -78,6 +84,11 @@ class PPOTrainer:
         generator: torch.Generator,
         clock: PhaseClock,
     ) -> None:
+        if config.prompts_per_step % n_processes():
+            raise TaskError(
+                f"A rollout of {config.prompts_per_step} prompts (ppo.rollout_size / ppo.samples_per_prompt) cannot be "
+                f"divided among {n_processes()} processes."
+            )
         self.task, self.actor_critic, self.shaping, self.config, self.clock = task, actor_critic, shaping, config, clock
         self.kl_coef, self.scale = config.kl_coef, RunningScale()
         self._response_tokens, self._generator = response_tokens, generator
@@ -92,6 +103,8 @@ class PPOTrainer:
     @torch.no_grad()
     def collect(self, prompts: list[Prompt]) -> Experience:
         """Sample `samples_per_prompt` responses to every prompt, score them and estimate their advantages.
+
+        `prompts` are those of all processes; the experience is this one's.
 
         Raises:
             DivergedError: If the KL leaves `max_kl`; the weights are then useless.
@@ -108,6 +121,7 @@ class PPOTrainer:
                 top_p=config.top_p,
                 generator=self._generator,
                 worths=self._worth.worths if self._worth else None,
+                rows=share_of(config.rollout_size),
             )
         batch, mask = rollout.batch, rollout.batch.response_mask
         with clock.phase("update"):  # 2. log-probabilities and values, b x t, as the update will see them
@@ -118,7 +132,7 @@ class PPOTrainer:
                 kl_estimate(old_logprobs, ref_logprobs, kind).masked_fill(~mask, 0.0)
                 for kind in ("k1", "k3", config.kl_estimator)
             )
-            mean_kl = kl.sum(dim=1).mean().item()
+            mean_kl = total(kl.sum()).item() / config.rollout_size
         check_kl(mean_kl, config.max_kl)
         with clock.phase("attribute"):  # 3. scores, b, and token rewards, b x t
             shaped = self.shaping(rollout.prompts, rollout.responses, token_ends=rollout.token_ends)
@@ -130,16 +144,22 @@ class PPOTrainer:
             rewards = rewards - self.kl_coef * price
         with clock.phase("update"):  # 4. advantages, b x t
             advantages, returns = self._advantages(old_values, rewards, centred, rollout)
-        measured: dict[str, Any] = {
-            "score": sum(scores) / len(scores),
-            "reward": rewards.sum(dim=1).mean().item(),
-            "kl": mean_kl,
-            "kl_k3": kl_k3.sum(dim=1).mean().item(),
-            "kl_coef": self.kl_coef,
-            "entropy": masked_mean(rollout.entropy, mask).item(),
-            "length": mask.sum().item() / len(scores),
-            "finished": rollout.finished.float().mean().item(),
+        sums = {
+            "score": sum(scores),
+            "reward": rewards.sum().item(),
+            "kl_k3": kl_k3.sum().item(),
+            "length": mask.sum().item(),
+            "finished": rollout.finished.sum().item(),
+            "entropy": rollout.entropy.sum().item(),
             "n_evaluations": sum(max(response.n_evaluations, 1) for response in shaped),
+        }
+        means = total(torch.tensor([*sums.values()], dtype=torch.float64)) / config.rollout_size
+        measured: dict[str, Any] = dict(zip(sums, means.tolist(), strict=True))
+        measured |= {
+            "kl": mean_kl,
+            "kl_coef": self.kl_coef,
+            "entropy": measured["entropy"] / measured["length"],  # per token
+            "n_evaluations": round(measured["n_evaluations"] * config.rollout_size),
         }
         if config.algorithm == "ppo":
             measured["explained_variance"] = explained_variance(old_values, returns, mask)
@@ -230,7 +250,8 @@ class PPOTrainer:
         config, records = self.config, list[list[float]]()
         for _ in range(config.epochs):
             order = torch.randperm(config.rollout_size, generator=self._generator)
-            for rows in order.to(experience.response_mask.device).split(config.minibatch_size):
+            for minibatch in order.split(config.minibatch_size):
+                rows = own_among(minibatch, config.rollout_size).to(experience.response_mask.device)
                 record = self._backward(experience, rows)
                 if config.target_kl is not None and record[3] > config.target_kl:
                     return records
@@ -248,11 +269,12 @@ class PPOTrainer:
         """The gradient of one minibatch, part by part, and its policy loss, value loss, clip fraction and policy KL.
 
         Every part counts as much as it has tokens, so the gradient is that of the mean over the minibatch's tokens.
+        Of a minibatch that several processes share, the numbers are the whole's, and the gradient is this one's part.
         """
-        config, records = self.config, []
-        n_tokens = experience.response_mask[minibatch].sum()
+        config, records = self.config, [torch.zeros(4, device=minibatch.device)]
+        n_tokens = total(experience.response_mask[minibatch].sum())
         self._optimizer.zero_grad()
-        for rows in minibatch.chunk(config.accumulate):
+        for rows in minibatch.chunk(config.accumulate) if len(minibatch) else ():
             mask, old_logprobs = experience.response_mask[rows], experience.old_logprobs[rows]
             logprobs, values = self.actor_critic(experience.prepared.rows(rows), config.temperature)
             loss, clip_fraction = policy_loss(
@@ -266,7 +288,7 @@ class PPOTrainer:
             share = mask.sum() / n_tokens
             (share * (loss + config.value_coef * critic_loss)).backward()
             records.append(share * torch.stack([loss, critic_loss, clip_fraction, policy_kl]).detach())
-        totals: list[float] = torch.stack(records).sum(dim=0).tolist()
+        totals: list[float] = total(torch.stack(records).sum(dim=0)).tolist()
         return totals
 
 
@@ -276,9 +298,3 @@ def one_token_longer(batch: TokenBatch) -> TokenBatch:
     ids = torch.cat([batch.response_ids, batch.response_ids[:, -1:]], dim=1)
     mask = torch.ones(b, t + 1, dtype=torch.bool, device=ids.device)
     return TokenBatch(batch.prompt_ids, batch.prompt_mask, ids, mask)
-
-
-def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float | None:
-    """`1 - var(returns - values) / var(returns)` over the True entries of `mask`; None if the returns are all equal."""
-    spread = returns[mask].var(correction=0).item()
-    return 1.0 - (returns - values)[mask].var(correction=0).item() / spread if spread > 0 else None

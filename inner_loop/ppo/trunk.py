@@ -20,6 +20,8 @@ from inner_loop.ppo.tokens import PreparedBatch, TokenBatch, at_response_tokens,
 CUT_ATOL = 1e-4
 """How far the output of the two halves may be from that of the whole, relative to its largest entry."""
 
+_UNCUT = "task.policy: {} cannot be cut between its layers ({}); leave out ppo.trainable_layers."
+
 
 class Trunk:
     """A transformers decoder without its head, cut below its top blocks if only they are trained.
@@ -80,7 +82,10 @@ class Trunk:
 
     def _run_lower(self, inputs: dict[str, Tensor]) -> Tensor:
         self._lower(**inputs, use_cache=False)
-        return self._record.take()
+        hidden, self._record.hidden = self._record.hidden, None
+        if hidden is None:
+            raise TaskError(_UNCUT.format(type(self.model).__name__, "its forward pass does not go through them all"))
+        return hidden
 
     def _run_upper(self, inputs: dict[str, Tensor], lower: Tensor) -> Tensor:
         self._replay.hidden = lower
@@ -94,10 +99,7 @@ class Trunk:
         whole = self.model(**inputs, use_cache=False).last_hidden_state
         halves = self._run_upper(inputs, self._run_lower(inputs))
         if halves.shape != whole.shape or not torch.allclose(halves, whole, rtol=0, atol=CUT_ATOL * whole.abs().max()):
-            raise TaskError(
-                f"task.policy: {type(self.model).__name__} cannot be cut between its layers (they share more "
-                "than their output); leave out ppo.trainable_layers."
-            )
+            raise TaskError(_UNCUT.format(type(self.model).__name__, "they share more than their output"))
 
 
 def checkpoint_blocks(model: Any) -> None:
@@ -158,12 +160,6 @@ class _Record(nn.Module):
     def forward(self, hidden_states: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         self.hidden = hidden_states
         return hidden_states
-
-    def take(self) -> Tensor:
-        """What was kept, once."""
-        hidden, self.hidden = self.hidden, None
-        assert hidden is not None  # noqa: S101  the lower half has just run
-        return hidden
 
 
 class _Replay(nn.Module):

@@ -39,6 +39,16 @@ def test_a_checkpoint_comes_back_exactly(folder):
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_files_can_be_read_by_whom_the_umask_lets(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        CheckpointFolder(tmp_path, SPEC).save(STATE, TENSORS)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "checkpoint.safetensors").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
 def test_nothing_there_is_no_checkpoint_and_no_result(tmp_path):
     folder = CheckpointFolder(tmp_path / "none", SPEC)
     assert (folder.load(), folder.result()) == (None, None)

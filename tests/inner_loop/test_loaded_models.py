@@ -52,6 +52,7 @@ def test_a_later_trial_finds_the_models_as_if_they_were_just_loaded(loads):
         {"ppo": {"precision": "bfloat16"}},
         {"ppo": {"precision": "float32", "critic": "separate"}},
         {"ppo": {"precision": "float32", "trainable_layers": 1}},
+        {"ppo": {"precision": "float32", "lora_rank": 1}},
         {"ppo": {"precision": "float32", "algorithm": "rloo", "samples_per_prompt": 2}},
         {"ppo": {"precision": "float32", "gradient_checkpointing": True}},
     ],

@@ -211,10 +211,16 @@ def test_lists_of_different_lengths_are_refused():
         ShapingFunction({"sparse": 1.0})(["x"], ["a", "b"])
 
 
-@pytest.mark.parametrize("ends", [[], [2, 1], [-1], [4]])
+@pytest.mark.parametrize("ends", [[], [2, 1], [-1], [4], [2], [1, 2]])
 def test_impossible_tokens_are_refused(ends):
-    with pytest.raises(ValueError, match=r"[Rr]esponse 0"):
-        ShapingFunction({"sparse": 1.0})(["x"], ["abc"], [1.0], token_ends=[ends])
+    with pytest.raises(ValueError, match=r"[Rr]esponse 1"):
+        ShapingFunction({"sparse": 1.0})(["x", "x"], ["ab", "abc"], [1.0, 1.0], token_ends=[[1, 2], ends])
+
+
+@pytest.mark.parametrize("response", ["", "  "])
+def test_a_response_without_units_has_one_reward(reward_model, response):
+    [shaped] = ShapingFunction({"shap": 1.0}, reward_model=reward_model)(["good film"], [response])
+    assert (shaped.token_ends, shaped.rewards.tolist()) == ([len(response)], [1.25])
 
 
 def test_a_score_that_is_no_number_is_refused():

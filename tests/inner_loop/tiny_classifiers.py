@@ -108,6 +108,12 @@ def gpt2_reward_model():
 REWARD_MODELS = [bert_reward_model, llama_reward_model, gpt2_reward_model]
 
 
+def separately(reward_model):
+    """The same reward model, which now takes a pass for every sequence, even for those that begin another one."""
+    reward_model.scores_beginnings = False
+    return reward_model
+
+
 def spy_on(reward_model):
     """The sequences that the model is given from now on, one list of attended ids per row, in a list that grows."""
     seen = []

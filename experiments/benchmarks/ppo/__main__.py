@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from experiments.benchmarks.bars import Bar, as_json
-from experiments.benchmarks.ppo import learning, parallel, setup, shaping, speed
+from experiments.benchmarks.ppo import checkpoints, learning, parallel, setup, shaping, speed
 from experiments.benchmarks.ppo.contenders import ContenderError, check_trl
 from experiments.benchmarks.ppo.jobs import EMBEDDED, SMOLLM2, speed_job
 from experiments.benchmarks.results_file import environment, save
 
-PARTS = ("setup", "shaping", "speed", "memory", "parallel", "learning")
+PARTS = ("setup", "shaping", "checkpoints", "speed", "memory", "parallel", "learning")
 AGAINST_TRL = {"speed", "memory", "learning"}
 OUTPUT = Path(__file__).resolve().parents[1] / "results" / "ppo.json"
 
@@ -105,6 +105,8 @@ def run_part(part: str, job: str, trl_python: str | None, *, quick: bool) -> dic
         return setup.measure(trials=2, steps=1, batch=4, response_tokens=4) if quick else setup.measure()
     if part == "shaping":
         return shaping.measure(job=speed_job(EMBEDDED).shortened(), steps=1, repeats=2) if quick else shaping.measure()
+    if part == "checkpoints":
+        return checkpoints.measure(steps=1, repeats=1, quick=True) if quick else checkpoints.measure()
     if part == "parallel":
         return parallel.measure(rounds=1, steps=1, quick=True) if quick else parallel.measure()
     return learning.measure(trl_python, steps=1, seeds=2, n_prompts=8) if quick else learning.measure(trl_python)
@@ -116,6 +118,8 @@ def judge(part: str, result: dict[str, Any]) -> tuple[list[Bar], str]:
         return speed.speed_bars(result), speed.table_of(result)
     if part == "memory":
         return speed.memory_bars(result), speed.table_of(result)
+    if part == "checkpoints":  # there is no bar on it
+        return [], checkpoints.table_of(result)
     modules = {"setup": setup, "shaping": shaping, "parallel": parallel, "learning": learning}
     return modules[part].bars(result), modules[part].table_of(result)
 

@@ -13,6 +13,7 @@ from tests.inner_loop.tiny_classifiers import (
     bert_reward_model,
     gpt2_reward_model,
     llama_reward_model,
+    separately,
     spy_on,
 )
 
@@ -88,7 +89,7 @@ def test_words_hidden_before_the_first_attended_one_do_no_harm(make, dtype):
 @pytest.mark.parametrize("masking", MASKINGS)
 @pytest.mark.parametrize("make", REWARD_MODELS)
 def test_the_prompt_and_the_special_tokens_are_in_every_sequence(make, masking):
-    reward_model = make()
+    reward_model = separately(make())
     seen = spy_on(reward_model)
     evaluate(reward_model, ["the quiet film"], [" is very good"], masking=masking)
     [encoded] = reward_model.encode(["the quiet film"], [" is very good"])

@@ -8,6 +8,7 @@ from trl.trainer.utils import selective_log_softmax
 
 from inner_loop.errors import TaskError
 from inner_loop.ppo.actor_critic import ActorCritic, TokenBatch, token_outputs
+from inner_loop.ppo.trunk import find_blocks
 
 MODES = {
     "float32": {},
@@ -146,6 +147,8 @@ def test_a_saved_policy_is_an_ordinary_model_folder(tiny_policy, mode, tmp_path)
     assert loaded.dtype == torch.float32
     assert {name for name, _ in loaded.named_parameters()} == {n for n, _ in tiny_policy_names(tiny_policy)}
     saved = token_outputs(loaded, BATCH, 1.0).logprobs
+    (tmp_path / "other").touch()
+    assert {path.stat().st_mode for path in tmp_path.iterdir()} == {(tmp_path / "other").stat().st_mode}
     atol = 0.05 if mode.get("precision") == "bfloat16" else 1e-5
     torch.testing.assert_close(saved, logprobs, atol=atol, rtol=0)
 
@@ -230,6 +233,50 @@ def test_adapters_start_alike_and_leave_the_global_generator_alone(tiny_policy):
     second = ActorCritic(tiny_policy, lora_rank=2)
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert any(parameter.abs().max() > 0 for parameter in first.parameters())
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_an_adapter_has_its_rank_for_every_input_and_output_of_its_layer(tiny_policy, rank):
+    # Per layer of 16 units with 32 inside: q, k, v, o are 16 to 16, gate and up 16 to 32, down 32 to 16; then the head.
+    expected = 2 * rank * (4 * (16 + 16) + 3 * (16 + 32)) + 16 + 1
+    actor_critic = ActorCritic(tiny_policy, lora_rank=rank)
+    assert sum(parameter.numel() for parameter in actor_critic.parameters()) == expected
+
+
+def test_a_checkpoint_of_another_rank_is_refused(tiny_policy):
+    state = ActorCritic(copy.deepcopy(tiny_policy), lora_rank=1).training_state()
+    with pytest.raises(TaskError, match="other modes"):
+        ActorCritic(tiny_policy, lora_rank=3).load_training_state(state)
+
+
+@pytest.mark.parametrize("mode", [{}, {"trainable_layers": 1}, {"lora_rank": 2}, {"critic": "separate"}])
+def test_recomputed_activations_give_the_same_gradients(tiny_policy, mode):
+    grads = []
+    for recomputed in (False, True):
+        actor_critic = ActorCritic(copy.deepcopy(tiny_policy), gradient_checkpointing=recomputed, **mode)
+        nn.init.ones_(actor_critic.value_head.weight)
+        top = find_blocks(actor_critic.sampler.base_model)[1][-1]
+        calls = []
+        top.input_layernorm.register_forward_pre_hook(lambda *_, calls=calls: calls.append(1))
+        logprobs, values = actor_critic(actor_critic.prepare(BATCH), 1.0)
+        before = len(calls)
+        (values.sum() - 3 * logprobs.sum()).backward()
+        assert len(calls) == before + recomputed
+        grads.append({name: weight.grad for name, weight in actor_critic._weights.items()})
+    assert any(grad is not None and grad.abs().max() > 0 for grad in grads[0].values())
+    for name, grad in grads[0].items():
+        assert torch.equal(grads[1][name], grad)
+
+
+def test_a_policy_has_one_actor_critic(tiny_policy):
+    with pytest.raises(TaskError, match="smaller than the 2 layers"):
+        ActorCritic(tiny_policy, trainable_layers=2)
+    spare = copy.deepcopy(tiny_policy)
+    train(ActorCritic(tiny_policy))
+    with pytest.raises(TaskError, match="LlamaForCausalLM already belongs to an ActorCritic"):
+        ActorCritic(tiny_policy, precision="bfloat16")
+    for policy in (spare, copy.deepcopy(tiny_policy)):
+        train(ActorCritic(policy))
 
 
 def test_adapters_are_all_that_is_trained(tiny_policy):

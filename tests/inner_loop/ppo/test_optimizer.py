@@ -87,13 +87,15 @@ def one_process(rank, address, queue):
     weights = make_weights(torch.bfloat16)
     optimizer = MasterAdamW(weights, 0.1)
     backward(weights, seed=rank)
+    if rank == 1:
+        weights["matrix"].grad = None  # as if it had none of a minibatch's responses
     norm = optimizer.clip(1e6)
-    queue.put((rank, norm.item(), weights["bias"].grad.tolist()))
+    queue.put((rank, norm.item(), weights["bias"].grad.tolist(), weights["matrix"].grad.tolist()))
     optimizer.step()
     distributed.destroy_process_group()
 
 
-def test_two_processes_step_with_the_mean_of_their_gradients(tmp_path):
+def test_two_processes_step_with_the_sum_of_their_gradients(tmp_path):
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     address = f"file://{tmp_path}/rendezvous"
@@ -107,7 +109,7 @@ def test_two_processes_step_with_the_mean_of_their_gradients(tmp_path):
     for rank in range(2):
         weights = make_weights(torch.bfloat16)
         backward(weights, seed=rank)
-        grads.append(weights["bias"].grad.float())
-    expected = (grads[0] + grads[1]) / 2
+        grads.append({name: weight.grad.float() for name, weight in weights.items()})
     assert results[0][1:] == results[1][1:]
-    torch.testing.assert_close(torch.tensor(results[0][2]), expected)
+    torch.testing.assert_close(torch.tensor(results[0][2]), grads[0]["bias"] + grads[1]["bias"])
+    torch.testing.assert_close(torch.tensor(results[0][3]), grads[0]["matrix"])

@@ -24,7 +24,7 @@ def changed(**settings):
 def make_trainer(task, weights=None, seed=0, config=CONFIG, response_tokens=6):
     shaping = ShapingFunction(weights or {"sparse": 1.0}, gamma=config.gamma, reward_model=task.reward_model)
     generator = torch.Generator().manual_seed(seed)
-    actor_critic = make_actor_critic(task, config)
+    actor_critic = make_actor_critic(replace(task, policy=copy.deepcopy(task.policy)), config)
     return PPOTrainer(
         task, actor_critic, shaping, config, response_tokens=response_tokens, generator=generator, clock=PhaseClock()
     )
@@ -116,6 +116,7 @@ def test_zero_weights_leave_sparse_training_untouched_and_explain_nothing(tiny_t
         {"samples_per_prompt": 2, "algorithm": "grpo"},
         {"critic": "separate"},
         {"trainable_layers": 1},
+        {"lora_rank": 1},
         {"precision": "bfloat16"},
     ],
 )
@@ -243,9 +244,13 @@ def test_responses_to_one_prompt_are_neighbours(bandit):
 
 def test_a_runaway_kl_stops_the_training(tiny_task, prompts):
     trainer = make_trainer(tiny_task, config=changed(max_kl=1e-3, learning_rate=0.1))
-    trainer.step(prompts)
+
+    def train():
+        for _ in range(5):  # the estimate is noisy, and may be negative
+            trainer.step(prompts)
+
     with pytest.raises(DivergedError, match=r"over max_kl = 0\.001"):
-        trainer.step(prompts)
+        train()
 
 
 def test_an_update_that_is_not_finite_stops_the_training(tiny_task, prompts):

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 from transformers import GPT2Config, GPT2Model, LlamaConfig, LlamaModel, OPTConfig, OPTModel, Qwen2Config, Qwen2Model
 
 from inner_loop.errors import TaskError
@@ -102,6 +103,18 @@ def test_a_model_whose_layers_share_more_than_their_output_is_an_error():
     model.layers[0].gain = 2.0
     with pytest.raises(TaskError, match="Skipping cannot be cut"):
         Trunk(model, 1)
+
+
+def test_a_model_that_does_not_go_through_its_layers_is_an_error():
+    class Idle(LlamaModel):
+        def forward(self, input_ids, **kwargs):
+            layers, self.layers = self.layers, nn.ModuleList()
+            output = super().forward(input_ids=input_ids, **kwargs)
+            self.layers = layers
+            return output
+
+    with pytest.raises(TaskError, match=r"Idle cannot be cut .* does not go through them all"):
+        Trunk(Idle(LlamaConfig(**ROTARY)).eval(), 1)
 
 
 def test_checkpointing_recomputes_blocks_and_changes_nothing(model):

@@ -1,6 +1,6 @@
 """The parts that are small enough to be run, and the command line."""
 
-from experiments.benchmarks.ppo import parallel, setup, shaping
+from experiments.benchmarks.ppo import checkpoints, parallel, setup, shaping
 from experiments.benchmarks.ppo.__main__ import tasks
 from experiments.benchmarks.ppo.jobs import EMBEDDED, SMOLLM2, speed_job
 
@@ -30,6 +30,20 @@ def test_shaping_is_measured_part_by_part_without_evaluating_the_reward_model():
         {"step_cpu_seconds": [1.0], "shaping_cpu_seconds": {"mix": [0.01, 0.02], "place": [0.01, 0.01]}}
     )
     assert (bar.value, bar.low, bar.high) == (0.025, 0.02, 0.03)
+
+
+def test_a_checkpoint_is_counted_in_the_steps_between_two():
+    times = {"step": [2.0, 4.0, 9.0], "checkpoint": [1.0, 1.0, 7.0]}
+    job = {part: [{"cpu": seconds, "wall": 2 * seconds**2} for seconds in values] for part, values in times.items()}
+    assert checkpoints.share(job, "cpu") == 1 / 40
+    assert checkpoints.share(job, "wall") == 2 / 320
+
+
+def test_a_checkpoint_has_the_weights_and_both_moments_of_the_embedded_policy():
+    result = checkpoints.measure(steps=1, repeats=2, quick=True)
+    assert 4 * 3 * 4.2 < result[EMBEDDED]["megabytes"] < 4 * 3 * 4.3
+    assert len(result[EMBEDDED]["checkpoint"]) == 2
+    assert "a checkpoint of 51 MB every 10 steps" in checkpoints.table_of(result)
 
 
 def test_speedups_are_taken_round_by_round():
