@@ -124,10 +124,10 @@ class Driver:
     def _complete(self, index: int, trial: TrialFolder) -> None:
         try:
             results = trial.results()
+            data = outcome_data(self._config, results)
         except TrialResultError as error:
             self._fail(index, str(error))
             return
-        data = outcome_data(self._config, results)
         self._trials[index].update_run_metadata({"values": seed_values(self._config, results)})
         self._client.complete_trial(index, raw_data=data)
         self._save(index)
