@@ -107,7 +107,7 @@ def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyC
         interval={name: (float(low[i]), float(high[i])) for i, name in enumerate(names)},
         mean=float(posterior.mean[best]),
         mean_interval=(float(mean_low), float(mean_high)),
-        kl=float(posterior.means[KL][best]),
+        kl=float(posterior.means[KL][best]) if KL in posterior.means else None,
         prob_better_than_sparse=prob_better_than[SPARSE],
         prob_better_than=prob_better_than,
         prob_best=_prob_best(posterior),
@@ -135,7 +135,7 @@ def _surface(posterior: Posterior, best: int, best_draws: Array, config: StudyCo
         parameters=parameters,
         mean=mean,
         sd=sd,
-        kl=posterior.processes[KL].mean(X),
+        kl=posterior.processes[KL].mean(X) if KL in posterior.processes else np.zeros(len(X)),
         # Every so many, because neighbours share their hyper-parameters.
         draws=best_draws[:: max(len(best_draws) // N_SURFACE_DRAWS, 1), : len(space.components)],
     )

@@ -277,11 +277,20 @@ def test_a_single_success_among_failures_is_too_little(make_config):
         recommend(outcomes(make_config(), [None, 1.0, None, None]), make_config())
 
 
-def test_trials_that_were_told_without_a_kl_are_too_few_for_a_kl_budget(make_config):
-    config = make_config()
-    experiment = new_experiment(config)
+def test_without_a_kl_there_is_no_kl_and_with_a_budget_no_recommendation(make_config):
+    def told(config):
+        experiment = new_experiment(config)
+        client = new_client(experiment)
+        for arm in spread(4):
+            client.complete_trial(client.attach_trial(arm), raw_data={"reward": arm["w_shap"]})
+        return experiment
+
+    free = make_config(objective={"max_kl": None}, budget={"trials": 50})
+    experiment = told(free)
+    assert recommend(experiment, free)[0].kl is None
     client = new_client(experiment)
-    for arm in spread(4):
-        client.complete_trial(client.attach_trial(arm), raw_data={"reward": 1.0})
+    for _ in range(3):
+        propose(client, free)
+    assert len(experiment.trials) == 7
     with pytest.raises(TooFewTrialsError, match="Only 0 trials have a kl"):
-        recommend(experiment, config)
+        recommend(told(make_config()), make_config())

@@ -93,7 +93,7 @@ def test_the_study_waits_for_results_that_may_change_what_is_recommended(client,
 def test_nobody_waits_for_trials_that_somebody_else_evaluates(client, make_config):
     config = make_config(budget={"trials": 11, "replicate_last": 2})
     asked = propose(client, config)
-    client._experiment.trials[asked].update_run_metadata({"origin": "asked"})
+    client._experiment.trials[asked].update_run_metadata({"asked": True})
     assert not must_wait(client._experiment, config)
 
 
