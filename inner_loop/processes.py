@@ -1,6 +1,6 @@
 """Several processes that train one policy together, each on its share of every rollout.
 
-    torchrun --nproc-per-node 4 train.py        # or: accelerate launch --num_processes 4 train.py
+    torchrun --nproc-per-node 4 train.py        # or, on GPUs: accelerate launch --multi_gpu --num_processes 4 train.py
 
 where every process of `train.py` runs `run_trial(spec)` to its end, with a `folder`, if any, that all of them see. A
 response's noise is drawn with all others' and does not depend on who samples it, losses are means over all tokens of a

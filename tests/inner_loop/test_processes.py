@@ -10,7 +10,10 @@ from torch import distributed, multiprocessing
 
 from inner_loop import TrialSpec
 from inner_loop.errors import TaskError
+from inner_loop.evaluation import evaluate
+from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.processes import joined, n_processes, of_the_first, own_among, process_index, share_of, total
+from inner_loop.spec import EvaluationConfig, PPOConfig
 from tests.inner_loop.bandit import make_bandit
 from tests.inner_loop.ppo.test_training import changed, make_trainer
 from tests.inner_loop.test_trial import TINY, run
@@ -94,6 +97,30 @@ def test_two_processes_train_as_one_on_the_joint_batch(tmp_path, settings):
         assert own.keys() == other.keys()
         for name, value in other.items():
             assert own[name] == (None if value is None else pytest.approx(value, rel=1e-4, abs=1e-5)), name
+
+
+def judge(count):
+    task = make_bandit(lambda words: float(words.count("a")))
+    evaluation = evaluate(
+        ActorCritic(task.policy),
+        task.tokenizer,
+        task.reward_model,
+        task.evaluation_prompts[:count],
+        EvaluationConfig(n_prompts=count),
+        step=0,
+        response_tokens=6,
+        sampling=PPOConfig(),
+    )
+    return evaluation.point.model_dump(), evaluation.scores, evaluation.prompts, evaluation.responses
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_two_processes_judge_as_one_even_if_one_of_them_has_no_prompt(tmp_path, count):
+    first, second = in_two_processes(tmp_path, judge, count)
+    point, *texts = judge(count)
+    assert first == second
+    assert first[0] == pytest.approx(point, abs=1e-6)
+    assert list(first[1:]) == texts
 
 
 def refused():
