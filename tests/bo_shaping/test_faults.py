@@ -180,7 +180,8 @@ def test_what_a_worker_cannot_have_meant_fails_its_trial(make_config, monkeypatc
     fields = ["mean", "mean", "kl", "sem", "kl", "unheard_of"]
     for record, field in zip(study.folder.records(), fields, strict=True):
         assert record.status == "failed"
-        assert f"result.json: results.0.{field}: " in record.reason
+        assert "result.json: " in record.reason
+        assert field in record.reason
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"token": "of another", "results": []}'])
