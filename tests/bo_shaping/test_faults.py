@@ -6,6 +6,7 @@ import os
 import sqlite3
 
 import pytest
+from sqlalchemy import event
 
 from bo_shaping import Study, database
 from bo_shaping.errors import ConfigError, StorageError, StudyChangedError, TooManyFailuresError
@@ -43,6 +44,18 @@ def test_a_disk_that_is_full(study, monkeypatch):
         study.run()
     monkeypatch.setattr(os, "write", write)
     assert [record.status for record in study.folder.records()] == ["completed", "completed", "running"]
+    assert_goes_on(study)
+
+
+def test_a_database_that_cannot_be_written(study):
+    def make_read_only(connection, _record):
+        connection.execute("PRAGMA query_only = ON")
+
+    read_only = Study.load("closed")
+    read_only._ledger._database.close()
+    event.listen(read_only._ledger._database._engine(), "connect", make_read_only)
+    with pytest.raises(StorageError, match=r"study\.db cannot be written \(.*readonly database\); nothing is lost"):
+        read_only.run()
     assert_goes_on(study)
 
 

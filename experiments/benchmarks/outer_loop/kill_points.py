@@ -8,7 +8,6 @@ import importlib
 import os
 import shutil
 import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +22,8 @@ from bo_shaping.founding import open_database
 from bo_shaping.generation import propose
 from bo_shaping.recovery import observations
 from bo_shaping.store import ROOT_VARIABLE, StudyFolder
+from experiments.benchmarks.outer_loop.killed_loop import LOG, MODE, closed_form
 from inner_loop.components import SPARSE
-from inner_loop.spec import TrialProgress, TrialSpec
 
 DESIGN, MODEL = 4, 7
 """Trials before the scenario. From the sixth on, the Gaussian process chooses: after the scenario, or all along."""
@@ -33,9 +32,6 @@ ADDED = 2
 """Trials that a scenario adds."""
 
 NAME = "killed"
-LOG, MODE = "KILLS_LOG", "KILLS_MODE"
-"""Environment of the inner loop: where it notes every start, and what it does."""
-
 Scenario = Literal["run", "workers", "fail", "die", "stop", "tell", "launch"]
 
 
@@ -109,30 +105,6 @@ POINTS = (
 )
 
 
-def closed_form(spec: TrialSpec) -> Any:
-    """The inner loop: notes its start; by mode it then fails, dies the first time, waits to be stopped, or returns."""
-    from tests.bo_shaping.closed_form import result_of, reward
-
-    arm = f"{sorted(spec.weights.items())} {spec.ppo.gae_lambda!r}"
-    log = Path(os.environ[LOG])
-    known = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    is_first, number = arm not in known, [*known, arm].index(arm)
-    with log.open("a", encoding="utf-8") as file:
-        file.write(arm + "\n")
-    mode = os.environ.get(MODE, "")
-    final = result_of(spec, reward(spec.weights, spec.ppo.gae_lambda))
-    if mode == f"stop {number}":
-        point = final.curve[-1].model_copy(update={"step": 1})
-        yield TrialProgress(step=1, n_steps=spec.ppo.steps, point=point)
-        while True:
-            time.sleep(0.05)
-    if mode == "fail":
-        raise ArithmeticError("diverged")
-    if mode == "die" and is_first:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return final
-
-
 def config(scenario: Scenario) -> StudyConfig:
     """The study of a scenario."""
     executor = "process" if scenario in ("workers", "die", "stop") else "inline"
@@ -140,7 +112,7 @@ def config(scenario: Scenario) -> StudyConfig:
         {
             "name": NAME,
             "executor": executor,
-            "inner_loop": f"{__name__}:closed_form",
+            "inner_loop": f"{closed_form.__module__}:closed_form",
             "search_space": {"components": ["shap", "lime", SPARSE]},
             "ppo": {"steps": 2},
             "budget": {"trials": 40, "parallel": 1},
