@@ -1,0 +1,63 @@
+"""The moments between a trial and a worker that no clock of a test can hit: each is brought about by hand."""
+
+import pytest
+
+from bo_shaping.executors import pool_worker
+from bo_shaping.executors.pool import InHand, Pool
+from bo_shaping.executors.processes import this_process
+from tests.bo_shaping.executors.conftest import starts
+
+
+@pytest.fixture
+def pool(tmp_path):
+    pool = Pool(tmp_path / "study" / "workers")
+    with pool.open():
+        yield pool
+
+
+def test_a_worker_whose_trial_has_its_result_counts_as_free(pool, make_trial):
+    seat, folder = pool.new_seat(), make_trial()
+    assert seat.trial() is None
+    seat.write_in_hand(InHand(worker=this_process(), trial=str(folder.path)))
+    assert seat.trial().path == folder.path
+    folder.write_failure(folder.job().token, "done")
+    assert seat.trial() is None
+
+
+def test_a_trial_that_was_taken_back_while_a_worker_reached_for_it_is_not_run(pool, make_trial, monkeypatch):
+    folder = make_trial()
+    monkeypatch.setattr(Pool, "waiting", lambda _: [folder])  # as listed a moment ago
+    assert not pool_worker.work_on_next(pool, pool.new_seat())
+    assert starts(folder) == []
+    pool.enqueue(folder)
+    assert pool_worker.work_on_next(pool, pool.new_seat())
+    assert len(starts(folder)) == 1
+    assert not pool.is_queued(folder)
+
+
+def test_a_trial_that_is_queued_while_a_worker_leaves_is_still_taken(pool, make_trial, monkeypatch, tmp_path):
+    folder, seat, seen = make_trial(), pool.new_seat(), []
+    monkeypatch.setattr(pool_worker, "IDLE_SECONDS", 0.0)
+    waiting = Pool.waiting
+
+    def queued_at_the_second_look(self):
+        seen.append(1)
+        if len(seen) == 2:
+            self.enqueue(folder)
+        return waiting(self)
+
+    monkeypatch.setattr(Pool, "waiting", queued_at_the_second_look)
+    with seat.lock_file.open("ab") as lock:
+        pool_worker.main(str(tmp_path / "study" / "workers"), seat.lock_file.stem, str(lock.fileno()))
+    assert folder.has_result()
+
+
+def test_rubbish_in_the_folder_is_neither_a_trial_nor_a_worker(pool, tmp_path):
+    workers = tmp_path / "study" / "workers"
+    (workers / "queue" / "0007").write_bytes(b"\xff")
+    (workers / "queue" / "0008").write_text("/nowhere")
+    (workers / "old.lock").touch()
+    (workers / "old.json").write_text("{")
+    assert pool.waiting() == []
+    assert pool.seats() == []
+    assert not (workers / "old.json").exists()
