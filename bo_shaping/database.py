@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SAWarning, SQLAlchemyError
 from sqlalchemy.orm import scoped_session, sessionmaker
 
-from bo_shaping.errors import ConnectionLostError, StorageError
+from bo_shaping.errors import BoShapingError, ConnectionLostError, StorageError
 from bo_shaping.lease import METADATA, Lease
 from bo_shaping.outcomes import DECIMALS
 
@@ -48,7 +48,7 @@ class Database:
         """The lease on a study of this database; from now on every save renews it first."""
         with self._errors():
             METADATA.create_all(self._engine())
-            self._lease = Lease(self._engine(), study, home, advice)
+            self._lease = Lease(self._engine(), study, home, advice, self._errors)
         return self._lease
 
     def prepare(self) -> None:
@@ -159,7 +159,7 @@ class Database:
         """Whatever goes wrong inside becomes one sentence with a remedy."""
         try:
             yield
-        except StorageError:
+        except BoShapingError:
             raise
         except (ArgumentError, NoSuchModuleError):
             raise StorageError("The configured storage is not an SQLAlchemy URL of a known database.") from None

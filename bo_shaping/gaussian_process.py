@@ -30,8 +30,8 @@ N_FEATURES = 256
 """Random frequencies per prior draw; each gives a cosine and a sine."""
 
 # Normal priors of the logarithms, (mean, standard deviation), for outcomes of variance 1 and inputs in [0, 1].
-LENGTH_PRIOR = (-0.2, 0.9)
-SIGNAL_PRIOR = (0.0, 0.8)
+LENGTH_PRIOR = (0.2, 0.7)
+SIGNAL_PRIOR = (0.3, 0.8)
 NOISE_PRIOR = (-3.0, 1.5)
 SEED_PRIOR = (-4.0, 1.5)
 """Small unless the data say otherwise: the effect of seeds shrinks to nothing without evidence."""

@@ -30,6 +30,7 @@ from bo_shaping.acquisition import SimplexAcquisition
 from bo_shaping.config import StudyConfig
 from bo_shaping.constraints import constraints_of
 from bo_shaping.design import initial_design, random_arm
+from bo_shaping.early_stopping import percentile_rule
 from bo_shaping.joint_posterior import MIN_FINISHED
 from bo_shaping.knowledge_gradient import LatticeKnowledgeGradient
 from bo_shaping.observations import finished
@@ -52,8 +53,10 @@ def new_experiment(config: StudyConfig) -> Experiment:
     """An empty Ax experiment for the study: search space, objective and constraints.
 
     Raises:
-        ConfigError: If a constraint cannot be understood.
+        ConfigError: If a constraint cannot be understood, or the settings of early stopping contradict each other.
     """
+    if config.early_stopping is not None:
+        percentile_rule(config.early_stopping, n_steps=config.ppo.steps)
     client = Client()
     client.set_experiment(
         Experiment(

@@ -127,7 +127,7 @@ def posterior_of(experiment: "Experiment", config: StudyConfig) -> Posterior:
             f"{MIN_FINISHED}."
         )
     space, constraints = config.search_space, constraints_of(config.objective)
-    metrics = list(dict.fromkeys([REWARD, KL, *measured(config.objective)]))
+    metrics = [REWARD, *_needed(config, outcomes)]
     processes = {metric: _process(outcomes, metric, space, config.seed + i) for i, metric in enumerate(metrics)}
     baseline = experiment.status_quo.parameters if experiment.status_quo else lattice.covering(space)[0]
     arms = [dict(baseline), *lattice.covering(space), *_tried_arms(outcomes, space)]
@@ -150,6 +150,14 @@ def posterior_of(experiment: "Experiment", config: StudyConfig) -> Posterior:
         allowed=_least(excess),
         allowed_draws=_least(_excess(constraints, draws)),
     )
+
+
+def _needed(config: StudyConfig, outcomes: Mapping[int, TrialOutcome]) -> list[str]:
+    """The metrics that constraints and the front are about; the KL too if it is known, for whoever reads."""
+    needed = measured(config.objective)
+    if config.objective.pareto or sum(KL in outcome.means for outcome in outcomes.values()) >= MIN_FINISHED:
+        needed = [KL, *needed]
+    return list(dict.fromkeys(needed))
 
 
 def _process(

@@ -14,7 +14,6 @@ import torch
 from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.input_constructors import acqf_input_constructor
 from botorch.models.model import Model
-from botorch.models.model_list_gp_regression import ModelListGP
 from botorch.utils.transforms import t_batch_mode_transform
 from scipy.stats import norm
 from torch import Tensor
@@ -43,7 +42,7 @@ class LatticeKnowledgeGradient(AcquisitionFunction):
             constraints: Functions of `... x m` outcomes that are negative where a constraint is kept.
             X_pending: `p x d` points that are being tried; they count as tried with the expected result.
         """
-        super().__init__(model=_reward_model(model, outcome))
+        super().__init__(model=model.subset_output([outcome]))
         with torch.no_grad():
             means = model.posterior(lattice).mean
             allowed = torch.ones(len(lattice), dtype=torch.bool)
@@ -77,10 +76,6 @@ class LatticeKnowledgeGradient(AcquisitionFunction):
         spreads = torch.cat([spread, own_spread[:, None]], dim=1)
         after = (means.unsqueeze(-1) + spreads.unsqueeze(-1) * self._z).amax(dim=1).mean(dim=-1)
         return after - torch.maximum(mean[:b], mean[b:].max())
-
-
-def _reward_model(model: Model, outcome: int) -> Model:
-    return model.models[outcome] if isinstance(model, ModelListGP) else model
 
 
 @acqf_input_constructor(LatticeKnowledgeGradient)

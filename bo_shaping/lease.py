@@ -12,7 +12,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, text
@@ -55,8 +55,24 @@ class _Row:
 class Lease:
     """The lease of one study in one database."""
 
-    def __init__(self, engine: Engine, study: str, home: str, advice: str) -> None:
-        """`home` is the study's folder; `advice` is what a person who finds the study held can do."""
+    def __init__(
+        self,
+        engine: Engine,
+        study: str,
+        home: str,
+        advice: str,
+        errors: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
+        """The lease of `study`.
+
+        Args:
+            engine: Where the table is.
+            study: Name of the study.
+            home: Its folder.
+            advice: What a person who finds the study held can do.
+            errors: Turns errors of the database into ours.
+        """
+        self._errors = errors
         self._engine = engine
         self._study = study
         self._home = home
@@ -85,8 +101,9 @@ class Lease:
         Raises:
             StudyLockedError: If a living process holds it.
         """
-        METADATA.create_all(self._engine)
-        fence = self._take(above)
+        with self._errors():
+            METADATA.create_all(self._engine)
+            fence = self._take(above)
         self._fence = fence
         ended = threading.Event()
         renewer = threading.Thread(target=self._renew_until, args=(ended, on_renewed), daemon=True)

@@ -1,9 +1,24 @@
 """Locks on files that the kernel frees when their process ends, however it ends."""
 
 import fcntl
+import os
 import time
+import weakref
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
+
+_held: "weakref.WeakSet[IO[str] | IO[bytes]]" = weakref.WeakSet()
+
+
+def _let_go_of_locks() -> None:
+    for file in list(_held):
+        with suppress(OSError):
+            file.close()
+
+
+# A process that is forked, a data loader's for instance, must not keep the locks of its parent when that is killed.
+os.register_at_fork(after_in_child=_let_go_of_locks)
 
 _ATTEMPTS, _PAUSE_SECONDS = 10, 0.02
 
@@ -20,6 +35,7 @@ def try_hold(file: IO[str] | IO[bytes], attempts: int = _ATTEMPTS) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
+        _held.add(file)
         return True
     return False
 

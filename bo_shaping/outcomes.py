@@ -11,6 +11,7 @@ import numpy as np
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.constraints import measured
+from bo_shaping.errors import TrialResultError
 from inner_loop.spec import CurvePoint, TrialProgress, TrialResult
 
 REWARD, KL = "reward", "kl"
@@ -39,33 +40,49 @@ def outcome_data(config: StudyConfig, results: Sequence[TrialResult]) -> Outcome
 
 
 def seed_values(config: StudyConfig, results: Sequence[TrialResult]) -> dict[str, list[float]]:
-    """Outcomes by metric, one per seed: kept in the trial's `run_metadata["values"]`, where noise is pooled from."""
+    """Outcomes by metric, one per seed: kept in the trial's `run_metadata["values"]`, where noise is pooled from.
+
+    Raises:
+        TrialResultError: If something that a constraint is about was not measured.
+    """
     columns: dict[str, list[float]] = {}
     for result in results:
         reward = result.auc if config.objective.measure == "auc" else result.mean
         row = {REWARD: reward, KL: result.kl}
         row |= {name: getattr(result.curve[-1], name) for name in measured(config.objective) if name not in row}
         for metric, value in row.items():
+            if value is None or not math.isfinite(value):
+                raise TrialResultError(f"the result has no usable {metric}, which the study needs: {value}")
             columns.setdefault(metric, []).append(_storable(value))
     return columns
 
 
 def curve_data(config: StudyConfig, events: Iterable[TrialProgress]) -> list[tuple[int, Outcome]]:
-    """The points of a learning curve as outcomes of a training that ends there, by step."""
-    points = sorted((event.point for event in events if event.point is not None), key=lambda point: point.step)
+    """The points of a learning curve as outcomes of a training that ends there, by step.
+
+    With replicates it is the mean curve of those that have come so far.
+    """
+    points: dict[int, list[CurvePoint]] = {}
+    for event in events:
+        if event.point is not None:
+            points.setdefault(event.point.step, []).append(event.point)
+    steps = sorted(points)
+    heights = [float(np.mean([point.mean for point in points[step]])) for step in steps]
     curve: list[tuple[int, Outcome]] = []
-    for i, point in enumerate(points):
-        reward = _mean_height(points[: i + 1]) if config.objective.measure == "auc" else point.mean
-        row = {REWARD: reward, KL: point.kl}
-        row |= {name: getattr(point, name) for name in measured(config.objective) if name not in row}
-        curve.append((point.step, {metric: _storable(value) for metric, value in row.items()}))
+    for i, step in enumerate(steps):
+        is_auc = config.objective.measure == "auc"
+        row = {REWARD: _mean_height(steps[: i + 1], heights[: i + 1]) if is_auc else heights[i]}
+        for name in dict.fromkeys([KL, *measured(config.objective)]):
+            measures = [getattr(point, name) for point in points[step]]
+            if None not in measures:
+                row[name] = float(np.mean(measures))
+        curve.append((step, {metric: _storable(value) for metric, value in row.items()}))
     return curve
 
 
-def _mean_height(points: Sequence[CurvePoint]) -> float:
+def _mean_height(steps: Sequence[int], heights: Sequence[float]) -> float:
     """Area under the curve over its length, as `TrialResult.auc`."""
-    steps, means = [point.step for point in points], [point.mean for point in points]
-    return float(np.trapezoid(means, steps) / (steps[-1] - steps[0])) if len(points) > 1 else means[0]
+    return float(np.trapezoid(heights, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else heights[0]
 
 
 def _storable(value: float) -> float:

@@ -1,6 +1,7 @@
 """From the posterior to a recommendation: the best mixture, how sure that is, and whether more trials would pay."""
 
 import itertools
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,7 +96,7 @@ def recommended_point(posterior: Posterior, remeasured: list[int]) -> int:
 def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyConfig) -> Best:
     space = config.search_space
     weights, parameters = from_arm(posterior.arms[best], space)
-    low, high = np.quantile(best_draws, _TAILS, axis=0)
+    low, high = _shortest(best_draws)
     names = [*space.components, *space.parameters]
     prob_better_than = {component: _prob_better(posterior, best, component) for component in space.components}
     mean_low, mean_high = np.quantile(posterior.draws[REWARD][:, best], _TAILS)
@@ -107,7 +108,7 @@ def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyC
         interval={name: (float(low[i]), float(high[i])) for i, name in enumerate(names)},
         mean=float(posterior.mean[best]),
         mean_interval=(float(mean_low), float(mean_high)),
-        kl=float(posterior.means[KL][best]),
+        kl=float(posterior.means[KL][best]) if KL in posterior.means else None,
         prob_better_than_sparse=prob_better_than[SPARSE],
         prob_better_than=prob_better_than,
         prob_best=_prob_best(posterior),
@@ -135,7 +136,7 @@ def _surface(posterior: Posterior, best: int, best_draws: Array, config: StudyCo
         parameters=parameters,
         mean=mean,
         sd=sd,
-        kl=posterior.processes[KL].mean(X),
+        kl=posterior.processes[KL].mean(X) if KL in posterior.processes else np.zeros(len(X)),
         # Every so many, because neighbours share their hyper-parameters.
         draws=best_draws[:: max(len(best_draws) // N_SURFACE_DRAWS, 1), : len(space.components)],
     )
@@ -216,7 +217,7 @@ def _inseparable(draws: Array, components: tuple[str, ...]) -> tuple[list[Group]
         draws: `s x k` best weights.
         components: Names of the columns.
     """
-    low, high = np.quantile(draws, _TAILS, axis=0)
+    low, high = _shortest(draws)
     wide = [i for i, width in enumerate(high - low) if width > _WIDE]
     if len(wide) == len(components) > 2:
         return [], True
@@ -224,12 +225,23 @@ def _inseparable(draws: Array, components: tuple[str, ...]) -> tuple[list[Group]
     left = list(wide)
     for size in range(2, len(wide) + 1):
         for members in itertools.combinations(wide, size):
-            total = draws[:, members].sum(axis=1)
-            sum_low, sum_high = np.quantile(total, _TAILS)
+            (sum_low,), (sum_high,) = _shortest(draws[:, members].sum(axis=1, keepdims=True))
             if sum_high - sum_low <= _WIDE and set(members) <= set(left):
                 groups.append(Group([components[i] for i in members], (float(sum_low), float(sum_high))))
                 left = [i for i in left if i not in members]
     return groups, False
+
+
+def _shortest(draws: Array) -> tuple[Array, Array]:
+    """Ends of the shortest intervals that hold 90 % of the draws (`s x c`), `c` each.
+
+    Best weights pile up at 0 and 1, where an interval with equal tails would hold more than it says.
+    """
+    ordered = np.sort(draws, axis=0)
+    n_inside = math.ceil(CREDIBILITY * len(draws))
+    first = (ordered[n_inside - 1 :] - ordered[: len(draws) - n_inside + 1]).argmin(axis=0)
+    columns = np.arange(draws.shape[1])
+    return ordered[first, columns], ordered[first + n_inside - 1, columns]
 
 
 def _warnings(

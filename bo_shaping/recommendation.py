@@ -59,8 +59,8 @@ class Best:
     """Expected validation reward."""
     mean_interval: tuple[float, float]
     """90 % credible interval of the expected validation reward (without the noise of one training)."""
-    kl: float
-    """Expected KL to the reference."""
+    kl: float | None
+    """Expected KL to the reference; None if trials were told without one."""
     prob_better_than_sparse: float
     """Probability that its expected reward exceeds that of pure sparse with sparse's own best training parameters."""
     prob_better_than: dict[str, float]
@@ -127,7 +127,7 @@ class Surface:
     sd: Array
     """`g` posterior standard deviations of the reward."""
     kl: Array
-    """`g` posterior means of the KL."""
+    """`g` posterior means of the KL; zeros if trials were told without one."""
     draws: Array
     """`s x k` best weights, one row per joint draw of reward and KL (training parameters free)."""
 

@@ -51,14 +51,14 @@ def is_replicating(config: StudyConfig, index: int) -> bool:
 def must_wait(experiment: Experiment, config: StudyConfig) -> bool:
     """Whether the next trial should not be proposed before those that run have ended.
 
-    Trials that somebody else evaluates (`asked`) are not waited for.
+    Trials that somebody else evaluates (`asked` in their `run_metadata`) are not waited for.
     """
     if not is_replicating(config, len(experiment.trials)):
         return False
     members = _open_round(experiment, config)
     return any(
         trial.status == TrialStatus.RUNNING
-        and trial.run_metadata.get("origin") != "asked"
+        and not trial.run_metadata.get("asked")
         and index not in {member.index for member in members}
         for index, trial in experiment.trials.items()
     )

@@ -53,6 +53,7 @@ def told(
         raise TellError(
             "The study has replicates, so every mean must come with its standard error over seeds: tell(..., sem=...)."
         )
+    outcome = _outcome(config, values)
     return entry.model_copy(
         update={
             "record": record.model_copy(
@@ -64,7 +65,11 @@ def told(
                     "measures": {name: values[name] for name in measures or {}},
                 }
             ),
-            "data": observations(_outcome(config, values)),
+            "data": observations(outcome),
+            # One training, unless it is a mean over several, of which nothing else is known.
+            "values": {name: [value] for name, value in outcome.items() if not isinstance(value, tuple)}
+            if config.noise.replicates == 1
+            else {},
         }
     )
 

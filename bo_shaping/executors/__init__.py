@@ -64,4 +64,20 @@ def make_executor(config: "StudyConfig", folder: "StudyFolder") -> Executor:
         return ProcessExecutor(
             path, observer, stale_after=workers.stale_after, threads=config.threads_per_trial, gpus=gpus
         )
-    raise NotImplementedError
+    if config.executor == "ray":
+        from bo_shaping.executors.ray import RayExecutor
+
+        return RayExecutor(
+            path, observer, address=workers.address, threads=config.threads_per_trial, gpus=workers.gpus_per_trial
+        )
+    from bo_shaping.executors.slurm import SlurmExecutor
+
+    minutes = None if config.budget.trial_seconds is None else config.budget.trial_seconds / 60
+    return SlurmExecutor(
+        path,
+        observer,
+        options=workers.options,
+        minutes=minutes,
+        threads=config.threads_per_trial,
+        gpus=workers.gpus_per_trial,
+    )

@@ -10,15 +10,13 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.executors.heartbeat import beating
 from bo_shaping.executors.pool import InHand, Pool, Seat
 from bo_shaping.executors.processes import this_process
-from bo_shaping.executors.worker import run_job
+from bo_shaping.executors.worker import output_to, run_job
 
 POLL_SECONDS = 0.1
 
@@ -67,7 +65,7 @@ def work_on_next(pool: Pool, seat: Seat) -> bool:
                     continue
                 pool.dequeue(trial)
                 if not trial.is_done():
-                    with _output_to(trial.log_file), beating(trial.heartbeat_file):
+                    with output_to(trial.log_file), beating(trial.heartbeat_file):
                         _work_on(trial)
                 return True
         finally:
@@ -82,22 +80,8 @@ def _work_on(trial: TrialFolder) -> None:
         traceback.print_exc()
 
 
-@contextmanager
-def _output_to(log_file: Path) -> Iterator[None]:
-    """Everything that this process prints goes to the trial's log, whoever prints it."""
-    before = [os.dup(descriptor) for descriptor in (1, 2)]
-    with log_file.open("ab") as log:
-        for descriptor in (1, 2):
-            os.dup2(log.fileno(), descriptor)
-    try:
-        yield
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        for descriptor, original in zip((1, 2), before, strict=True):
-            os.dup2(original, descriptor)
-            os.close(original)
-
-
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # taking down PyTorch piece by piece costs a second of CPU, and the study waits for it

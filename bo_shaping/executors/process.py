@@ -15,6 +15,7 @@ from bo_shaping.executors.heartbeat import HeartbeatWatch
 from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.pool import Pool, Seat
 from bo_shaping.executors.processes import end_process, end_worker
+from bo_shaping.executors.worker import thread_limits
 from bo_shaping.locking import is_held, try_hold
 
 CLOSE_SECONDS = 10.0
@@ -170,10 +171,3 @@ class ProcessExecutor:
 
 def _has_ended(seat: Seat) -> bool:
     return not is_held(seat.lock_file)
-
-
-def thread_limits(threads: int) -> dict[str, str]:
-    """Environment that keeps a trial to that many compute threads."""
-    # Without the wait policy, threads of several trials spin against each other and run 10 times slower.
-    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-    return counts | {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "TOKENIZERS_PARALLELISM": "false"}

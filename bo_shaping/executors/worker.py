@@ -1,9 +1,12 @@
 """Runs the job in a trial folder."""
 
 import inspect
+import os
 import shutil
+import sys
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -68,6 +71,30 @@ def import_inner_loop(entry_point: str) -> InnerLoop:
         return import_function(entry_point)
     except EntryPointError as error:
         raise ConfigError(f"The inner loop {error}.") from None
+
+
+@contextmanager
+def output_to(log_file: Path) -> Iterator[None]:
+    """Everything that this process prints goes to the trial's log, whoever prints it."""
+    before = [os.dup(descriptor) for descriptor in (1, 2)]
+    with log_file.open("ab") as log:
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for descriptor, original in zip((1, 2), before, strict=True):
+            os.dup2(original, descriptor)
+            os.close(original)
+
+
+def thread_limits(threads: int) -> dict[str, str]:
+    """Environment that keeps a trial to that many compute threads."""
+    # Without the wait policy, threads of several trials spin against each other and run 10 times slower.
+    counts = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    return counts | {"OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "TOKENIZERS_PARALLELISM": "false"}
 
 
 def _follow(

@@ -76,7 +76,8 @@ def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -
         tiles.append(_tile("expected reward", f"{best.mean:.2f}", _range(best.mean_interval)))
         tiles.append(_tile("expected regret", f"{best.regret:.3f}", "what the best point may give beyond this one"))
         budget = "no KL budget" if kl_budget is None else f"budget {kl_budget:g} nats per response"
-        tiles.append(_tile("expected KL", f"{best.kl:.1f}", budget))
+        if best.kl is not None:
+            tiles.append(_tile("expected KL", f"{best.kl:.1f}", budget))
         if not _is_pure(best, "sparse"):
             tiles.append(
                 _tile(

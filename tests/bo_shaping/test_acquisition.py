@@ -57,3 +57,81 @@ def test_an_arm_that_was_run_is_not_proposed_again():
     candidates, _, _ = StubAcquisition(peak, observed).optimize(1, Digest(), equality_constraints=EQUALITY)
     width = BOUNDS[1] - BOUNDS[0]
     assert torch.cdist(candidates / width, observed / width).item() > 0.01
+
+
+def test_candidates_of_a_batch_keep_apart_and_pending_ones_are_put_back():
+    class Repelled(StubAcquisition):
+        """A known function that falls near what is pending."""
+
+        def __init__(self, peak):
+            super().__init__(peak)
+            base = self.acqf
+
+            class Acqf:
+                X_pending = None
+
+                def __call__(self, X):
+                    taken = self.X_pending
+                    if taken is None:
+                        return base(X)
+                    near = torch.cdist(X.squeeze(-2), taken).min(dim=-1).values
+                    return base(X) - torch.exp(-((near / 0.3) ** 2))
+
+                def set_X_pending(self, X):  # noqa: N802 - the name is botorch's
+                    self.X_pending = X
+
+            self.acqf = Acqf()
+
+    acquisition = Repelled([0.4, 0.3, 0.3, 0.75])
+    candidates, values, _ = acquisition.optimize(3, Digest(), equality_constraints=EQUALITY)
+    assert candidates.shape == (3, 4)
+    assert values.shape == (3,)
+    torch.testing.assert_close(
+        candidates[0], torch.tensor([0.4, 0.3, 0.3, 0.75], dtype=torch.float64), atol=0.02, rtol=0
+    )
+    assert torch.pdist(candidates).min() > 0.15
+    assert acquisition.X_pending is None
+    assert acquisition.acqf.X_pending is None
+
+
+def test_fixed_features_and_bounds_of_weights_are_kept():
+    class Bounded(Digest):
+        bounds = ((0.0, 0.5), (0.2, 1.0), (0.1, 0.3), (0.5, 1.0))
+
+    peak = [0.7, 0.1, 0.2, 0.8]
+    candidates, _, _ = StubAcquisition(peak).optimize(
+        1, Bounded(), equality_constraints=EQUALITY, fixed_features={3: 0.6}
+    )
+    # The nearest point of the bounded simplex: the excess of shap goes half and half, sparse as far as it can.
+    expected = torch.tensor([0.5, 0.2, 0.3, 0.6], dtype=torch.float64)
+    torch.testing.assert_close(candidates[0], expected, atol=0.01, rtol=0)
+
+
+def test_whole_numbers_are_rounded_before_candidates_are_compared():
+    class Counted(Digest):
+        bounds = ((0.0, 1.0), (0.0, 1.0), (0.0, 1.0), (1.0, 4.0))
+
+    def round_last(x):
+        return torch.cat([x[..., :3], x[..., 3:].round()], dim=-1)
+
+    candidates, values, _ = StubAcquisition([0.2, 0.5, 0.3, 2.4]).optimize(
+        1, Counted(), equality_constraints=EQUALITY, rounding_func=round_last
+    )
+    assert candidates[0, 3] == 2.0
+    assert values.item() == pytest.approx(-(0.4**2), abs=0.01)
+
+
+def test_without_free_weights_only_the_box_is_searched():
+    class Box(Digest):
+        bounds = ((0.5, 1.0), (0.0, 2.0))
+
+    candidates, _, _ = StubAcquisition([0.7, 1.3]).optimize(1, Box(), equality_constraints=None)
+    torch.testing.assert_close(candidates[0], torch.tensor([0.7, 1.3], dtype=torch.float64), atol=0.01, rtol=0)
+
+
+def test_scanned_weights_stay_within_their_bounds_and_sum_to_what_is_left():
+    bounds = torch.tensor([[0.1, 0.0, 0.0], [0.3, 0.2, 0.7]], dtype=torch.float64)
+    X = scan_points(512, bounds, SIMPLEX, 0.7, seed=0)
+    torch.testing.assert_close(X.sum(dim=1), torch.full((512,), 0.7, dtype=torch.float64))
+    assert ((bounds[0] - 1e-12 <= X) & (bounds[1] + 1e-12 >= X)).all()
+    assert X.std(dim=0).min() > 0.03

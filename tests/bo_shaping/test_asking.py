@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 
 from bo_shaping import Study
@@ -30,7 +31,7 @@ def test_asking_and_telling_is_what_running_does(study, make_config):
     ran = Study.launch(make_config(name="ran", budget={"trials": 8}))
     ran.run(7)
     columns = ["status", "w_shap", "w_lime", "w_sparse", "gae_lambda", "mean", "sem", "kl"]
-    assert study.trials()[columns].equals(ran.trials()[columns])
+    pd.testing.assert_frame_equal(study.trials()[columns], ran.trials()[columns])
     assert study.best().weights == ran.best().weights
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from bo_shaping.errors import TrialResultError
 from bo_shaping.outcomes import curve_data, outcome_data, seed_values
 from inner_loop.spec import CurvePoint, TrialProgress, TrialSpec
 from tests.bo_shaping import closed_form
@@ -33,6 +34,13 @@ def test_constrained_measures_are_those_of_the_last_point(make_config):
     assert outcome == {"reward": 1.0, "kl": 3.0, "length": 12.0, "entropy": 1.5}
 
 
+def test_a_measure_that_is_missing_fails_the_trial(make_config):
+    config = make_config(objective={"constraints": ["distinct_1 >= 0.2"]})
+    with pytest.raises(TrialResultError, match="no usable distinct_1"):
+        outcome_data(config, [result(1.0, RISING)])
+    assert "distinct_1" not in curve_data(config, [TrialProgress(step=0, n_steps=10, point=RISING[0])])[0][1]
+
+
 def test_replicates_have_a_mean_and_a_standard_error_over_seeds(make_config):
     config = make_config(noise={"replicates": 3})
     results = [result(mean, [point(10, mean, kl=mean)], seed) for seed, mean in enumerate((1.0, 2.0, 6.0))]
@@ -50,3 +58,11 @@ def test_a_curve_is_what_trainings_that_end_there_would_have_given(make_config, 
     assert [step for step, _ in curve] == [0, 5, 10]
     assert [outcome["reward"] for _, outcome in curve] == pytest.approx(rewards)
     assert [outcome["kl"] for _, outcome in curve] == [1.0, 2.0, 3.0]
+
+
+def test_replicates_have_the_mean_curve_of_those_that_came_so_far(make_config):
+    config = make_config(objective={"measure": "auc"}, noise={"replicates": 2})
+    points = [point(0, 0.0), point(10, 2.0, kl=4.0), point(0, 1.0)]
+    curve = curve_data(config, [TrialProgress(step=p.step, n_steps=10, point=p) for p in points])
+    # Heights 0.5 at step 0, from both, and 2 at step 10, from the first.
+    assert curve == [(0, {"reward": 0.5, "kl": 1.0}), (10, {"reward": 1.25, "kl": 4.0})]

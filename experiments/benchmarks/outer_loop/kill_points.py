@@ -151,7 +151,7 @@ class Outcome:
     """What matters of a study in the end."""
 
     trials: list[tuple[Any, ...]]
-    """Index, status, arm to the last digit, seeds, mean, attempts."""
+    """Index, status, arm to the last digit, seeds, mean."""
     stored: list[tuple[Any, ...]]
     """The same from the database."""
     starts: Counter[str]
@@ -220,7 +220,7 @@ def outcome(root: Path) -> Outcome:
     """Read what a study has come to."""
     folder = StudyFolder(root / NAME)
     trials = [
-        (r.index, r.status, entry.arm, r.seeds, r.mean, r.attempt)
+        (r.index, r.status, entry.arm, r.seeds, r.mean)
         for entry in folder.journal.entries().values()
         if (r := entry.record)
     ]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import pytest
 
@@ -12,12 +13,19 @@ from bo_shaping.errors import TrialResultError
 from bo_shaping.executors import make_executor
 from bo_shaping.executors.folder import Worker, write_atomically
 from bo_shaping.store import StudyFolder
+from tests.bo_shaping.conftest import REPOSITORY
 from tests.bo_shaping.executors.conftest import hold, is_gone, let_go, starts, wait_for
 
 STALE_AFTER = 3.0
 """Seconds without a heartbeat: one and a half beats."""
 
-DETACHED = ("process",)
+DETACHED = (
+    "process",
+    pytest.param("ray", marks=pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed")),
+    pytest.param(
+        "slurm", marks=pytest.mark.skipif(find_spec("submitit") is None, reason="the extra slurm is not installed")
+    ),
+)
 
 DRIVER = """
 import sys
@@ -45,9 +53,28 @@ def kind(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def ray_cluster(tmp_path_factory):
+    """Address of a Ray cluster of this machine; it sees the repository as the workers of the other kinds do."""
+    from bo_shaping.executors.ray_cluster import LocalCluster
+
+    cluster = LocalCluster(tmp_path_factory.mktemp("cluster") / "ray.json")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PYTHONPATH", str(REPOSITORY))
+        address = cluster.address()
+    yield address
+    cluster.end()
+
+
 @pytest.fixture
-def config_of(make_config):
+def config_of(make_config, request):
+    """Configurations of a study by the kind of its executor: Slurm is submitit's local cluster."""
+
     def config_of(kind, **workers):
+        if kind == "ray":
+            workers["address"] = request.getfixturevalue("ray_cluster")
+        if kind == "slurm":
+            workers["options"] = {"cluster": "local"}
         return make_config(executor=kind, workers=workers)
 
     return config_of
