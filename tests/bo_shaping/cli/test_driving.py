@@ -134,7 +134,7 @@ def slow_driver(make_config, tmp_path, studies):
     log = tmp_path / "starts.log"
     log.with_name("hold").write_text("")
     path = tmp_path / "slow.yaml"
-    path.write_text(make_config("run_slowly", executor="process", budget={"trials": 2}).to_yaml())
+    path.write_text(make_config("run_slowly", executor="process", budget={"trials": 2, "replicate_last": 0}).to_yaml())
     drivers = []
 
     def start(before):
