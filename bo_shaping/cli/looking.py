@@ -54,11 +54,15 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing until the trial has ended.")] = False,
 ) -> None:
     """Print what the training of a trial printed, tracebacks included."""
-    n_lines = 0
-    for n_lines, line in enumerate(log_lines(find_study(study), trial, follow=follow), start=1):  # noqa: B007
+    folder = find_study(study)
+    has_printed = False
+    for line in log_lines(folder, trial, follow=follow):
+        has_printed = True
         typer.echo(line)
-    if not n_lines:
-        typer.echo(f"Trial {trial} has printed nothing that was kept; the inline executor keeps no log.", err=True)
+    if not has_printed:
+        is_inline = folder.config().executor == "inline"
+        where = "; with the inline executor, trials print where the driver does." if is_inline else "."
+        typer.echo(f"Trial {trial} has printed nothing{where}", err=True)
 
 
 def best(

@@ -23,7 +23,7 @@ def front_figure(trials: pd.DataFrame, front: "Sequence[FrontPoint]") -> Figure:
     """
     if not front:
         return say_nothing_yet("No Pareto front yet")
-    figure = new_figure(6.9, 4.4)
+    figure = new_figure(10.2, 4.4)
     ax = figure.add_subplot()
     tidy_axes(ax)
     finished = finished_trials(trials)

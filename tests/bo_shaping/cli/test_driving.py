@@ -134,14 +134,14 @@ def slow_driver(make_config, tmp_path, studies):
     log = tmp_path / "starts.log"
     log.with_name("hold").write_text("")
     path = tmp_path / "slow.yaml"
-    path.write_text(make_config("run_slowly", executor="process", budget={"trials": 2}).to_yaml())
+    path.write_text(make_config("run_slowly", executor="process", budget={"trials": 2, "replicate_last": 0}).to_yaml())
     drivers = []
 
-    def start(**options):
+    def start(before):
         command = [sys.executable, "-m", "bo_shaping.cli", "launch", str(path)]
         environment = os.environ | {"CLOSED_FORM_LOG": str(log)}
         driver = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=before
         )
         drivers.append(driver)
         folder = StudyFolder(studies / "closed")
@@ -158,18 +158,23 @@ def slow_driver(make_config, tmp_path, studies):
         driver.communicate()
 
 
+def heed_interrupts():
+    """As a shell has it for what is started in the foreground, however the tests were started."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def ignore_interrupts():
     """As a shell does for what a script starts in the background."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.mark.parametrize(
-    ("signal_number", "options"),
-    [(signal.SIGINT, {}), (signal.SIGTERM, {}), (signal.SIGTERM, {"preexec_fn": ignore_interrupts})],
-    ids=["Ctrl-C", "kill", "kill in the background"],
+    ("signal_number", "before"),
+    [(signal.SIGINT, heed_interrupts), (signal.SIGTERM, ignore_interrupts)],
+    ids=["Ctrl-C", "kill in the background"],
 )
-def test_a_driver_that_is_interrupted_stops_its_workers_and_names_the_command(slow_driver, signal_number, options):
-    driver, folder = slow_driver(**options)
+def test_a_driver_that_is_interrupted_stops_its_workers_and_names_the_command(slow_driver, signal_number, before):
+    driver, folder = slow_driver(before)
     driver.send_signal(signal_number)
     _, err = driver.communicate(timeout=300)
     assert driver.returncode == 130
@@ -212,7 +217,7 @@ def test_a_study_goes_on_when_nobody_reads_what_it_prints(studies):
 
 
 def test_stop_ends_a_driver_and_its_workers_and_waits_for_it(slow_driver, bo_shaping):
-    driver, folder = slow_driver(preexec_fn=ignore_interrupts)
+    driver, folder = slow_driver(ignore_interrupts)
     code, out, _ = bo_shaping("stop", "closed")
     assert code == 0
     assert f"Asked process {driver.pid} on" in out
