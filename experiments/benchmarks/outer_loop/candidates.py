@@ -23,9 +23,10 @@ from tabulate import tabulate
 
 from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.intervals import bootstrap
-from experiments.benchmarks.outer_loop.methods import AxDefault, Optuna, Ours
+from experiments.benchmarks.outer_loop.methods import OPTIMISER, AxDefault, Optuna, code_of
 from experiments.benchmarks.outer_loop.problems import COMPONENTS, Array
 from experiments.benchmarks.outer_loop.truths import make_truth
+from inner_loop.components import SPARSE
 
 LINES = Path(__file__).parents[3] / "models" / "outer-loop-candidates.jsonl"
 """What has been measured, one line per state: it continues where it was stopped."""
@@ -38,6 +39,8 @@ N_PLAIN = 3
 """States per setting in which plain Ax and Optuna propose too."""
 VALUE_LIMIT = 0.995
 GAE_LAMBDA: dict[str, Any] = {"bounds": (0.5, 1.0)}
+USUAL = {"gae_lambda": 0.95, "kl_coef": 0.05}
+"""Parameters of the first arms."""
 KL_COEF: dict[str, Any] = {"bounds": (0.02, 0.5), "log": True}
 
 
@@ -83,8 +86,6 @@ class State:
 def make_state(index: int) -> State:
     """Recorded state number `index`."""
     from bo_shaping.config import StudyConfig
-    from bo_shaping.design import initial_design
-    from bo_shaping.search_space import PREFIX
 
     setting = SETTINGS[index % len(SETTINGS)]
     n_trials = N_TRIALS[index // len(SETTINGS) % len(N_TRIALS)]
@@ -99,18 +100,28 @@ def make_state(index: int) -> State:
     )
     rng = np.random.default_rng([index, 5])
     truth = make_truth(setting.n_components, index)
-    names = [*(PREFIX + name for name in COMPONENTS[setting.n_components]), *setting.parameters]
-    points = [np.array([arm[name] for name in names]) for arm in initial_design(config)][:n_trials]
+    points = first_points(setting)
     while len(points) < n_trials:
         weights = rng.dirichlet(np.ones(setting.n_components))
         if len(points) % 2:
             weights = 0.7 * truth.optimum + 0.3 * weights
-        points.append(np.r_[weights, [_uniform(rng, **parameter) for parameter in setting.parameters.values()]])
+        points.append(np.r_[weights, [_at(rng.uniform(), **parameter) for parameter in setting.parameters.values()]])
     X = np.array(points)
     gae_lambda = X[:, setting.n_components]
     rewards = truth(X[:, : setting.n_components]) - 6 * (gae_lambda - 0.8) ** 2 + 0.5 * rng.normal(size=n_trials)
     kls = 3 + 10 * (1 - gae_lambda) * (1 - X[:, 2]) + 0.3 * rng.normal(size=n_trials)
     return State(setting, X, rewards, kls, config)
+
+
+def first_points(setting: Setting) -> list[Array]:
+    """Corners, sparse first, and the centre at the usual parameters; sparse at lambda 1; the centre amid the box."""
+    k, sparse = setting.n_components, COMPONENTS[setting.n_components].index(SPARSE)
+    usual = [USUAL[name] for name in setting.parameters]
+    middle = [_at(0.5, **parameter) for parameter in setting.parameters.values()]
+    corners = [np.eye(k)[i] for i in sorted(range(k), key=lambda i: i != sparse)]
+    centre = np.full(k, 1 / k)
+    usual_arms = [np.r_[weights, usual] for weights in (*corners, centre)]
+    return [*usual_arms, np.r_[corners[0], 1.0, usual[1:]], np.r_[centre, middle]]
 
 
 def propose_in(state: State) -> dict[str, Any]:
@@ -202,7 +213,7 @@ def optuna_seconds(state: State) -> float:
 
 def measure(lines: Path = LINES, n_states: int = N_STATES, n_plain: int = N_PLAIN) -> dict[str, Any]:
     """All states, and the plain peers in some of them; what today's code has measured before is read from `lines`."""
-    code = Ours.code()
+    code = code_of(OPTIMISER)
     known = [json.loads(text) for text in lines.read_text(encoding="utf-8").splitlines()] if lines.exists() else []
     done = {line["state"]: line for line in known if line["code"] == code}
     lines.parent.mkdir(parents=True, exist_ok=True)
@@ -286,7 +297,8 @@ def _spread(seconds: Sequence[float]) -> str:
     return f"{np.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})" if seconds else ""
 
 
-def _uniform(rng: np.random.Generator, bounds: tuple[float, float], log: bool = False) -> float:
+def _at(share: float, bounds: tuple[float, float], log: bool = False) -> float:
+    """The value at a share of the way through a range."""
     low, high = np.log(bounds) if log else bounds
-    value = rng.uniform(low, high)
+    value = low + share * (high - low)
     return float(np.exp(value) if log else value)

@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.intervals import bootstrap, bootstrap_ratio_of_means
-from experiments.benchmarks.outer_loop.methods import Ours
+from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
 from experiments.benchmarks.outer_loop.studies import AFTER, AX, KINDS, LINES, METHODS, read_lines
 
 JUDGED = "15"
@@ -31,7 +31,7 @@ Lines = list[dict[str, Any]]
 
 def measure(file: Path = LINES) -> dict[str, Any]:
     """All lines that count: those of ours by the code as it is now."""
-    lines = [line for key, line in read_lines(file).items() if key[-1] in ("", Ours.code())]
+    lines = [line for key, line in read_lines(file).items() if key[-1] in ("", code_of(PROPOSER))]
     order = {name: place for place, name in enumerate((*KINDS, *METHODS))}
     lines.sort(key=lambda line: (order[line["kind"]], order[line["method"]], line["common"], line["index"]))
     return {"studies": lines}

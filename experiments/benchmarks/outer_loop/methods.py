@@ -6,14 +6,41 @@ A recommendation is what each method's own documentation would have its user tak
 from __future__ import annotations
 
 import hashlib
-from importlib.util import find_spec
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+import bo_shaping
 from experiments.benchmarks.outer_loop.problems import Array, Problem, Space, as_point
+
+PACKAGE = Path(bo_shaping.__file__).parent
+OPTIMISER = ("acquisition", "encoding", "gaussian_process", "observations", "scan", "seed_effects")
+"""Modules that the value and the cost of a candidate depend on in a given state."""
+PROPOSER = (
+    *OPTIMISER,
+    "design",
+    "generation",
+    "joint_posterior",
+    "knowledge_gradient",
+    "lattice",
+    "posterior",
+    "recommendation",
+    "replicates",
+    "search_space",
+    "simplex",
+)
+"""Modules that proposals and recommendations depend on."""
+
+
+def code_of(modules: Iterable[str]) -> str:
+    """Changes with the code of these modules: what other code has measured is not ours any more."""
+    digest = hashlib.sha256()
+    for name in sorted(modules):
+        digest.update((PACKAGE / f"{name}.py").read_bytes())
+    return digest.hexdigest()[:12]
 
 
 class Method(Protocol):
@@ -31,28 +58,6 @@ class Method(Protocol):
 
 class Ours:
     """The code path of a study, on an Ax experiment without a database."""
-
-    MODULES = (
-        "acquisition",
-        "constraints",
-        "design",
-        "encoding",
-        "gaussian_process",
-        "generation",
-        "joint_posterior",
-        "knowledge_gradient",
-        "lattice",
-        "observations",
-        "outcomes",
-        "posterior",
-        "recommendation",
-        "replicates",
-        "scan",
-        "search_space",
-        "seed_effects",
-        "simplex",
-    )
-    """What proposals and recommendations depend on, as far as it is there."""
 
     def __init__(self, problem: Problem, seed: int) -> None:
         from bo_shaping.config import StudyConfig
@@ -110,16 +115,6 @@ class Ours:
         if getattr(self, "_recommended", (None, None))[0] != n_told:
             self._recommended = (n_told, recommend(self._client._experiment, self._config)[0])
         return self._recommended[1]
-
-    @classmethod
-    def code(cls) -> str:
-        """Changes with the code that proposes and recommends: results of other code are not ours any more."""
-        digest = hashlib.sha256()
-        for name in cls.MODULES:
-            spec = find_spec(f"bo_shaping.{name}")
-            if spec is not None and spec.origin is not None:
-                digest.update(Path(spec.origin).read_bytes())
-        return digest.hexdigest()[:12]
 
 
 class AxDefault:

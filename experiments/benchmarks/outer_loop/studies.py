@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.outer_loop.methods import Ours, make_method
+from experiments.benchmarks.outer_loop.methods import PROPOSER, Ours, code_of, make_method
 from experiments.benchmarks.outer_loop.problems import make_problem
 
 LINES = Path(__file__).parents[3] / "models" / "outer-loop-studies.jsonl"
@@ -43,7 +43,7 @@ class Study:
     @property
     def key(self) -> tuple[Any, ...]:
         """What tells one study from another; only ours depends on code of ours."""
-        return (self.kind, self.index, self.method, self.common, Ours.code() if self.method == "ours" else "")
+        return (self.kind, self.index, self.method, self.common, code_of(PROPOSER) if self.method == "ours" else "")
 
     def run(self) -> dict[str, Any]:
         """The line of this study."""

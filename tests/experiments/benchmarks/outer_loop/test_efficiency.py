@@ -3,7 +3,7 @@ import json
 import pytest
 
 from experiments.benchmarks.outer_loop.efficiency import bars, measure, regrets, table_of
-from experiments.benchmarks.outer_loop.methods import Ours
+from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
 
 
 def line(kind, index, method, common, regret, code="", covered=None):
@@ -24,8 +24,8 @@ def line(kind, index, method, common, regret, code="", covered=None):
 @pytest.fixture
 def result(tmp_path):
     lines = [line("k=3", i, "Ax", False, 1.0 + i) for i in range(4)]
-    lines += [line("k=3", i, "ours", False, 0.6 * (1 + i), Ours.code(), [True, True, True]) for i in range(3)]
-    lines += [line("k=3", i, "ours", True, 0.6 * (1 + i), Ours.code(), [True, True, i > 0]) for i in range(3)]
+    lines += [line("k=3", i, "ours", False, 0.6 * (1 + i), code_of(PROPOSER), [True, True, True]) for i in range(3)]
+    lines += [line("k=3", i, "ours", True, 0.6 * (1 + i), code_of(PROPOSER), [True, True, i > 0]) for i in range(3)]
     lines += [line("k=3", 3, "ours", False, 100.0, "other code")]
     file = tmp_path / "lines.jsonl"
     file.write_text("".join(json.dumps(entry) + "\n" for entry in lines))
