@@ -1,4 +1,4 @@
-"""Optimising an acquisition function over simplex x box: scan many points, polish the best few together.
+"""Optimising an acquisition function over simplex x box: scan many points, polish the best few, then the best one.
 
 Ax's default polishes twenty starts found by hit-and-run sampling, which takes an order of magnitude longer in the few
 dimensions of a study and finds the same optimum.
@@ -31,9 +31,14 @@ N_SCAN = 1024
 CHUNK = 256
 """Points evaluated at once: bounds the memory of Monte Carlo samples x points x baseline."""
 N_POLISHED = 3
-"""Scanned points that are polished, the best ones that are apart from each other."""
+"""Scanned points that are polished, the best ones that are apart from each other; twice as many beyond four free
+dimensions."""
+N_LEADERS = 2
+"""Those of them that are polished to the end."""
+ROUGH_ITERATIONS = 12
 POLISH_ITERATIONS = 30
-APART = 0.15
+"""Steps uphill of all of them together, and then of the leaders."""
+APART = 0.3
 """Starts nearer than this (in units of the box) would be polished into the same optimum."""
 N_LATTICE = 384
 """Points of which the knowledge gradient expects to recommend one."""
@@ -112,31 +117,19 @@ class SimplexAcquisition(Acquisition):
         """The best point (`1 x d`) apart from those that were run or are running, and its value."""
         simplex, total = _simplex_of(equality)
         is_free = bounds[0] < bounds[1]
-        n_scan = N_SCAN if int(is_free.sum()) <= 5 else 2 * N_SCAN
-        X = scan_points(n_scan, bounds, simplex, total, seed=int(torch.randint(2**31, (1,))))
+        # The sum takes one dimension from the columns.
+        more = 1 if int(is_free.sum()) - len(equality) <= 4 else 2
+        X = scan_points(more * N_SCAN, bounds, simplex, total, seed=int(torch.randint(2**31, (1,))))
         width = torch.where(is_free, bounds[1] - bounds[0], 1.0)
         is_new = self._is_new(X, width)
         # In a small space every point may be near one that was run: then the best of them is run again.
         X = X[is_new] if bool(is_new.any()) else X
         values = self._values(X)
-        starts = _apart(X[values.argsort(descending=True)], width)
-        free_equality = [
-            (columns, coefficients, right) for columns, coefficients, right in equality if bool(is_free[columns].any())
-        ]
-        polished, _ = optimize_acqf(
-            acq_function=self.acqf,
-            bounds=bounds,
-            q=1,
-            num_restarts=len(starts),
-            batch_initial_conditions=starts.unsqueeze(1),
-            equality_constraints=free_equality or None,
-            fixed_features={int(i): float(bounds[0, i]) for i in (~is_free).nonzero().flatten()} or None,
-            options={"maxiter": POLISH_ITERATIONS},
-            return_best_only=False,
-        )
-        candidates = torch.cat(
-            [onto_simplex(polished.detach().reshape(-1, X.shape[1]), bounds, simplex, total), starts]
-        )
+        starts = _apart(X[values.argsort(descending=True)], width, more * N_POLISHED)
+        rough = self._polished(starts, bounds, equality, ROUGH_ITERATIONS)
+        leaders = rough[self._values(rough).argsort(descending=True)[:N_LEADERS]]
+        polished = torch.cat([rough, self._polished(leaders, bounds, equality, POLISH_ITERATIONS)])
+        candidates = torch.cat([onto_simplex(polished, bounds, simplex, total), starts])
         if rounding_func is not None:
             # Whole numbers are rounded, and what counts is the value of the rounded point.
             candidates = torch.stack([rounding_func(candidate) for candidate in candidates])
@@ -145,6 +138,23 @@ class SimplexAcquisition(Acquisition):
         values = self._values(candidates)
         best = int(values.argmax())
         return candidates[best : best + 1], values[best]
+
+    def _polished(self, starts: Tensor, bounds: Tensor, equality: list[Equality], iterations: int) -> Tensor:
+        """`starts` (`n x d`) moved uphill together."""
+        is_free = bounds[0] < bounds[1]
+        moving = [(columns, factors, right) for columns, factors, right in equality if bool(is_free[columns].any())]
+        polished, _ = optimize_acqf(
+            acq_function=self.acqf,
+            bounds=bounds,
+            q=1,
+            num_restarts=len(starts),
+            batch_initial_conditions=starts.unsqueeze(1),
+            equality_constraints=moving or None,
+            fixed_features={int(i): float(bounds[0, i]) for i in (~is_free).nonzero().flatten()} or None,
+            options={"maxiter": iterations},
+            return_best_only=False,
+        )
+        return polished.detach().reshape(-1, starts.shape[1])
 
     def _values(self, X: Tensor) -> Tensor:
         with torch.no_grad():
@@ -189,11 +199,11 @@ def _is_simplex(equality: list[Equality] | None) -> bool:
     return not equality or (len(equality) == 1 and bool((equality[0][1] == equality[0][1][0]).all()))
 
 
-def _apart(X: Tensor, width: Tensor) -> Tensor:
-    """The first `N_POLISHED` rows that are apart from each other, as far as there are any."""
+def _apart(X: Tensor, width: Tensor, n: int) -> Tensor:
+    """The first `n` rows that are apart from each other, as far as there are any."""
     rows = [0]
     for row in range(1, len(X)):
-        if len(rows) == N_POLISHED:
+        if len(rows) == n:
             break
         if torch.cdist(X[row : row + 1] / width, X[rows] / width).min() > APART:
             rows.append(row)

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 FACES = 4
-"""One in so many points has one weight at its lower bound: the faces of the simplex, where Dirichlet points never are,
-are scanned too."""
+"""One in so many points lies on a face of the simplex, where Dirichlet points never are, and of the box."""
+AT_BOUND = 0.5
+"""Share of the columns that are at a bound there."""
 BISECTIONS = 60
 
 
@@ -25,13 +26,22 @@ def scan_points(n: int, bounds: Tensor, simplex: Tensor, total: float, seed: int
         return X
     low, high = bounds[:, simplex]
     is_free = low < high
+    generator = torch.Generator().manual_seed(seed)
     # Exponential spacings: normalised, they are uniform on the simplex.
     shares = -torch.log(sobol[:, simplex].clamp(1e-12, 1 - 1e-12)) * is_free
     # A block, not every fourth point: Sobol points that are a power of two apart fall into the same strata.
     faces = torch.arange(n - n // FACES, n)
-    free = is_free.nonzero().flatten()
-    if len(free) > 1:
-        shares[faces, free[torch.arange(len(faces)) % len(free)]] = 0.0
+    # Faces of every dimension down to the corners: at least one weight is at its lower bound, and not all are.
+    ranks = torch.rand(len(faces), len(simplex), generator=generator, dtype=X.dtype) + 2.0 * ~is_free
+    n_free = int(is_free.sum())
+    n_zero = torch.randint(1, max(n_free, 2), (len(faces), 1), generator=generator)
+    if n_free > 1:
+        shares[faces] = torch.where(ranks.argsort(dim=1).argsort(dim=1) < n_zero, 0.0, shares[faces])
+    others = torch.tensor([column for column in range(X.shape[1]) if column not in set(simplex.tolist())])
+    if len(others):
+        coin = torch.rand(2, len(faces), len(others), generator=generator, dtype=X.dtype)
+        bound = torch.where(coin[0] < 0.5, bounds[0, others], bounds[1, others])
+        X[faces.unsqueeze(1), others] = torch.where(coin[1] < AT_BOUND, bound, X[faces.unsqueeze(1), others])
     rest = total - low.sum()
     X[:, simplex] = low + rest * shares / shares.sum(dim=1, keepdim=True).clamp_min(1e-12)
     return onto_simplex(X, bounds, simplex, total)

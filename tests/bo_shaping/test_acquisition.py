@@ -14,6 +14,11 @@ def test_scan_points_are_uniform_on_the_simplex_and_in_the_box():
     assert ((BOUNDS[0] <= X) & (BOUNDS[1] >= X)).all()
     on_face = (X[:, :3] == 0).any(dim=1)
     assert int(on_face.sum()) == 1024
+    # Faces of both dimensions, edges and corners, and half of them at a bound of the parameter.
+    corners = X[(X[:, :3] == 1).any(dim=1)]
+    assert 400 < len(corners) < 620
+    assert {int(corner.argmax()) for corner in corners[:, :3]} == {0, 1, 2}
+    assert 400 < int(((X[on_face, 3] == 0.5) | (X[on_face, 3] == 1.0)).sum()) < 620
     # A uniform point of the simplex has weights of mean 1/3 and variance 1/18.
     inner = X[~on_face, :3]
     torch.testing.assert_close(inner.mean(dim=0), torch.full((3,), 1 / 3, dtype=torch.float64), atol=0.02, rtol=0)

@@ -4,6 +4,8 @@ import pytest
 from ax.core.trial_status import TrialStatus
 
 from bo_shaping.generation import new_client, new_experiment, propose
+from bo_shaping.lattice import random_arms
+from bo_shaping.posterior import recommend
 from bo_shaping.search_space import from_arm
 from tests.bo_shaping import closed_form
 
@@ -78,3 +80,44 @@ def test_equal_rewards_do_not_stop_the_study(make_config):
     for _ in range(8):
         complete(client, propose(client, make_config()), reward=lambda *_: 1.0)
     assert len(client._experiment.trials) == 8
+
+
+def test_held_and_bounded_weights_and_whole_numbers_are_kept_by_proposals_and_recommendation(make_config):
+    space = {
+        "components": ("shap", "lime", "owen", "sparse"),
+        "fixed": {"owen": 0.1},
+        "bounds": {"sparse": (0.2, 0.6)},
+        "parameters": {"gae_lambda": {"bounds": (0.5, 1.0)}, "epochs": {"bounds": (1, 4)}},
+    }
+    config = make_config(search_space=space, budget={"trials": 50})
+    client = new_client(new_experiment(config))
+    known = random_arms(config.search_space, 8, seed=1)
+    for i in range(11):
+        index = client.attach_trial(known[i]) if i < 8 else propose(client, config)
+        proposed = arm(client, index)
+        assert proposed["w_owen"] == 0.1
+        assert 0.2 - 1e-9 <= proposed["w_sparse"] <= 0.6 + 1e-9
+        assert sum(value for name, value in proposed.items() if name.startswith("w_")) == pytest.approx(1, abs=1e-9)
+        assert isinstance(proposed["epochs"], int)
+        if i < 10:
+            client.complete_trial(index, {"reward": proposed["w_shap"] - (proposed["epochs"] - 3) ** 2, "kl": 4.0})
+    best, surface = recommend(client._experiment, config)
+    assert best.weights["owen"] == 0.1
+    assert best.parameters["epochs"] == 3
+    assert best.weights["shap"] > 0.5
+    assert surface.weights[:, 3].min() == pytest.approx(0.2)
+
+
+def test_ax_may_ask_for_several_arms_at_once(client):
+    arms = list(client.get_next_trials(max_trials=3).values())
+    assert len(arms) == 3
+    for i, first in enumerate(arms):
+        for second in arms[:i]:
+            assert max(abs(first[name] - second[name]) for name in first) > 0.05
+
+
+def test_every_trial_says_its_seeds_and_who_chose_it(client, make_config):
+    config = make_config(seed=3, noise={"seeds": 2}, budget={"trials": 100})
+    index = propose(client, config)
+    assert client._experiment.trials[index].run_metadata == {"seeds": [3], "origin": "model"}
+    assert client._experiment.trials[0].run_metadata["origin"] == "design"
