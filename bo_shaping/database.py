@@ -210,12 +210,7 @@ def _as_saved(data: Data) -> Data:
     frame = data.full_df.copy()
     for column in ("mean", "sem"):
         frame[column] = frame[column].map(_storable)
-    return in_order(Data(df=frame))
-
-
-def in_order(data: Data) -> Data:
-    """The same rows by trial, metric and step: sums depend on their order, and a resumed study must agree."""
-    frame = data.full_df
+    # Sums depend on the order of numbers, which `recovery` keeps too; a final value, without a step, is last.
     columns = [name for name in ("trial_index", "metric_name", "step") if name in frame.columns]
     return Data(df=frame.sort_values(columns, kind="stable", ignore_index=True))
 

@@ -7,6 +7,7 @@ load the study brings them in line. The snapshot for plain Ax is a fourth, deriv
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,6 +46,7 @@ class Ledger:
         self.config = config
         self._database = database
         self._snapshot_at = 0.0
+        self._snapshot_is_old = _is_older(folder.snapshot_file, folder.journal.path)
         self._reload()
 
     def _reload(self) -> None:
@@ -80,6 +82,7 @@ class Ledger:
                 self._reload()
             # Until this ends well, nobody knows how far the places have got.
             self._position = -1
+            self._snapshot_is_old |= bool(self._behind)
             self._save(self._behind)
             try:
                 yield
@@ -116,6 +119,7 @@ class Ledger:
             StorageError: If the journal or the database cannot be written. What is in the journal is not lost.
         """
         self.folder.journal.write(entry)
+        self._snapshot_is_old = True
         self._save([apply(self.experiment, entry)])
         self._snapshot(at_once=False)
 
@@ -136,8 +140,13 @@ class Ledger:
         self._behind = []
 
     def _snapshot(self, *, at_once: bool) -> None:
-        if at_once or time.monotonic() > self._snapshot_at:
+        if self._snapshot_is_old and (at_once or time.monotonic() > self._snapshot_at):
             write_snapshot(self.experiment, self.folder.snapshot_file)
+            self._snapshot_is_old = False
+        elif at_once:
+            # It says what the journal says, which has a line more: that this process was here.
+            with contextlib.suppress(OSError):
+                os.utime(self.folder.snapshot_file)
             self._snapshot_at = time.monotonic() + SNAPSHOT_SECONDS
 
 
@@ -147,6 +156,10 @@ def _new_entry(index: int, arm: Mapping[str, float], status: Status, seeds: Iter
         index=index, status=status, weights=weights, parameters=parameters, seeds=tuple(seeds), origin=origin
     )
     return Entry(record=record, arm=dict(arm))
+
+
+def _is_older(file: Path, than: Path) -> bool:
+    return not file.exists() or file.stat().st_mtime_ns < than.stat().st_mtime_ns
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """From the journal to the Ax experiment, and back when the journal is what was lost."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ax.core.base_trial import BaseTrial
-from ax.core.data import Data
+from ax.core.data import Data, DataRow
 from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 
-from bo_shaping.database import in_order
 from bo_shaping.errors import StorageError
 from bo_shaping.records import Entry, Observation, Status, TrialRecord
 from bo_shaping.search_space import from_arm
@@ -41,14 +40,20 @@ def bring_in_line(experiment: Experiment, entries: Mapping[int, Entry]) -> list[
             f"The journal knows {len(entries)} trials and the database {len(experiment.trials)}, and they do not fit"
         )
     rows = observations(experiment)
-    behind = [index for index, entry in entries.items() if not _is_in_line(experiment, rows, entry)]
-    for index in behind:
-        apply(experiment, entries[index])
-    return [experiment.trials[index] for index in behind]
+    behind = [entry for entry in entries.values() if not _is_in_line(experiment, rows, entry)]
+    trials = [_set_state(experiment, entry) for entry in behind]
+    _set_data(experiment, behind)
+    return trials
 
 
 def apply(experiment: Experiment, entry: Entry) -> BaseTrial:
     """Put one trial of the experiment into the state that the journal has written down."""
+    trial = _set_state(experiment, entry)
+    _set_data(experiment, [entry])
+    return trial
+
+
+def _set_state(experiment: Experiment, entry: Entry) -> BaseTrial:
     record = entry.record
     if record.index not in experiment.trials:
         experiment.attach_trial([dict(entry.arm)])
@@ -67,32 +72,42 @@ def apply(experiment: Experiment, entry: Entry) -> BaseTrial:
             trial.mark_failed(reason=reason, unsafe=True)
         else:
             trial.mark_early_stopped(reason=reason, unsafe=True)
-    if observations(experiment, record.index).get(record.index, ()) != _sorted(entry.data):
-        frame = experiment.data.full_df
-        experiment.data = Data(df=frame[frame["trial_index"] != record.index])
-        points = [
-            (
-                math.nan if row.step is None else row.step,
-                {row.metric: row.mean if row.sem is None else (row.mean, row.sem)},
-            )
-            for row in entry.data
-        ]
-        if points:
-            trial.update_trial_data(points)
-            experiment.data = in_order(experiment.data)
     return trial
 
 
-def observations(experiment: Experiment, index: int | None = None) -> Rows:
-    """What the experiment knows of the outcome of every trial, or of one."""
-    data = experiment.data if index is None else experiment.lookup_data(trial_indices=[index])
+def _set_data(experiment: Experiment, entries: Sequence[Entry]) -> None:
+    """Give these trials the data of their entries, and no other, all in one order."""
+    given = {entry.record.index for entry in entries}
+    rows = [row for row in experiment.data._data_rows if row.trial_index not in given]
+    for entry in entries:
+        arm_name = experiment.trials[entry.record.index].arm.name
+        rows += [
+            DataRow(
+                trial_index=entry.record.index,
+                arm_name=arm_name,
+                metric_name=row.metric,
+                metric_signature=experiment.metrics[row.metric].signature,
+                mean=row.mean,
+                se=math.nan if row.sem is None else row.sem,
+                step=row.step,
+            )
+            for row in entry.data
+        ]
+    experiment.data = Data(data_rows=sorted(rows, key=_order))
+
+
+def observations(experiment: Experiment) -> Rows:
+    """What the experiment knows of the outcome of every trial."""
     found: dict[int, list[Observation]] = {}
-    for row in data.full_df.itertuples():
-        observation = Observation(
-            metric=row.metric_name, mean=row.mean, sem=_number(row.sem), step=_number(getattr(row, "step", None))
-        )
+    for row in sorted(experiment.data._data_rows, key=_order):
+        observation = Observation(metric=row.metric_name, mean=row.mean, sem=_number(row.se), step=_number(row.step))
         found.setdefault(int(row.trial_index), []).append(observation)
-    return {trial: _sorted(rows) for trial, rows in found.items()}
+    return {trial: tuple(rows) for trial, rows in found.items()}
+
+
+def _order(row: DataRow) -> tuple[int, str, float]:
+    step = _number(row.step)
+    return row.trial_index, row.metric_name, math.inf if step is None else step
 
 
 def entries_of(experiment: Experiment, salvaged: Mapping[int, Entry]) -> list[Entry]:
@@ -153,7 +168,7 @@ def _metadata(entry: Entry) -> dict[str, Any]:
 
 
 def _sorted(rows: tuple[Observation, ...] | list[Observation]) -> tuple[Observation, ...]:
-    return tuple(sorted(rows, key=lambda row: (row.metric, -1.0 if row.step is None else row.step)))
+    return tuple(sorted(rows, key=lambda row: (row.metric, math.inf if row.step is None else row.step)))
 
 
 def _number(value: float | None) -> float | None:
