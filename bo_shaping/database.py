@@ -30,6 +30,9 @@ from bo_shaping.outcomes import DECIMALS
 BUSY_SECONDS = 30
 """How long SQLite waits for another writer before a save fails."""
 
+_DISK_WORDS = ("full", "readonly", "disk I/O")
+"""In what SQLite says when a disk, not the database, is the trouble."""
+
 DIALECTS = ("sqlite", "postgresql")
 
 
@@ -173,6 +176,11 @@ class Database:
             if isinstance(error, OperationalError) and "locked" in cause:
                 raise StorageError(
                     f"{self._place} is locked by another program; nothing is lost: close that program, then resume "
+                    "the study"
+                ) from None
+            if isinstance(error, OperationalError) and any(word in cause for word in _DISK_WORDS):
+                raise StorageError(
+                    f"{self._place} cannot be written ({cause}); nothing is lost: see to the disk, then resume "
                     "the study"
                 ) from None
             if not self.url.startswith("sqlite") and _is_lost(error):

@@ -204,5 +204,5 @@ class Driver:
 
 
 def _curve(trial: TrialFolder) -> list[TrialProgress]:
-    """The points of a trial's learning curve so far, of its first replicate."""
-    return [event.progress for event in trial.events() if event.replicate == 0 and event.progress.point is not None]
+    """The points of a trial's learning curves so far."""
+    return [event.progress for event in trial.events() if event.progress.point is not None]

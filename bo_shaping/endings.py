@@ -32,8 +32,8 @@ def completed(config: StudyConfig, entry: Entry, results: Sequence[TrialResult])
         }
     )
     # Curves are compared where trials are stopped early; elsewhere they would only be in the way.
-    points = results[0].curve if config.early_stopping is not None else []
-    events = [TrialProgress(step=point.step, n_steps=points[-1].step, point=point) for point in points]
+    points = [point for result in results for point in result.curve] if config.early_stopping is not None else []
+    events = [TrialProgress(step=point.step, n_steps=point.step, point=point) for point in points]
     return entry.model_copy(
         update={
             "record": record,

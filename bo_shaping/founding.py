@@ -4,16 +4,35 @@ import contextlib
 from pathlib import Path
 
 from bo_shaping.changes import refuse_changes, written
-from bo_shaping.config import StudyConfig
+from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
 from bo_shaping.database import Database
 from bo_shaping.errors import StorageError, StudyExistsError
 from bo_shaping.executors.folder import write_atomically
+from bo_shaping.executors.worker import import_inner_loop
 from bo_shaping.generation import new_experiment
 from bo_shaping.holder import Holder
 from bo_shaping.journal import Journal
 from bo_shaping.ledger import Ledger, hold, remedy, write_snapshot
 from bo_shaping.recovery import bring_in_line, entries_of
 from bo_shaping.store import StudyFolder
+
+
+def with_absolute_folders(config: StudyConfig) -> StudyConfig:
+    """Folders of the task as absolute paths: a study may be resumed from anywhere."""
+    fields = ("policy", "reward_model", "prompts")
+    folders = {field: Path(getattr(config.task, field)).expanduser() for field in fields}
+    absolute = {field: str(folder.resolve()) for field, folder in folders.items() if folder.is_dir()}
+    return config.model_copy(update={"task": config.task.model_copy(update=absolute)})
+
+
+def check_inner_loop(config: StudyConfig) -> None:
+    """Find out before the first trial what would make every trial fail."""
+    if config.inner_loop == DEFAULT_INNER_LOOP:
+        from inner_loop.task import check_task
+
+        check_task(config.task, config.evaluation)
+    else:
+        import_inner_loop(config.inner_loop)
 
 
 def found(folder: StudyFolder, config: StudyConfig) -> Ledger:

@@ -21,7 +21,7 @@ from ax.storage.json_store.registry import CORE_CLASS_ENCODER_REGISTRY, CORE_ENC
 from bo_shaping.config import StudyConfig
 from bo_shaping.database import Database
 from bo_shaping.endings import curve_observations
-from bo_shaping.errors import ConnectionLostError, StorageError
+from bo_shaping.errors import ConnectionLostError, StorageError, TooManyFailuresError
 from bo_shaping.executors.folder import write_atomically
 from bo_shaping.generation import new_client, propose
 from bo_shaping.holder import Holder
@@ -81,7 +81,11 @@ class Ledger:
             # Until this ends well, nobody knows how far the places have got.
             self._position = -1
             self._save(self._behind)
-            yield
+            try:
+                yield
+            except (KeyboardInterrupt, TooManyFailuresError):
+                self._snapshot(at_once=True)
+                raise
             self._snapshot(at_once=True)
             self._position = self.folder.journal.position
 

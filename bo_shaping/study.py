@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from ax.api.client import Client
 
-from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
+from bo_shaping.config import StudyConfig
 from bo_shaping.driver import Driver
 from bo_shaping.endings import again
 from bo_shaping.errors import BoShapingError, RetryError, TellError
 from bo_shaping.executors import make_executor
-from bo_shaping.executors.worker import import_inner_loop
-from bo_shaping.founding import found, rebuilt, reopened
+from bo_shaping.founding import check_inner_loop, found, rebuilt, reopened, with_absolute_folders
 from bo_shaping.generation import fit_strategy
 from bo_shaping.ledger import Ledger
 from bo_shaping.posterior import recommend
@@ -56,7 +55,7 @@ class Study:
         folder = StudyFolder((studies_root() / config.name).resolve())
         folder.refuse_existing()
         check_inner_loop(config)
-        config = _with_absolute_folders(config)
+        config = with_absolute_folders(config)
         study = cls(folder, config, found(folder, config))
         study._is_checked = True
         return study
@@ -77,7 +76,7 @@ class Study:
             StorageError: If its journal or database cannot be read; `Study.rebuild` is the remedy.
         """
         folder = find_study(name_or_path)
-        config = _with_absolute_folders(config or folder.config())
+        config = with_absolute_folders(config or folder.config())
         return cls(folder, config, reopened(folder, config, allow_change))
 
     @classmethod
@@ -298,21 +297,3 @@ class Study:
             reward_model=self._config.task.reward_model,
             chat_template=self._config.task.chat_template,
         )
-
-
-def _with_absolute_folders(config: StudyConfig) -> StudyConfig:
-    """Folders of the task as absolute paths: a study may be resumed from anywhere."""
-    fields = ("policy", "reward_model", "prompts")
-    folders = {field: Path(getattr(config.task, field)).expanduser() for field in fields}
-    absolute = {field: str(folder.resolve()) for field, folder in folders.items() if folder.is_dir()}
-    return config.model_copy(update={"task": config.task.model_copy(update=absolute)})
-
-
-def check_inner_loop(config: StudyConfig) -> None:
-    """Find out before the first trial what would make every trial fail."""
-    if config.inner_loop == DEFAULT_INNER_LOOP:
-        from inner_loop.task import check_task
-
-        check_task(config.task, config.evaluation)
-    else:
-        import_inner_loop(config.inner_loop)

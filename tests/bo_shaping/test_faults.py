@@ -6,6 +6,7 @@ import os
 import sqlite3
 
 import pytest
+from sqlalchemy import event
 
 from bo_shaping import Study, database
 from bo_shaping.errors import ConfigError, StorageError, StudyChangedError, TooManyFailuresError
@@ -43,6 +44,18 @@ def test_a_disk_that_is_full(study, monkeypatch):
         study.run()
     monkeypatch.setattr(os, "write", write)
     assert [record.status for record in study.folder.records()] == ["completed", "completed", "running"]
+    assert_goes_on(study)
+
+
+def test_a_database_that_cannot_be_written(study):
+    def make_read_only(connection, _record):
+        connection.execute("PRAGMA query_only = ON")
+
+    read_only = Study.load("closed")
+    read_only._ledger._database.close()
+    event.listen(read_only._ledger._database._engine(), "connect", make_read_only)
+    with pytest.raises(StorageError, match=r"study\.db cannot be written \(.*readonly database\); nothing is lost"):
+        read_only.run()
     assert_goes_on(study)
 
 
@@ -180,7 +193,8 @@ def test_what_a_worker_cannot_have_meant_fails_its_trial(make_config, monkeypatc
     fields = ["mean", "mean", "kl", "sem", "kl", "unheard_of"]
     for record, field in zip(study.folder.records(), fields, strict=True):
         assert record.status == "failed"
-        assert f"result.json: results.0.{field}: " in record.reason
+        assert "result.json: " in record.reason
+        assert field in record.reason
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"token": "of another", "results": []}'])

@@ -240,3 +240,50 @@ def test_a_model_that_was_moved_costs_no_trials(make_config, tmp_path, monkeypat
     with pytest.raises(TaskError, match=r"task\.policy"):
         Study.load("closed").run(1)
     assert len(Study.load("closed").trials()) == 0
+
+
+def test_a_trial_whose_curve_lags_is_stopped_with_what_it_has_got(make_config, monkeypatch):
+    def lags(client, _config, running):
+        frame = client._experiment.lookup_data().full_df
+        # Its curve is known up to the second of five points.
+        return {1: "it lags"} if 1 in running and set(frame.query("trial_index == 1")["step"]) == {0, 1} else {}
+
+    monkeypatch.setattr("bo_shaping.driver.trials_to_stop", lags)
+    config = make_config(
+        "climb_until_stopped",
+        executor="process",
+        ppo={"steps": 4},
+        early_stopping={"min_step": 1},
+        budget={"trials": 3, "parallel": 1},
+    )
+    study = Study.launch(config)
+    study.run()
+    record = study.trial(1)
+    assert (record.status, record.step, record.reason) == ("stopped", 1, "it lags")
+    assert record.mean == pytest.approx(closed_form.reward({"shap": 1.0}, 0.95) / 4)
+    assert not study.folder.trial(1).is_locked()
+    assert [study.trial(index).status for index in (0, 2)] == ["completed", "completed"]
+    stored = study._ledger._database.load("closed")
+    assert stored.trials[1].status.name == "EARLY_STOPPED"
+    rows = stored.lookup_data().full_df.query("metric_name == 'reward'")
+    assert sorted(rows.query("trial_index == 1")["step"]) == [0, 1]
+    # A curve and the final value.
+    assert len(rows.query("trial_index == 0")) == 6
+    study.folder.database_file.unlink()
+    assert Study.rebuild("closed")._ledger._database.load("closed").data == stored.data
+
+
+def test_a_study_ends_once_it_knows_enough(make_config, monkeypatch):
+    regrets = iter([0.5, 0.2, 0.05])
+    best = Study.best
+
+    class Recommended:
+        def __init__(self):
+            self.regret = next(regrets)
+
+    monkeypatch.setattr("bo_shaping.driver.recommend", lambda *_: (Recommended(), None))
+    study = Study.launch(make_config(budget={"trials": 12, "parallel": 1, "stop_when_regret_below": 0.1}))
+    study.run()
+    # Asked for the first time after five trials, and once after each.
+    assert study.trials()["status"].tolist() == ["completed"] * 7
+    assert best(study).n_trials == 7

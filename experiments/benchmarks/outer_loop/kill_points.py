@@ -15,15 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bo_shaping import Study, StudyConfig
+from bo_shaping import Study, StudyConfig, driver
 from bo_shaping.errors import StudyExistsError
 from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.founding import open_database
 from bo_shaping.generation import propose
 from bo_shaping.recovery import observations
 from bo_shaping.store import ROOT_VARIABLE, StudyFolder
+from experiments.benchmarks.outer_loop.killed_loop import LOG, MODE, closed_form
 from inner_loop.components import SPARSE
-from inner_loop.spec import TrialSpec
 
 DESIGN, MODEL = 4, 7
 """Trials before the scenario. From the sixth on, the Gaussian process chooses: after the scenario, or all along."""
@@ -32,10 +32,7 @@ ADDED = 2
 """Trials that a scenario adds."""
 
 NAME = "killed"
-LOG, MODE = "KILLS_LOG", "KILLS_MODE"
-"""Environment of the inner loop: where it notes every start, and what it does."""
-
-Scenario = Literal["run", "workers", "fail", "die", "tell", "launch"]
+Scenario = Literal["run", "workers", "fail", "die", "stop", "tell", "launch"]
 
 
 @dataclass(frozen=True)
@@ -97,6 +94,8 @@ POINTS = (
     KillPoint("worker runs", "bo_shaping.driver:time.sleep", "before", "workers"),
     KillPoint("before another attempt is written down", "bo_shaping.driver:Driver._try_again", scenario="die"),
     KillPoint("journal has another attempt, no worker", _JOURNAL, "after", "die", _status("running", attempt=2)),
+    KillPoint("before a stopped trial is written down", _JOURNAL, "before", "stop", _status("stopped")),
+    KillPoint("journal has the stop, worker runs", _JOURNAL, "after", "stop", _status("stopped")),
     KillPoint("journal has the asked trial, database not", _JOURNAL, "after", "tell", _status("asked")),
     KillPoint("before a told result is written down", _JOURNAL, "before", "tell", _status("completed")),
     KillPoint("journal has the told result, database not", _JOURNAL, "after", "tell", _status("completed")),
@@ -106,35 +105,18 @@ POINTS = (
 )
 
 
-def closed_form(spec: TrialSpec) -> Any:
-    """The inner loop: notes its start; by mode it then fails, dies the first time, or returns at once."""
-    from tests.bo_shaping.closed_form import result_of, reward
-
-    arm = f"{sorted(spec.weights.items())} {spec.ppo.gae_lambda!r}"
-    log = Path(os.environ[LOG])
-    is_first = not log.exists() or arm not in log.read_text(encoding="utf-8")
-    with log.open("a", encoding="utf-8") as file:
-        file.write(arm + "\n")
-    yield from ()
-    mode = os.environ.get(MODE, "")
-    if mode == "fail":
-        raise ArithmeticError("diverged")
-    if mode == "die" and is_first:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result_of(spec, reward(spec.weights, spec.ppo.gae_lambda))
-
-
 def config(scenario: Scenario) -> StudyConfig:
     """The study of a scenario."""
-    executor = "process" if scenario in ("workers", "die") else "inline"
+    executor = "process" if scenario in ("workers", "die", "stop") else "inline"
     return StudyConfig.model_validate(
         {
             "name": NAME,
             "executor": executor,
-            "inner_loop": f"{__name__}:closed_form",
+            "inner_loop": f"{closed_form.__module__}:closed_form",
             "search_space": {"components": ["shap", "lime", SPARSE]},
             "ppo": {"steps": 2},
             "budget": {"trials": 40, "parallel": 1},
+            "early_stopping": {"min_step": 1},
         }
     )
 
@@ -200,7 +182,9 @@ def _finish(root: Path, scenario: Scenario) -> None:
     """Do what remains of the scenario."""
     file = root / "n_trials"
     n_trials = int(file.read_text(encoding="utf-8")) if file.exists() else 0
-    with _environment(root, scenario):
+    if scenario == "stop":
+        _stop_what_has_a_curve()
+    with _environment(root, f"stop {n_trials}" if scenario == "stop" else scenario):
         if scenario == "launch":
             try:
                 study = Study.launch(config(scenario))
@@ -214,6 +198,15 @@ def _finish(root: Path, scenario: Scenario) -> None:
             if study.trial(n_trials).status == "asked":
                 study.tell(n_trials, 1.0, kl=3.0)
         study.run(n_trials + ADDED - len(study.folder.records()))
+
+
+def _stop_what_has_a_curve() -> None:
+    """In this process, which is a child: a rule that needs no other curves."""
+
+    def rule(client: Any, _config: StudyConfig, running: set[int]) -> dict[int, str]:
+        return {index: "it lags" for index in running if index in observations(client._experiment)}
+
+    driver.trials_to_stop = rule
 
 
 def outcome(root: Path) -> Outcome:
