@@ -137,7 +137,7 @@ def _disk(path: Path, needed: int) -> Iterator[Finding]:
 
 def _models(config: StudyConfig) -> Iterator[Finding]:
     """Policy, reward model and prompts, loaded as the first trial would load them."""
-    from bo_shaping.study import check_inner_loop
+    from bo_shaping.founding import check_inner_loop
 
     check_inner_loop(config)
     task = config.task

@@ -51,7 +51,7 @@ def test_json_holds_configuration_curves_and_recommendation(finished):
     assert [trial["index"] for trial in data["trials"]] == list(range(10))
     for trial in data["trials"]:
         (curve,) = trial["curves"]
-        assert curve[-1]["mean"] == trial["mean"] == finished.results()[trial["index"]].mean
+        assert curve[-1]["mean"] == trial["mean"] == finished.results()[trial["index"]][0].mean
     assert data["best"]["weights"] == best.weights
 
 
