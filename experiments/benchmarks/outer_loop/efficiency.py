@@ -17,7 +17,7 @@ from tabulate import tabulate
 from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.intervals import bootstrap, bootstrap_ratio_of_means
 from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
-from experiments.benchmarks.outer_loop.studies import AFTER, AX, KINDS, LINES, METHODS, read_lines
+from experiments.benchmarks.outer_loop.studies import AFTER, AX, KINDS, METHODS, read_lines
 
 JUDGED = "15"
 """Trials after which the bars are judged."""
@@ -29,7 +29,7 @@ OURS = "ours"
 Lines = list[dict[str, Any]]
 
 
-def measure(file: Path = LINES) -> dict[str, Any]:
+def measure(file: Path) -> dict[str, Any]:
     """All lines that count: those of ours by the code as it is now."""
     lines = [line for key, line in read_lines(file).items() if key[-1] in ("", code_of(PROPOSER))]
     order = {name: place for place, name in enumerate((*KINDS, *METHODS))}
