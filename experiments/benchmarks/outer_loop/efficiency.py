@@ -24,6 +24,8 @@ JUDGED = "15"
 RATIO_LIMITS = {False: 0.75, True: 0.5}
 """Our regret in units of Ax's, by whether our trials share their seed; Ax's never do."""
 COVERAGE_LIMITS = (0.85, 0.95)
+MIN_PROBLEMS = 10
+"""Studies that a bar rests on at least; with fewer, the table is all there is."""
 OURS = "ours"
 
 Lines = list[dict[str, Any]]
@@ -50,7 +52,7 @@ def ratio_bar(lines: Lines, kind: str, common: bool) -> Bar | None:
     """Our regret beside Ax's, on the problems that both have."""
     ours, theirs = regrets(lines, kind, OURS, common, JUDGED), regrets(lines, kind, AX, False, JUDGED)
     shared = sorted(ours.keys() & theirs.keys())
-    if len(shared) < 2:
+    if len(shared) < MIN_PROBLEMS:
         return None
     ratio = bootstrap_ratio_of_means(np.array([ours[i] for i in shared]), np.array([theirs[i] for i in shared]))
     how = "with" if common else "without"
@@ -68,7 +70,7 @@ def ratio_bar(lines: Lines, kind: str, common: bool) -> Bar | None:
 def coverage_bars(lines: Lines, kind: str) -> Iterable[Bar]:
     """How often the 90 % interval of a weight holds the best one, over weights and studies."""
     covered = [line["covered"][JUDGED] for line in lines if line["kind"] == kind and JUDGED in line["covered"]]
-    if len(covered) < 2:
+    if len(covered) < MIN_PROBLEMS:
         return
     share = bootstrap(np.array(covered, dtype=float), np.mean)
     name = f"coverage of the best weights after {JUDGED} trials, {kind}"
