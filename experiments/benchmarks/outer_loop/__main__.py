@@ -21,7 +21,6 @@ from typing import Any
 
 from experiments.benchmarks.bars import as_json
 from experiments.benchmarks.outer_loop import candidates, description, efficiency, scale
-from experiments.benchmarks.outer_loop.studies import LINES
 from experiments.benchmarks.results_file import environment, installed, save
 
 PARTS: dict[str, ModuleType] = {
@@ -30,6 +29,7 @@ PARTS: dict[str, ModuleType] = {
     "efficiency": efficiency,
     "scale": scale,
 }
+WORK = Path("models/outer-loop")
 PACKAGES = ("ax-platform", "botorch", "gpytorch", "optuna")
 OUTPUT = Path(__file__).resolve().parents[1] / "results" / "outer_loop.json"
 
@@ -43,7 +43,7 @@ def main() -> int:
     )
     parser.add_argument("--only", choices=tuple(PARTS), action="append", help="run this part; may be repeated (all)")
     parser.add_argument("--quick", action="store_true", help="a small version of every part")
-    parser.add_argument("--lines", type=Path, default=LINES, help="where `studies` keeps its lines")
+    parser.add_argument("--work", type=Path, default=WORK, help="where `studies` and candidates keep their lines")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the JSON file")
     arguments = parser.parse_args()
 
@@ -54,7 +54,7 @@ def main() -> int:
     for part in arguments.only or PARTS:
         start = time.monotonic()
         print(f"\n# {part}", flush=True)
-        result = measure(part, quick=arguments.quick, lines=arguments.lines)
+        result = measure(part, quick=arguments.quick, work=arguments.work)
         bars = PARTS[part].bars(result)
         print(PARTS[part].table_of(result), *bars, sep="\n", flush=True)
         missed += sum(not bar.passed for bar in bars)
@@ -70,16 +70,17 @@ def main() -> int:
     return int(missed > 0)
 
 
-def measure(part: str, *, quick: bool, lines: Path) -> dict[str, Any]:
+def measure(part: str, *, quick: bool, work: Path) -> dict[str, Any]:
     """Results of one part as plain data."""
     if part == "candidates":
         with tempfile.TemporaryDirectory() as folder:
-            quick_lines = Path(folder) / "candidates.jsonl"
-            return candidates.measure(quick_lines, n_states=2, n_plain=1) if quick else candidates.measure()
+            if quick:
+                return candidates.measure(Path(folder) / "candidates.jsonl", n_states=2, n_plain=1)
+        return candidates.measure(work / "candidates.jsonl")
     if part == "scale":
         return scale.measure(legs=(8, 12, 16), parallel=4) if quick else scale.measure()
     if part == "efficiency":
-        return efficiency.measure(lines)
+        return efficiency.measure(work / "studies.jsonl")
     return description.measure()
 
 

@@ -28,8 +28,6 @@ from experiments.benchmarks.outer_loop.problems import COMPONENTS, Array
 from experiments.benchmarks.outer_loop.truths import make_truth
 from inner_loop.components import SPARSE
 
-LINES = Path(__file__).parents[3] / "models" / "outer-loop-candidates.jsonl"
-"""What has been measured, one line per state: it continues where it was stopped."""
 N_STATES = 50
 N_TRIALS = (30, 30, 30, 20, 12)
 """Trials of the states, in turns."""
@@ -211,8 +209,11 @@ def optuna_seconds(state: State) -> float:
     return time.process_time() - start
 
 
-def measure(lines: Path = LINES, n_states: int = N_STATES, n_plain: int = N_PLAIN) -> dict[str, Any]:
-    """All states, and the plain peers in some of them; what today's code has measured before is read from `lines`."""
+def measure(lines: Path, n_states: int = N_STATES, n_plain: int = N_PLAIN) -> dict[str, Any]:
+    """All states, and the plain peers in some of them.
+
+    One line per state goes to `lines`, so that it continues where it was stopped; lines of other code do not count.
+    """
     code = code_of(OPTIMISER)
     known = [json.loads(text) for text in lines.read_text(encoding="utf-8").splitlines()] if lines.exists() else []
     done = {line["state"]: line for line in known if line["code"] == code}

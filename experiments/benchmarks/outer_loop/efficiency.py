@@ -17,19 +17,21 @@ from tabulate import tabulate
 from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.intervals import bootstrap, bootstrap_ratio_of_means
 from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
-from experiments.benchmarks.outer_loop.studies import AFTER, AX, KINDS, LINES, METHODS, read_lines
+from experiments.benchmarks.outer_loop.studies import AFTER, AX, KINDS, METHODS, read_lines
 
 JUDGED = "15"
 """Trials after which the bars are judged."""
 RATIO_LIMITS = {False: 0.75, True: 0.5}
 """Our regret in units of Ax's, by whether our trials share their seed; Ax's never do."""
 COVERAGE_LIMITS = (0.85, 0.95)
+MIN_PROBLEMS = 10
+"""Studies that a bar rests on at least; with fewer, the table is all there is."""
 OURS = "ours"
 
 Lines = list[dict[str, Any]]
 
 
-def measure(file: Path = LINES) -> dict[str, Any]:
+def measure(file: Path) -> dict[str, Any]:
     """All lines that count: those of ours by the code as it is now."""
     lines = [line for key, line in read_lines(file).items() if key[-1] in ("", code_of(PROPOSER))]
     order = {name: place for place, name in enumerate((*KINDS, *METHODS))}
@@ -50,7 +52,7 @@ def ratio_bar(lines: Lines, kind: str, common: bool) -> Bar | None:
     """Our regret beside Ax's, on the problems that both have."""
     ours, theirs = regrets(lines, kind, OURS, common, JUDGED), regrets(lines, kind, AX, False, JUDGED)
     shared = sorted(ours.keys() & theirs.keys())
-    if len(shared) < 2:
+    if len(shared) < MIN_PROBLEMS:
         return None
     ratio = bootstrap_ratio_of_means(np.array([ours[i] for i in shared]), np.array([theirs[i] for i in shared]))
     how = "with" if common else "without"
@@ -68,7 +70,7 @@ def ratio_bar(lines: Lines, kind: str, common: bool) -> Bar | None:
 def coverage_bars(lines: Lines, kind: str) -> Iterable[Bar]:
     """How often the 90 % interval of a weight holds the best one, over weights and studies."""
     covered = [line["covered"][JUDGED] for line in lines if line["kind"] == kind and JUDGED in line["covered"]]
-    if len(covered) < 2:
+    if len(covered) < MIN_PROBLEMS:
         return
     share = bootstrap(np.array(covered, dtype=float), np.mean)
     name = f"coverage of the best weights after {JUDGED} trials, {kind}"

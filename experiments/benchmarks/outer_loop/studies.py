@@ -20,7 +20,7 @@ from typing import Any
 from experiments.benchmarks.outer_loop.methods import PROPOSER, Ours, code_of, make_method
 from experiments.benchmarks.outer_loop.problems import make_problem
 
-LINES = Path(__file__).parents[3] / "models" / "outer-loop-studies.jsonl"
+LINES = Path("models/outer-loop/studies.jsonl")
 KINDS = ("k=3", "k=5", "table")
 AX = "Ax"
 METHODS = (AX, "ours", "Optuna TPE", "Optuna GP", "Sobol", "random")
@@ -92,7 +92,7 @@ def plan(methods: tuple[str, ...], kinds: tuple[str, ...], ax_trials: int) -> It
                     yield Study(kind, index, method, common, ax_trials if method == AX else AFTER[-1])
 
 
-def read_lines(file: Path = LINES) -> dict[tuple[Any, ...], dict[str, Any]]:
+def read_lines(file: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
     """Studies that have been run, the longest of each."""
     lines: dict[tuple[Any, ...], dict[str, Any]] = {}
     for text in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:

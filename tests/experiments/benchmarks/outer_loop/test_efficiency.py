@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from experiments.benchmarks.outer_loop import efficiency
 from experiments.benchmarks.outer_loop.efficiency import bars, measure, regrets, table_of
 from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
 
@@ -30,6 +31,16 @@ def result(tmp_path):
     file = tmp_path / "lines.jsonl"
     file.write_text("".join(json.dumps(entry) + "\n" for entry in lines))
     return measure(file)
+
+
+@pytest.fixture(autouse=True)
+def _few_are_enough(monkeypatch):
+    monkeypatch.setattr(efficiency, "MIN_PROBLEMS", 3)
+
+
+def test_bars_do_not_rest_on_too_few_problems(result, monkeypatch):
+    monkeypatch.setattr(efficiency, "MIN_PROBLEMS", 7)
+    assert bars(result) == []
 
 
 def test_ratios_are_on_the_surfaces_that_both_have(result):
