@@ -15,6 +15,7 @@ from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 
 from bo_shaping.config import StudyConfig
+from bo_shaping.design import initial_design
 from bo_shaping.encoding import MIN_DISTANCE, axes_of, encode
 from bo_shaping.joint_posterior import MIN_FINISHED, Posterior, posterior_of
 from bo_shaping.observations import finished
@@ -53,15 +54,14 @@ def must_wait(experiment: Experiment, config: StudyConfig) -> bool:
 
     Trials that somebody else evaluates (`asked` in their `run_metadata`) are not waited for.
     """
-    if not is_replicating(config, len(experiment.trials)):
+    index = len(experiment.trials)
+    if not is_replicating(config, index) or index < len(initial_design(config)):
         return False
-    members = _open_round(experiment, config)
-    return any(
-        trial.status == TrialStatus.RUNNING
-        and not trial.run_metadata.get("asked")
-        and index not in {member.index for member in members}
-        for index, trial in experiment.trials.items()
-    )
+    running = {i for i, trial in experiment.trials.items() if trial.status == TrialStatus.RUNNING}
+    if len(finished(experiment)) + len(running) < MIN_FINISHED:
+        return False  # there will be nothing to recommend
+    members = {member.index for member in _open_round(experiment, config)}
+    return any(not experiment.trials[i].run_metadata.get("asked") for i in running - members)
 
 
 def next_replicate(experiment: Experiment, config: StudyConfig) -> Proposal | None:
