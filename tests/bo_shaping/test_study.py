@@ -253,7 +253,8 @@ def test_a_trial_whose_curve_lags_is_stopped_with_what_it_has_got(make_config, m
         "climb_until_stopped",
         executor="process",
         ppo={"steps": 4},
-        early_stopping={"min_step": 1},
+        early_stopping={"min_step": 1, "min_curves": 2},
+        evaluation={"every": 1},
         budget={"trials": 3, "parallel": 1},
     )
     study = Study.launch(config)
