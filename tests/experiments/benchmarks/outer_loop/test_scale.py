@@ -50,7 +50,7 @@ def leg(n_trials, cpu_seconds, rss):
 def test_overhead_is_over_all_legs_and_every_lost_trial_counts():
     result = {
         "legs": [leg(100, 60.0, 500.0), leg(400, 840.0, 520.0)],
-        "resume": [{"resume_seconds": seconds} for seconds in (2.0, 7.0, 3.0)],
+        "resume": [{"resume_seconds": seconds, "resume_cpu_seconds": 1.0} for seconds in (2.0, 7.0, 3.0)],
         "n_trials_at_resume": 100,
         "n_trained": 501,
         "n_records": 500,
