@@ -115,6 +115,7 @@ def config(scenario: Scenario) -> StudyConfig:
             "inner_loop": f"{closed_form.__module__}:closed_form",
             "search_space": {"components": ["shap", "lime", SPARSE]},
             "ppo": {"steps": 2},
+            "evaluation": {"every": 1},
             "budget": {"trials": 40, "parallel": 1},
             "early_stopping": {"min_step": 1},
         }
