@@ -141,7 +141,7 @@ def test_an_idle_worker_goes_after_a_while(make, make_trial, monkeypatch, tmp_pa
     seat = workers.new_seat()
     monkeypatch.setattr(pool_worker, "IDLE_SECONDS", 0.2)
     with seat.lock_file.open("ab") as lock:
-        pool_worker.main(str(tmp_path / "study" / "workers"), seat.lock_file.stem, str(lock.fileno()))
+        pool_worker.main(str(tmp_path / "study" / "workers"), seat.lock_file.stem, str(os.dup(lock.fileno())))
     assert workers.seats() == []
 
 
@@ -202,6 +202,22 @@ def test_a_slot_is_free_again_when_its_process_is_killed(monkeypatch, tmp_path):
         assert slots.take() is None
         process.kill()
     assert slots.take().names == "0,1"
+
+
+def test_what_a_killed_worker_leaves_behind_holds_neither_its_seat_nor_its_gpu(make, make_trial):
+    executor, folder = make(GpuSlots(1, ["5"])), make_trial("run_with_helper")
+    hold(folder)
+    executor.start(folder)
+    wait_for(lambda: starts(folder))
+    os.kill(starts(folder)[0]["pid"], signal.SIGKILL)
+    wait_for(lambda: executor.state(folder) == "dead")
+    helper = int((folder.path / "helper").read_text())
+    assert not is_gone(helper)
+    executor.start(folder)
+    wait_for(lambda: len(starts(folder)) == 2, 60)
+    assert not is_gone(helper)
+    let_go(folder)
+    wait_for(lambda: executor.state(folder) == "finished")
 
 
 def test_workers_get_gpus_of_their_own_and_trials_wait_for_them(make, make_trial):
