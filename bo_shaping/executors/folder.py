@@ -111,6 +111,11 @@ class TrialFolder:
             file.unlink(missing_ok=True)
         write_atomically(self._job, job.model_dump_json())
 
+    def has_other_job(self, job: Job) -> bool:
+        """Whether another job than this one was written here."""
+        known = _read(Job, self._job)
+        return known is not None and known.token != job.token
+
     def job(self) -> Job:
         """The job. Raises `TrialResultError` if the file is missing or was damaged."""
         job = _read(Job, self._job)
@@ -222,10 +227,14 @@ class TrialFolder:
         write_atomically(self._failure, Failure(token=token, reason=reason).model_dump_json())
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never a part."""
+def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
+
+    Who may read it is `mode`, less what the process's umask takes away.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.touch(mode)
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
