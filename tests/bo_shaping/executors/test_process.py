@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bo_shaping import Study
-from bo_shaping.errors import ConfigError
+from bo_shaping.errors import ConfigError, ExecutorError
 from bo_shaping.executors import gpu_slots, pool, pool_worker, process
 from bo_shaping.executors.folder import Job, TrialFolder
 from bo_shaping.executors.gpu_slots import GpuSlots, visible_devices
@@ -188,6 +188,26 @@ def test_more_gpus_than_there_are_is_said_at_once(monkeypatch, make_config, tmp_
     config = make_config(executor="process", workers={"gpus_per_trial": 2})
     with pytest.raises(ConfigError, match=r"gpus_per_trial is 2, but 1 GPUs are visible.*\(CUDA_VISIBLE_DEVICES=0\)"):
         make_executor(config, StudyFolder(tmp_path / "study"))
+
+
+@pytest.mark.parametrize("fault", ["of another", "open to others", "a link", "a file"])
+def test_gpus_are_not_reserved_in_a_folder_that_others_can_open(monkeypatch, tmp_path, fault):
+    monkeypatch.setattr(gpu_slots.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = tmp_path / f"bo-shaping-gpus-{os.getuid()}"
+    if fault == "of another":
+        folder = tmp_path / "bo-shaping-gpus-4242"
+        folder.mkdir(mode=0o700)
+        monkeypatch.setattr(gpu_slots.os, "getuid", lambda: 4242)
+    elif fault == "open to others":
+        folder.mkdir()
+        folder.chmod(0o755)
+    elif fault == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.touch()
+    with pytest.raises(ExecutorError, match=r"bo-shaping-gpus-\d+, where GPUs are reserved, is not.*set TMPDIR"):
+        GpuSlots(1, ["0"]).take()
 
 
 def test_a_slot_is_free_again_when_its_process_is_killed(monkeypatch, tmp_path):
