@@ -188,7 +188,7 @@ class Driver:
     def _job(self, index: int) -> Job:
         entry = self._ledger.entries[index]
         specs = to_specs(self._config, entry.arm, list(entry.record.seeds))
-        return Job.of(self._config.inner_loop, specs, self._config.threads_per_trial)
+        return Job.of(self._config.inner_loop, specs)
 
     def _start(self, index: int) -> None:
         trial = self._folder.trial(index)

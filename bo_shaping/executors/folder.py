@@ -41,15 +41,13 @@ class Job(StrictModel):
     """`module:function`, from `TrialSpec` to a generator of `TrialProgress` that returns a `TrialResult`."""
     specs: list[TrialSpec]
     """One per replicate, run in order."""
-    threads: PositiveInt
-    """Compute threads the trial may use."""
 
     @classmethod
-    def of(cls, inner_loop: str, specs: list[TrialSpec], threads: int) -> Self:
+    def of(cls, inner_loop: str, specs: list[TrialSpec]) -> Self:
         """The job with its token."""
         content = json.dumps([inner_loop, [spec.model_dump(mode="json") for spec in specs]], sort_keys=True)
         token = hashlib.sha256(content.encode()).hexdigest()[:32]
-        return cls(token=token, inner_loop=inner_loop, specs=specs, threads=threads)
+        return cls(token=token, inner_loop=inner_loop, specs=specs)
 
 
 class Event(StrictModel):

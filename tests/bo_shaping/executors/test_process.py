@@ -150,7 +150,7 @@ def test_the_second_training_of_a_worker_is_bit_for_bit_that_of_a_fresh_process(
 
     def trained(executor, spec, name):
         folder = TrialFolder(tmp_path / "study" / "trials" / name)
-        folder.prepare(Job.of("inner_loop.trial:run_trial", [spec], threads=1))
+        folder.prepare(Job.of("inner_loop.trial:run_trial", [spec]))
         (result,) = run(executor, folder).results()
         none = {"seconds": {}, "peak_memory_mb": 0.0, "tokens_per_second": None}
         return result.model_copy(update=none), folder.path.joinpath("worker.json").read_text()
