@@ -50,7 +50,6 @@ class Database:
     def lease(self, study: str, home: str, advice: str) -> Lease:
         """The lease on a study of this database; from now on every save renews it first."""
         with self._errors():
-            METADATA.create_all(self._engine())
             self._lease = Lease(self._engine(), study, home, advice, self._errors)
         return self._lease
 

@@ -125,9 +125,13 @@ class Driver:
         That is no attempt: not the trial but its driver, or the machine, has ended.
         """
         for index in self._running:
-            self._prepare(index)
-            if self._executor.state(self._folder.trial(index)) == "dead":
-                self._executor.start(self._folder.trial(index))
+            trial, job = self._folder.trial(index), self._job(index)
+            if trial.has_other_job(job):
+                # The configuration was changed. A worker that goes on with the job as it was would end in its place.
+                self._executor.stop(trial)
+            trial.prepare(job)
+            if self._executor.state(trial) == "dead":
+                self._executor.start(trial)
         for index, entry in self._ledger.entries.items():
             # Killed after the trial was written down as stopped, and before its worker was.
             if entry.record.status == "stopped" and self._executor.state(self._folder.trial(index)) != "dead":
@@ -170,6 +174,9 @@ class Driver:
         entry = self._ledger.entries[index]
         reason = self._executor.reason(trial)
         self._executor.stop(trial)
+        if trial.is_done():
+            # It got there before it was stopped.
+            return
         if entry.record.attempt > self._config.workers.retries:
             times = f"{entry.record.attempt} times" if entry.record.attempt > 1 else "once"
             self._fail(index, f"tried {times}: {reason}")
@@ -178,15 +185,15 @@ class Driver:
         self._ledger.write(entry.model_copy(update={"record": entry.record.model_copy(update={"attempt": attempt})}))
         self._start(index)
 
-    def _prepare(self, index: int) -> None:
+    def _job(self, index: int) -> Job:
         entry = self._ledger.entries[index]
         specs = to_specs(self._config, entry.arm, list(entry.record.seeds))
-        job = Job.of(self._config.inner_loop, specs, self._config.threads_per_trial)
-        self._folder.trial(index).prepare(job)
+        return Job.of(self._config.inner_loop, specs)
 
     def _start(self, index: int) -> None:
-        self._prepare(index)
-        self._executor.start(self._folder.trial(index))
+        trial = self._folder.trial(index)
+        trial.prepare(self._job(index))
+        self._executor.start(trial)
 
     def _complete(self, index: int, trial: TrialFolder) -> None:
         try:

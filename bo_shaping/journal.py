@@ -95,9 +95,9 @@ class Journal:
         for line in new[: new.rfind(b"\n") + 1].splitlines(keepends=True):
             self._take_in(line)
             self._position += len(line)
+            self._n_lines += 1
 
     def _take_in(self, line: bytes) -> None:
-        self._n_lines += 1
         try:
             event = json.loads(line)
             crc = event.pop("crc")
@@ -107,7 +107,7 @@ class Journal:
         if event is None or crc != _crc(event):
             if self._is_tolerant:
                 return
-            raise StorageError(f"{self.path} is damaged in line {self._n_lines}; {self._remedy}")
+            raise StorageError(f"{self.path} is damaged in line {self._n_lines + 1}; {self._remedy}")
         if fence < self._last_fence:
             return
         self._last_fence = fence

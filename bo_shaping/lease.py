@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, inspect, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
@@ -83,15 +83,19 @@ class Lease:
 
     def seen(self) -> tuple[Holder, float] | None:
         """Who holds the study, and how many seconds ago that was renewed; None if nobody does."""
-        row = self._read()
+        with self._errors():
+            row = self._read() if self._is_there() else None
         holder = None if row is None else Holder.from_json(row.holder)
         return None if row is None or holder is None else (holder, row.now - row.renewed)
 
     def home(self) -> str | None:
         """The folder of the study that was last driven under this name, or None."""
-        with self._engine.begin() as connection:
-            statement = text("SELECT home FROM bo_shaping_lease WHERE study = :study")
-            row = connection.execute(statement, {"study": self._study}).first()
+        with self._errors():
+            if not self._is_there():
+                return None
+            with self._engine.begin() as connection:
+                statement = text("SELECT home FROM bo_shaping_lease WHERE study = :study")
+                row = connection.execute(statement, {"study": self._study}).first()
         return None if row is None else str(row[0])
 
     @contextmanager
@@ -171,6 +175,10 @@ class Lease:
             if latest is None or (latest.holder, latest.fence, latest.renewed) != (row.holder, row.fence, row.renewed):
                 return False
         return True
+
+    def _is_there(self) -> bool:
+        """Whether the table is; who only looks does not create it."""
+        return inspect(self._engine).has_table(_TABLE.name)
 
     def _read(self) -> _Row | None:
         statement = f"SELECT holder, fence, renewed, {self._clock} FROM bo_shaping_lease WHERE study = :study"  # noqa: S608

@@ -35,6 +35,7 @@ from inner_loop.spec import TrialProgress
 SNAPSHOT_SECONDS = 30.0
 RECONNECT_SECONDS = 30.0
 """How long a driver waits for a database server that went away."""
+RETRY_SECONDS = 0.5
 
 
 class Ledger:
@@ -132,22 +133,30 @@ class Ledger:
             except ConnectionLostError:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.5)
                 # Nobody knows which part of the save has arrived: start from what the server has.
-                with contextlib.suppress(ConnectionLostError):
-                    self._reload()
-                    trials = self._behind
+                self._reload_until(deadline)
+                trials = self._behind
         self._behind = []
 
+    def _reload_until(self, deadline: float) -> None:
+        while True:
+            time.sleep(RETRY_SECONDS)
+            try:
+                self._reload()
+                return
+            except ConnectionLostError:
+                if time.monotonic() > deadline:
+                    raise
+
     def _snapshot(self, *, at_once: bool) -> None:
-        if self._snapshot_is_old and (at_once or time.monotonic() > self._snapshot_at):
+        if self._snapshot_is_old and (at_once or time.monotonic() >= self._snapshot_at):
             write_snapshot(self.experiment, self.folder.snapshot_file)
             self._snapshot_is_old = False
+            self._snapshot_at = time.monotonic() + SNAPSHOT_SECONDS
         elif at_once:
             # It says what the journal says, which has a line more: that this process was here.
             with contextlib.suppress(OSError):
                 os.utime(self.folder.snapshot_file)
-            self._snapshot_at = time.monotonic() + SNAPSHOT_SECONDS
 
 
 def _new_entry(index: int, arm: Mapping[str, float], status: Status, seeds: Iterable[int], origin: Origin) -> Entry:

@@ -20,6 +20,12 @@ def _let_go_of_locks() -> None:
 # A process that is forked, a data loader's for instance, must not keep the locks of its parent when that is killed.
 os.register_at_fork(after_in_child=_let_go_of_locks)
 
+
+def keep_from_children(file: IO[str] | IO[bytes]) -> None:
+    """Close an open file in every process that this one forks: a lock lives as long as anybody has its file open."""
+    _held.add(file)
+
+
 _ATTEMPTS, _PAUSE_SECONDS = 10, 0.02
 
 
@@ -35,7 +41,7 @@ def try_hold(file: IO[str] | IO[bytes], attempts: int = _ATTEMPTS) -> bool:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
-        _held.add(file)
+        keep_from_children(file)
         return True
     return False
 

@@ -55,7 +55,7 @@ def make_executor(config: "StudyConfig", folder: "StudyFolder") -> Executor:
     if config.executor == "inline":
         from bo_shaping.executors.inline import InlineExecutor
 
-        return InlineExecutor()
+        return InlineExecutor(observer)
     if config.executor == "process":
         from bo_shaping.executors.gpu_slots import GpuSlots, visible_devices
         from bo_shaping.executors.process import ProcessExecutor

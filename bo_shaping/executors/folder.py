@@ -41,15 +41,13 @@ class Job(StrictModel):
     """`module:function`, from `TrialSpec` to a generator of `TrialProgress` that returns a `TrialResult`."""
     specs: list[TrialSpec]
     """One per replicate, run in order."""
-    threads: PositiveInt
-    """Compute threads the trial may use."""
 
     @classmethod
-    def of(cls, inner_loop: str, specs: list[TrialSpec], threads: int) -> Self:
+    def of(cls, inner_loop: str, specs: list[TrialSpec]) -> Self:
         """The job with its token."""
         content = json.dumps([inner_loop, [spec.model_dump(mode="json") for spec in specs]], sort_keys=True)
         token = hashlib.sha256(content.encode()).hexdigest()[:32]
-        return cls(token=token, inner_loop=inner_loop, specs=specs, threads=threads)
+        return cls(token=token, inner_loop=inner_loop, specs=specs)
 
 
 class Event(StrictModel):
@@ -110,6 +108,11 @@ class TrialFolder:
         for file in (self._result, self._failure, self._progress):
             file.unlink(missing_ok=True)
         write_atomically(self._job, job.model_dump_json())
+
+    def has_other_job(self, job: Job) -> bool:
+        """Whether another job than this one was written here."""
+        known = _read(Job, self._job)
+        return known is not None and known.token != job.token
 
     def job(self) -> Job:
         """The job. Raises `TrialResultError` if the file is missing or was damaged."""
@@ -222,10 +225,14 @@ class TrialFolder:
         write_atomically(self._failure, Failure(token=token, reason=reason).model_dump_json())
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never a part."""
+def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
+
+    Who may read it is `mode`, less what the process's umask takes away.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.touch(mode)
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()

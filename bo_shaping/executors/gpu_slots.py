@@ -4,12 +4,14 @@ So a GPU is free again however its worker ended, and the studies of one user on 
 """
 
 import os
+import stat
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
-from bo_shaping.errors import ConfigError
+from bo_shaping.errors import ConfigError, ExecutorError
 from bo_shaping.locking import try_hold
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -52,7 +54,11 @@ class GpuSlots:
         self._devices = tuple(devices)
 
     def take(self) -> "HeldGpus | None":
-        """GPUs for one worker, or None if too few are free."""
+        """GPUs for one worker, or None if too few are free.
+
+        Raises:
+            ExecutorError: If the folder of their locks is another user's.
+        """
         folder, held = _lock_folder(), HeldGpus({})
         for device in self._devices:
             if len(held) == self._per_trial:
@@ -95,5 +101,13 @@ class HeldGpus:
 
 def _lock_folder() -> Path:
     folder = Path(tempfile.gettempdir()) / f"bo-shaping-gpus-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    # Anybody can foresee the name, and make the folder first.
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise ExecutorError(
+            f"{folder}, where GPUs are reserved, is not a folder that only its owner, this user, can open; see who "
+            "made it and remove it, or set TMPDIR to a folder of your own."
+        )
     return folder

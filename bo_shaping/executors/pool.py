@@ -17,7 +17,8 @@ from typing import IO
 from pydantic import ValidationError
 
 from bo_shaping.executors.folder import TrialFolder, Worker, write_atomically
-from bo_shaping.locking import is_held, try_hold
+from bo_shaping.executors.processes import has_certainly_ended
+from bo_shaping.locking import is_held, keep_from_children, try_hold
 from inner_loop.schema import StrictModel
 
 _PASSING = (".lock", ".json", ".beat")
@@ -47,6 +48,11 @@ class Seat:
             return InHand.model_validate_json(self._in_hand.read_bytes())
         except (OSError, ValidationError):
             return None
+
+    def is_deserted(self) -> bool:
+        """Whether the worker has ended although its lock is held: by something that it left behind."""
+        in_hand = self.in_hand()
+        return in_hand is not None and has_certainly_ended(in_hand.worker)
 
     def write_in_hand(self, in_hand: InHand) -> None:
         """Say what the worker is doing."""
@@ -83,6 +89,7 @@ class Pool:
         self._queue.mkdir(parents=True, exist_ok=True)
         file = self._in_use.open("ab")
         fcntl.flock(file, fcntl.LOCK_SH)
+        keep_from_children(file)
         return file
 
     def is_in_use(self, attempts: int = 10) -> bool:
@@ -105,7 +112,7 @@ class Pool:
             if file == self._in_use:
                 continue
             seat = Seat(self._path, file.stem)
-            if is_held(file):
+            if is_held(file) and not seat.is_deserted():
                 living.append(seat)
             else:
                 seat.clear()

@@ -11,12 +11,14 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from typing import IO
 
 from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.executors.heartbeat import beating
 from bo_shaping.executors.pool import InHand, Pool, Seat
 from bo_shaping.executors.processes import this_process
 from bo_shaping.executors.worker import output_to, run_job
+from bo_shaping.locking import keep_from_children
 
 POLL_SECONDS = 0.1
 
@@ -28,15 +30,17 @@ def main(path: str, name: str, files: str) -> None:
     """Work until there is no more to do."""
     pool = Pool(Path(path))
     seat = pool.seat(name)
-    lock, *_ = descriptors = [int(descriptor) for descriptor in files.split(",")]
-    for descriptor in descriptors:
-        os.set_inheritable(descriptor, False)  # what the inner loop starts must not hold them
+    lock, *_ = held = [os.fdopen(int(descriptor), "ab") for descriptor in files.split(",")]
+    for file in held:
+        # What the inner loop starts, or forks, must not hold them.
+        os.set_inheritable(file.fileno(), False)
+        keep_from_children(file)
     with beating(seat.beat_file):
         _work(pool, seat, lock)
     seat.clear()
 
 
-def _work(pool: Pool, seat: Seat, lock: int) -> None:
+def _work(pool: Pool, seat: Seat, lock: IO[bytes]) -> None:
     waits_since = time.monotonic()
     while True:
         if work_on_next(pool, seat):

@@ -170,4 +170,4 @@ class ProcessExecutor:
 
 
 def _has_ended(seat: Seat) -> bool:
-    return not is_held(seat.lock_file)
+    return not is_held(seat.lock_file) or seat.is_deserted()

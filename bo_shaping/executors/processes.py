@@ -49,6 +49,11 @@ def is_alive(worker: Worker) -> bool:
     return birth is not None and worker.birth in (None, birth)
 
 
+def has_certainly_ended(worker: Worker) -> bool:
+    """Whether that process has certainly ended; False for one on another machine."""
+    return worker.host in (None, socket.gethostname()) and not is_alive(worker)
+
+
 def end_process(worker: Worker, has_ended: Callable[[], bool]) -> bool:
     """Ask a process of this machine to end, with what it started; kill it after `TERM_SECONDS`.
 

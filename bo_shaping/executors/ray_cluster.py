@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,8 @@ class LocalCluster:
             )
         note = self._note() or self._start()
         os.environ.update(_credentials(note.token))
+        if "ray" in sys.modules:
+            _forget_password()
         return f"{LOOPBACK}:{note.port}"
 
     def end(self) -> None:
@@ -147,14 +150,18 @@ class LocalCluster:
         worker = Worker(pid=head.pid, started=time.time(), birth=birth_of(head.pid), host=socket.gethostname())
         note = _Note(head=worker, port=port, token=token, folder=folder)
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.touch(mode=0o600)
-        write_atomically(self._file, note.model_dump_json())
+        write_atomically(self._file, note.model_dump_json(), mode=0o600)
         deadline = time.monotonic() + START_SECONDS
         while not _answers(LOOPBACK, port, 1.0):
             if head.poll() is not None or time.monotonic() > deadline:
                 raise ExecutorError(f"A Ray cluster could not be started on this machine; see {log_file}.")
             time.sleep(0.1)
         return note
+
+
+def _forget_password() -> None:
+    """Ray keeps the first password that it has read, which may be that of an earlier cluster of this process."""
+    import_module("ray._raylet").AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _credentials(token: str) -> dict[str, str]:

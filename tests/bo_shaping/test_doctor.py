@@ -1,5 +1,6 @@
 import json
 import os
+import sqlite3
 from collections import namedtuple
 
 import pytest
@@ -44,6 +45,16 @@ def test_a_database_behind_the_journal_names_the_remedy_and_the_remedy_works(fin
     assert remedy == "bo-shaping resume closed --trials 0"
     assert bo_shaping(*remedy.split()[1:])[0] == 0
     assert problems(finished.folder) == {}
+
+
+def test_a_database_without_a_lease_is_only_looked_at(finished, no_models):
+    with sqlite3.connect(finished.folder.database_file) as database:
+        database.execute("DROP TABLE bo_shaping_lease")
+    assert {finding.text for finding in examine(finished.folder) if finding.check == "lease"} == {"free"}
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    database.close()
+    assert "bo_shaping_lease" not in tables
+    assert "experiment_v2" in tables
 
 
 @pytest.mark.parametrize("damage", ["missing", "rubbish", "empty journal"])

@@ -84,8 +84,10 @@ def test_a_damaged_line_is_named_with_the_remedy(journal, damage):
     journal.write(entry(1))
     lines = journal.path.read_bytes().splitlines(keepends=True)
     journal.path.write_bytes(b"".join([*lines[:2], damage(lines[2]), *lines[3:]]))
-    with pytest.raises(StorageError, match=r"journal\.jsonl is damaged in line 3; rebuild it"):
-        again(journal).entries()
+    reader = again(journal)
+    for _ in range(2):
+        with pytest.raises(StorageError, match=r"journal\.jsonl is damaged in line 3; rebuild it"):
+            reader.entries()
     assert list(Journal(journal.path, is_tolerant=True).entries()) == [1]
 
 

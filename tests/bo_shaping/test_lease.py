@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import create_engine, text, update
 
 from bo_shaping import lease as lease_module
-from bo_shaping.errors import FencedError, StudyLockedError
+from bo_shaping.database import Database
+from bo_shaping.errors import FencedError, StorageError, StudyLockedError
 from bo_shaping.holder import Holder
 from bo_shaping.lease import METADATA, Lease
 
@@ -187,3 +188,11 @@ def test_of_many_that_want_a_free_lease_one_gets_it(url, engine):
 def test_without_the_lease_nothing_is_written(engine):
     with engine.begin() as connection, pytest.raises(FencedError):
         lease(engine).renew(connection)
+
+
+@pytest.mark.parametrize("question", [Lease.seen, Lease.home])
+def test_a_database_that_cannot_be_asked_is_said_in_a_sentence(tmp_path, question):
+    (tmp_path / "study.db").write_bytes(b"rubbish" * 1000)
+    lease = Database(f"sqlite:///{tmp_path / 'study.db'}", "rebuild it").lease("alpha", "", "")
+    with pytest.raises(StorageError, match=r"study\.db cannot be used \(file is not a database\); rebuild it"):
+        question(lease)

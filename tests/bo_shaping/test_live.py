@@ -30,7 +30,7 @@ def lines_of(console):
 def test_a_running_trial_shows_its_share_over_replicates_and_whether_anybody_works_on_it(folder):
     add_trial(folder, 0, "running")
     trial = folder.trial(0)
-    trial.prepare(Job.of("a:b", [TrialSpec(weights={"sparse": 1.0})] * 2, threads=1))
+    trial.prepare(Job.of("a:b", [TrialSpec(weights={"sparse": 1.0})] * 2))
     with trial.locked(Worker(pid=1, started=0.0)):
         assert study_status(folder).trials[0].status == "running"
         trial.append_event(Event(replicate=1, n_replicates=2, progress=TrialProgress(step=5, n_steps=20, score=1.234)))

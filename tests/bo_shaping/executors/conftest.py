@@ -46,7 +46,7 @@ def make_trial(tmp_path: Path) -> Callable[..., TrialFolder]:
     def make(function: str = "run_while_held", index: int = 0, *, seed: int = 0) -> TrialFolder:
         folder = TrialFolder(tmp_path / "study" / "trials" / f"{index:04d}")
         spec = TrialSpec(weights={"sparse": 1.0}, seed=seed)
-        folder.prepare(Job.of(f"{held.MODULE}:{function}", [spec], threads=1))
+        folder.prepare(Job.of(f"{held.MODULE}:{function}", [spec]))
         return folder
 
     return make

@@ -30,6 +30,17 @@ def run_while_held(spec: TrialSpec, *, folder: Path) -> Iterator[TrialProgress]:
     return result_of(spec, 1.5)
 
 
+def run_with_helper(spec: TrialSpec, *, folder: Path) -> Iterator[TrialProgress]:
+    """The same with a forked helper, as a data loader has them, that goes on when the worker is killed."""
+    trial = _trial(folder)
+    if (pid := os.fork()) == 0:
+        while (trial / "hold").exists():
+            time.sleep(0.02)
+        os._exit(0)
+    (trial / "helper").write_text(str(pid))
+    return (yield from run_while_held(spec, folder=folder))
+
+
 def fail(spec: TrialSpec) -> Iterator[TrialProgress]:
     yield TrialProgress(step=0, n_steps=1)
     raise ArithmeticError("the policy diverged")

@@ -13,7 +13,7 @@ OTHER = TrialSpec(weights={"lime": 1.0})
 
 
 def job_of(*specs):
-    return Job.of("tests.bo_shaping.closed_form:run_trial", list(specs), threads=1)
+    return Job.of("tests.bo_shaping.closed_form:run_trial", list(specs))
 
 
 @pytest.fixture

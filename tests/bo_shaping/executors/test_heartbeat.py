@@ -89,7 +89,7 @@ def test_a_damaged_heartbeat_is_read_as_none(tmp_path, content):
 
 def test_a_trial_that_takes_longer_than_it_may_counts_as_hung(tmp_path):
     folder = TrialFolder(tmp_path)
-    folder.prepare(Job.of("m:f", [TrialSpec(weights={"sparse": 1.0})], threads=1))
+    folder.prepare(Job.of("m:f", [TrialSpec(weights={"sparse": 1.0})]))
     observer = Observer(stale_after=20.0, trial_seconds=60.0)
     with folder.locked(this_process()):
         assert observer.state(folder, lambda: False) == "running"

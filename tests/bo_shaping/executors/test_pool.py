@@ -1,10 +1,15 @@
 """The moments between a trial and a worker that no clock of a test can hit: each is brought about by hand."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from bo_shaping.executors import pool_worker
 from bo_shaping.executors.pool import InHand, Pool
-from bo_shaping.executors.processes import this_process
+from bo_shaping.executors.processes import birth_of, this_process
+from bo_shaping.locking import try_hold
 from tests.bo_shaping.executors.conftest import starts
 
 
@@ -48,8 +53,20 @@ def test_a_trial_that_is_queued_while_a_worker_leaves_is_still_taken(pool, make_
 
     monkeypatch.setattr(Pool, "waiting", queued_at_the_second_look)
     with seat.lock_file.open("ab") as lock:
-        pool_worker.main(str(tmp_path / "study" / "workers"), seat.lock_file.stem, str(lock.fileno()))
+        pool_worker.main(str(tmp_path / "study" / "workers"), seat.lock_file.stem, str(os.dup(lock.fileno())))
     assert folder.has_result()
+
+
+def test_a_seat_whose_worker_has_ended_is_empty_though_its_lock_is_held(pool):
+    seat, me = pool.new_seat(), this_process()
+    with seat.lock_file.open("ab") as lock, subprocess.Popen([sys.executable, "-c", "input()"], stdin=-1) as worker:
+        assert try_hold(lock)
+        worker_id = me.model_copy(update={"pid": worker.pid, "birth": birth_of(worker.pid)})
+        seat.write_in_hand(InHand(worker=worker_id, trial=None))
+        assert len(pool.seats()) == 1
+        worker.kill()
+        worker.wait()
+        assert pool.seats() == []
 
 
 def test_rubbish_in_the_folder_is_neither_a_trial_nor_a_worker(pool, tmp_path):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from bo_shaping import Study
-from bo_shaping.errors import ConfigError
+from bo_shaping.errors import ConfigError, ExecutorError
 from bo_shaping.executors import gpu_slots, pool, pool_worker, process
 from bo_shaping.executors.folder import Job, TrialFolder
 from bo_shaping.executors.gpu_slots import GpuSlots, visible_devices
@@ -141,7 +141,7 @@ def test_an_idle_worker_goes_after_a_while(make, make_trial, monkeypatch, tmp_pa
     seat = workers.new_seat()
     monkeypatch.setattr(pool_worker, "IDLE_SECONDS", 0.2)
     with seat.lock_file.open("ab") as lock:
-        pool_worker.main(str(tmp_path / "study" / "workers"), seat.lock_file.stem, str(lock.fileno()))
+        pool_worker.main(str(tmp_path / "study" / "workers"), seat.lock_file.stem, str(os.dup(lock.fileno())))
     assert workers.seats() == []
 
 
@@ -150,7 +150,7 @@ def test_the_second_training_of_a_worker_is_bit_for_bit_that_of_a_fresh_process(
 
     def trained(executor, spec, name):
         folder = TrialFolder(tmp_path / "study" / "trials" / name)
-        folder.prepare(Job.of("inner_loop.trial:run_trial", [spec], threads=1))
+        folder.prepare(Job.of("inner_loop.trial:run_trial", [spec]))
         (result,) = run(executor, folder).results()
         none = {"seconds": {}, "peak_memory_mb": 0.0, "tokens_per_second": None}
         return result.model_copy(update=none), folder.path.joinpath("worker.json").read_text()
@@ -190,6 +190,26 @@ def test_more_gpus_than_there_are_is_said_at_once(monkeypatch, make_config, tmp_
         make_executor(config, StudyFolder(tmp_path / "study"))
 
 
+@pytest.mark.parametrize("fault", ["of another", "open to others", "a link", "a file"])
+def test_gpus_are_not_reserved_in_a_folder_that_others_can_open(monkeypatch, tmp_path, fault):
+    monkeypatch.setattr(gpu_slots.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = tmp_path / f"bo-shaping-gpus-{os.getuid()}"
+    if fault == "of another":
+        folder = tmp_path / "bo-shaping-gpus-4242"
+        folder.mkdir(mode=0o700)
+        monkeypatch.setattr(gpu_slots.os, "getuid", lambda: 4242)
+    elif fault == "open to others":
+        folder.mkdir()
+        folder.chmod(0o755)
+    elif fault == "a link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        folder.symlink_to(tmp_path / "elsewhere")
+    else:
+        folder.touch()
+    with pytest.raises(ExecutorError, match=r"bo-shaping-gpus-\d+, where GPUs are reserved, is not.*set TMPDIR"):
+        GpuSlots(1, ["0"]).take()
+
+
 def test_a_slot_is_free_again_when_its_process_is_killed(monkeypatch, tmp_path):
     monkeypatch.setattr(gpu_slots.tempfile, "gettempdir", lambda: str(tmp_path))
     slots = GpuSlots(2, ["0", "1", "GPU-2"])
@@ -202,6 +222,22 @@ def test_a_slot_is_free_again_when_its_process_is_killed(monkeypatch, tmp_path):
         assert slots.take() is None
         process.kill()
     assert slots.take().names == "0,1"
+
+
+def test_what_a_killed_worker_leaves_behind_holds_neither_its_seat_nor_its_gpu(make, make_trial):
+    executor, folder = make(GpuSlots(1, ["5"])), make_trial("run_with_helper")
+    hold(folder)
+    executor.start(folder)
+    wait_for(lambda: starts(folder))
+    os.kill(starts(folder)[0]["pid"], signal.SIGKILL)
+    wait_for(lambda: executor.state(folder) == "dead")
+    helper = int((folder.path / "helper").read_text())
+    assert not is_gone(helper)
+    executor.start(folder)
+    wait_for(lambda: len(starts(folder)) == 2, 60)
+    assert not is_gone(helper)
+    let_go(folder)
+    wait_for(lambda: executor.state(folder) == "finished")
 
 
 def test_workers_get_gpus_of_their_own_and_trials_wait_for_them(make, make_trial):

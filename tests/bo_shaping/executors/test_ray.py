@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 import sys
 from importlib.util import find_spec
 
@@ -10,6 +11,7 @@ import pytest
 from bo_shaping import Study
 from bo_shaping.errors import ExecutorError
 from bo_shaping.executors import make_executor
+from bo_shaping.executors.folder import write_atomically
 from bo_shaping.executors.processes import birth_of
 from bo_shaping.executors.ray_cluster import LocalCluster
 from bo_shaping.store import StudyFolder
@@ -34,6 +36,7 @@ def test_a_study_starts_a_cluster_of_its_own_and_ends_it(make_config, make_trial
     # A trial that asks for a GPU waits, for there is none, and can be stopped; the cluster is then used again.
     config = make_config(executor="ray", workers={"gpus_per_trial": 1})
     executor, folder = make_executor(config, study.folder), make_trial()
+    assert stat.S_IMODE((study.path / "workers" / "ray.json").stat().st_mode) == 0o600  # there is a password in it
     executor.start(folder)
     executor.start(folder)
     assert executor.state(folder) == "running"
@@ -46,6 +49,18 @@ def test_a_study_starts_a_cluster_of_its_own_and_ends_it(make_config, make_trial
     assert birth_of(note.head.pid) is None or is_gone(note.head.pid)
     assert not os.path.exists(note.folder)
     assert not (study.path / "workers" / "ray.json").exists()
+
+    # The next cluster of this process has a password of its own.
+    make_executor(make_config(executor="ray"), study.folder).close()
+    assert len(heads) == 2
+    assert heads[0].token != heads[1].token
+
+
+def test_a_file_with_a_password_is_nobody_elses_to_read(tmp_path):
+    file = tmp_path / "ray.json"
+    for _ in range(2):
+        write_atomically(file, "{}", mode=0o600)
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(("address", "message"), [("nowhere", "looks like 10.0.0.1:6379"), (None, "No Ray cluster")])

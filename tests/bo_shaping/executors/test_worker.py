@@ -12,7 +12,7 @@ from tests.bo_shaping.closed_form import result_of
 def prepare(tmp_path, function, weights=None, module="tests.bo_shaping.closed_form"):
     folder = TrialFolder(tmp_path / "0000")
     specs = [TrialSpec(weights=weights or {"sparse": 1.0}, ppo={"steps": 4}, seed=seed) for seed in (3, 4)]
-    folder.prepare(Job.of(f"{module}:{function}", specs, threads=1))
+    folder.prepare(Job.of(f"{module}:{function}", specs))
     return folder
 
 
