@@ -19,6 +19,7 @@ from ax.adapter.transforms.standardize_y import StandardizeY
 from ax.api.client import Client
 from ax.core.arm import Arm
 from ax.core.experiment import Experiment
+from ax.core.trial_status import TrialStatus
 from ax.generation_strategy.generation_strategy import GenerationNode, GenerationStrategy
 from ax.generation_strategy.generator_spec import GeneratorSpec
 from ax.utils.common.random import with_rng_seed
@@ -130,7 +131,23 @@ def _proposal(experiment: Experiment, config: StudyConfig) -> Proposal | None:
         return Proposal(dict(design[index]), usual_seeds(config, index), "design")
     if len(finished(experiment)) < MIN_FINISHED:
         return Proposal(dict(random_arm(config, index)), usual_seeds(config, index), "random")
-    return next_replicate(experiment, config)
+    return next_replicate(experiment, config) or _without_baseline(experiment, config)
+
+
+def _without_baseline(experiment: Experiment, config: StudyConfig) -> Proposal | None:
+    """What to run while limits are relative to a baseline that has no result: no acquisition function can be asked.
+
+    A baseline that failed is tried once more. Whoever waits for it, or cannot have it, gets random arms.
+    """
+    if not any(limit.relative for limit in config.objective.limits):
+        return None
+    index, baseline = len(experiment.trials), experiment.status_quo
+    tried = {i: trial for i, trial in experiment.trials.items() if trial.arm.signature == baseline.signature}
+    if tried.keys() & finished(experiment).keys():
+        return None
+    if len(tried) == 1 and all(trial.status == TrialStatus.FAILED for trial in tried.values()):
+        return Proposal(dict(baseline.parameters), usual_seeds(config, index), "design")
+    return Proposal(dict(random_arm(config, index)), usual_seeds(config, index), "random")
 
 
 def fit_strategy(client: Client, seed: int) -> None:
