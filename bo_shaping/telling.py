@@ -7,8 +7,10 @@ from numbers import Real
 from bo_shaping.config import StudyConfig
 from bo_shaping.endings import observations
 from bo_shaping.errors import TellError
+from bo_shaping.limits import MEASURES
 from bo_shaping.outcomes import DECIMALS, KL, REWARD, Outcome
 from bo_shaping.records import Entry
+from inner_loop.schema import nearest
 from inner_loop.spec import SUM_ATOL
 
 SLACK = 1e-9
@@ -34,6 +36,11 @@ def told(
         raise TellError(
             f"Trial {record.index} {was.get(record.status, 'has ' + record.status)}; tell only trials that ask() gave."
         )
+    for name in measures or {}:
+        if name not in MEASURES:
+            raise TellError(
+                f"Unknown measure {name!r}, did you mean {nearest(name, MEASURES)!r}? Measures: {', '.join(MEASURES)}."
+            )
     values = {"mean": _number("mean", mean)}
     values |= {name: _number(name, value) for name, value in (("sem", sem), ("kl", kl)) if value is not None}
     values |= {name: _number(name, value) for name, value in (measures or {}).items()}

@@ -53,6 +53,9 @@ def test_an_asked_trial_is_run_by_nobody_and_waits(study):
         ({"mean": True}, "mean must be a finite number, got True"),
         ({"mean": 1.0, "kl": math.inf}, "kl must be a finite number, got inf"),
         ({"mean": 1.0, "kl": 1.0, "sem": -0.1}, "sem must be >= 0, got -0.1"),
+        ({"mean": 1.0, "kl": 1.0, "measures": {"mean": 9.0}}, "Unknown measure 'mean'"),
+        ({"mean": 1.0, "measures": {"kl": 1.0}}, "Unknown measure 'kl'"),
+        ({"mean": 1.0, "kl": 1.0, "measures": {"lenght": 9.0}}, "'lenght', did you mean 'length'"),
         ({"mean": 1.0}, r"The study limits kl, so every outcome must come with it: tell\(..., kl=...\)"),
     ],
 )
