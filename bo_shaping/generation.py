@@ -65,10 +65,12 @@ def new_experiment(config: StudyConfig) -> Experiment:
             status_quo=Arm(name=BASELINE, parameters=dict(initial_design(config)[0])),
         )
     )
-    constraints = [str(limit) for limit in config.objective.limits]
+    limits = config.objective.limits
     if config.objective.pareto:
-        # The whole front is wanted, so KL is an objective and its budget no constraint.
-        constraints = [text for text in constraints if text.split()[0] != KL]
+        # KL is an objective then: Ax takes its budget for the end of the front, and knows no least KL of one.
+        limits = [limit for limit in limits if (limit.metric, limit.sign) != (KL, ">=")]
+    constraints = [str(limit) for limit in limits]
+    if config.objective.pareto:
         client.configure_optimization(f"{REWARD}, -{KL}", outcome_constraints=constraints or None)
     else:
         client.configure_optimization(REWARD, outcome_constraints=constraints or None)

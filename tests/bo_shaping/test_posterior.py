@@ -191,12 +191,16 @@ def test_the_front_trades_reward_for_kl(make_config):
     assert best.kl == pytest.approx(8.0, abs=0.7)
     assert len(best.front) >= 5
     rewards, kls = [p.mean for p in best.front], [p.kl for p in best.front]
+    # It ends where the budget does, although the best reward is beyond, at a KL of 14.
+    assert 7.0 < max(kls) <= 8.0
     assert rewards == sorted(rewards)
     assert kls == sorted(kls)
     np.testing.assert_allclose(rewards, 0.3 * (np.array(kls) - 4), atol=0.15)
     assert all(p.mean_interval[0] <= p.mean <= p.mean_interval[1] for p in best.front)
     assert Best.from_json(json.loads(json.dumps(asdict(best)))) == best
     assert experiment.optimization_config.is_moo_problem
+    (threshold,) = experiment.optimization_config.objective_thresholds
+    assert (threshold.metric_names, threshold.bound, threshold.relative) == (["kl"], 8.0, False)
     client = new_client(experiment)
     arm = client._experiment.trials[propose(client, config)].arm.parameters
     assert sum(arm[f"w_{name}"] for name in ("shap", "lime", "sparse")) == pytest.approx(1, abs=1e-9)
