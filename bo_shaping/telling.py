@@ -55,11 +55,12 @@ def told(
             f"tell(..., {', '.join(f'{name}=...' for name in missing)}), or launch the study without that limit "
             "(objective.max_kl: null)."
         )
-    if config.noise.replicates > 1 and sem is None:
+    has_replicates = len(record.seeds) > 1
+    if has_replicates and sem is None:
         raise TellError(
-            "The study has replicates, so every mean must come with its standard error over seeds: tell(..., sem=...)."
+            "The trial has replicates, so its mean must come with its standard error over seeds: tell(..., sem=...)."
         )
-    outcome = _outcome(config, values)
+    outcome = _outcome(config, values, has_replicates)
     return entry.model_copy(
         update={
             "record": record.model_copy(
@@ -73,9 +74,9 @@ def told(
             ),
             "data": observations(outcome),
             # One training, unless it is a mean over several, of which nothing else is known.
-            "values": {name: [value] for name, value in outcome.items() if not isinstance(value, tuple)}
-            if config.noise.replicates == 1
-            else {},
+            "values": {}
+            if has_replicates
+            else {name: [value] for name, value in outcome.items() if not isinstance(value, tuple)},
         }
     )
 
@@ -112,15 +113,15 @@ def _check_between(name: str, value: float, lower: float, upper: float) -> None:
         raise TellError(f"{name} must be between {lower:g} and {upper:g}, got {value:g}.")
 
 
-def _outcome(config: StudyConfig, values: Mapping[str, float]) -> Outcome:
-    """What the surrogate is told. Its noise is inferred unless the study has replicates: then sems are over seeds."""
+def _outcome(config: StudyConfig, values: Mapping[str, float], has_replicates: bool) -> Outcome:
+    """What the surrogate is told. Its noise is inferred unless the trial has replicates: then sems are over seeds."""
     outcome: Outcome = {}
     for metric in (REWARD, KL, *config.objective.measures):
         name = "mean" if metric == REWARD else metric
         if name not in values or metric in outcome:
             continue
         value = round(values[name], DECIMALS)
-        has_sem = metric == REWARD and config.noise.replicates > 1
+        has_sem = metric == REWARD and has_replicates
         outcome[metric] = (value, round(values["sem"], DECIMALS)) if has_sem else value
     return outcome
 

@@ -171,3 +171,24 @@ def test_a_study_can_be_stopped_from_outside_and_goes_on_later(study):
     # The request was for that driver; the next one goes on.
     Study.load("closed").run(1)
     assert study.trials()["status"].tolist() == ["completed"] * 3
+
+
+def test_a_trial_that_began_with_one_seed_ends_with_one_whatever_the_study_has_now(make_config, monkeypatch):
+    study = Study.launch(make_config(budget={"trials": 8, "parallel": 1}))
+    asked, _ = study.ask()
+
+    def interrupt(spec):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(closed_form, "run_trial", interrupt)
+        study.run(1)
+    assert [record.status for record in study.folder.records()] == ["asked", "running"]
+    study = Study.load("closed", make_config(budget={"trials": 8}, noise={"replicates": 2}), allow_change=True)
+    study.tell(asked, -1.0, kl=4.0)
+    study.run()
+    trials = study.trials()
+    assert trials["status"].tolist() == ["completed"] * 8
+    assert [len(seeds) for seeds in trials["seeds"]] == [1, 1] + [2] * 6
+    # The last ones were chosen by the model, to which one and two seeds are comparable.
+    assert "model" in trials["origin"].tolist()
