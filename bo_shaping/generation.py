@@ -30,7 +30,6 @@ from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolu
 from bo_shaping.acquisition import SimplexAcquisition
 from bo_shaping.config import StudyConfig
 from bo_shaping.design import initial_design, random_arm
-from bo_shaping.early_stopping import percentile_rule
 from bo_shaping.joint_posterior import MIN_FINISHED
 from bo_shaping.knowledge_gradient import LatticeKnowledgeGradient
 from bo_shaping.observations import finished
@@ -50,13 +49,7 @@ _TRANSFORMS = [Derelativize, ComparableOutcomes, RemoveFixed, IntToFloat, Log, S
 
 
 def new_experiment(config: StudyConfig) -> Experiment:
-    """An empty Ax experiment for the study: search space, objective and constraints.
-
-    Raises:
-        ConfigError: If a constraint cannot be understood, or the settings of early stopping contradict each other.
-    """
-    if config.early_stopping is not None:
-        percentile_rule(config.early_stopping, n_steps=config.ppo.steps)
+    """An empty Ax experiment for the study: search space, objective and constraints."""
     client = Client()
     client.set_experiment(
         Experiment(
