@@ -19,7 +19,7 @@ from bo_shaping.recommendation import Best, Surface, read_recommendation, write_
 from bo_shaping.records import Entry, TrialRecord
 from bo_shaping.search_space import to_arm
 from bo_shaping.store import StudyFolder, find_study, studies_root
-from bo_shaping.telling import checked_arm, told
+from bo_shaping.telling import checked_arm, given_up, told
 from bo_shaping.trials_frame import trials_frame
 from inner_loop.spec import TrialResult
 
@@ -182,6 +182,11 @@ class Study:
         """
         with self._ledger.driven():
             self._ledger.write(told(self._config, self._entry(index, TellError), mean, sem, kl, measures))
+
+    def tell_failed(self, index: int, reason: str = "given up") -> None:
+        """Give up a trial that `ask` gave: it has failed, and nobody waits for its outcome. Raises as `tell`."""
+        with self._ledger.driven():
+            self._ledger.write(given_up(self._entry(index, TellError), reason))
 
     def attach(
         self,

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from numbers import Real
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.endings import observations
+from bo_shaping.endings import failed, observations
 from bo_shaping.errors import TellError
 from bo_shaping.limits import MEASURES
 from bo_shaping.outcomes import DECIMALS, KL, REWARD, Outcome
-from bo_shaping.records import Entry
+from bo_shaping.records import Entry, TrialRecord
 from inner_loop.schema import nearest
 from inner_loop.spec import SUM_ATOL
 
@@ -30,12 +30,7 @@ def told(
     Raises:
         TellError: If the trial is not waiting for one, or the outcome cannot be used.
     """
-    record = entry.record
-    if record.status != "asked":
-        was = {"completed": "has been told or run already", "running": "is run by the study itself"}
-        raise TellError(
-            f"Trial {record.index} {was.get(record.status, 'has ' + record.status)}; tell only trials that ask() gave."
-        )
+    record = _waiting(entry)
     for name in measures or {}:
         if name not in MEASURES:
             raise TellError(
@@ -79,6 +74,31 @@ def told(
             else {name: [value] for name, value in outcome.items() if not isinstance(value, tuple)},
         }
     )
+
+
+def given_up(entry: Entry, reason: str) -> Entry:
+    """The trial as failed, which somebody will never tell about.
+
+    Raises:
+        TellError: If the trial is not waiting to be told.
+    """
+    _waiting(entry)
+    return failed(entry, reason)
+
+
+def _waiting(entry: Entry) -> TrialRecord:
+    """The record of a trial that `ask` gave.
+
+    Raises:
+        TellError: If it is not waiting to be told.
+    """
+    record = entry.record
+    if record.status != "asked":
+        was = {"completed": "has been told or run already", "running": "is run by the study itself"}
+        raise TellError(
+            f"Trial {record.index} {was.get(record.status, 'has ' + record.status)}; tell only trials that ask() gave."
+        )
+    return record
 
 
 def checked_arm(config: StudyConfig, parameters: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
