@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from ax.adapter.base import Adapter
 from ax.adapter.registry import Generators
 from ax.adapter.transforms.derelativize import Derelativize
 from ax.adapter.transforms.int_to_float import IntToFloat
@@ -38,7 +37,7 @@ from bo_shaping.replicates import Proposal, must_wait, next_replicate, usual_see
 from bo_shaping.search_space import ax_search_space
 from bo_shaping.seed_effects import ComparableOutcomes
 
-__all__ = ["KL", "REWARD", "fit", "fit_strategy", "must_wait", "new_client", "new_experiment", "propose"]
+__all__ = ["KL", "REWARD", "fit_strategy", "must_wait", "new_client", "new_experiment", "propose"]
 
 BASELINE = "baseline"
 """Name of the first arm, pure sparse: Ax's status quo."""
@@ -151,12 +150,6 @@ def fit_strategy(client: Client, seed: int) -> None:
     if strategy.adapter is None and len(finished(client._experiment)) >= MIN_FINISHED:
         with one_thread(seed):
             strategy._curr._fit(experiment=client._experiment)
-
-
-def fit(experiment: Experiment) -> Adapter:
-    """Ax's Gaussian process of all finished trials, behind an adapter."""
-    quiet_ax()
-    return Generators.BOTORCH_MODULAR(experiment=experiment, data=experiment.lookup_data(), transforms=_TRANSFORMS)
 
 
 def _acquisition_function(experiment: Experiment, name: str) -> type[AcquisitionFunction]:

@@ -8,7 +8,7 @@ from ax.storage.sqa_store.save import save_experiment
 
 from bo_shaping.design import random_arm
 from bo_shaping.early_stopping import trials_to_stop
-from bo_shaping.generation import fit, new_client, new_experiment, propose
+from bo_shaping.generation import fit_strategy, new_client, new_experiment, propose
 from bo_shaping.posterior import recommend
 from bo_shaping.search_space import from_arm, to_arm
 from tests.bo_shaping import closed_form
@@ -128,7 +128,8 @@ def test_a_study_with_stopped_trials_learns_what_they_would_have_reached(make_co
     assert best.n_trials == 14
     assert best.mean == pytest.approx(5.0, abs=0.6)
     # Ax's process, too, is told neither half a reward nor a further input.
-    adapter = fit(experiment)
+    fit_strategy(client, seed=0)
+    adapter = client._generation_strategy.adapter
     assert "step" not in adapter.generator.search_space_digest.feature_names
     for index in stopped:
         weights, parameters = from_arm(experiment.trials[index].arm.parameters)

@@ -6,7 +6,7 @@ import pytest
 from ax.core.observation import ObservationFeatures
 
 from bo_shaping.errors import TooFewTrialsError
-from bo_shaping.generation import fit, new_client, new_experiment, propose
+from bo_shaping.generation import fit_strategy, new_client, new_experiment, propose
 from bo_shaping.posterior import recommend, should_stop
 from bo_shaping.recommendation import Best, Surface
 from bo_shaping.search_space import from_arm, to_arm
@@ -239,7 +239,8 @@ def test_seeds_that_were_shared_say_how_alike_they_are(make_config):
     assert "common seeds help to compare arms" in best.note
     assert best.weights == pytest.approx(closed_form.OPTIMUM, abs=0.16)
     # Ax's process is told outcomes without the luck of their seeds.
-    means, _ = fit(experiment).predict([ObservationFeatures(parameters=arm) for arm in spread(18)])
+    fit_strategy(client, seed=0)
+    means, _ = client._generation_strategy.adapter.predict([ObservationFeatures(parameters=arm) for arm in spread(18)])
     truth = [closed_form.reward(*from_arm(arm)[:1], from_arm(arm)[1]["gae_lambda"]) for arm in spread(18)]
     assert np.std(np.array(means["reward"]) - truth) < 0.5
 
