@@ -55,8 +55,11 @@ def _check_early_stopping(config: "StudyConfig") -> None:
             f"early_stopping could never end a trial: the learning curve (ppo.steps {steps}, evaluation.every {every}) "
             f"has no point from early_stopping.min_step {early.min_step} on and before the end"
         )
-    if early.patience >= steps:
-        raise ValueError(f"early_stopping.patience must be below ppo.steps, got {early.patience} and {steps}")
+    if early.patience > early.min_step:
+        raise ValueError(
+            f"early_stopping.patience looks back {early.patience} steps, so early_stopping.min_step must be at least "
+            f"that, got {early.min_step}"
+        )
     if early.min_curves >= config.budget.trials:
         raise ValueError(
             f"early_stopping.min_curves must be below budget.trials, got {early.min_curves} and {config.budget.trials}"
@@ -78,6 +81,7 @@ def _check_executor(config: "StudyConfig") -> None:
         ("workers.gpus_per_trial", workers.gpus_per_trial > 0, ("process", "ray", "slurm")),
         ("workers.address", workers.address is not None, ("ray",)),
         ("workers.options", bool(workers.options), ("slurm",)),
+        ("early_stopping", config.early_stopping is not None, ("process", "ray", "slurm")),
         ("budget.trial_seconds", config.budget.trial_seconds is not None, ("process", "ray", "slurm")),
     ):
         if is_set and executor not in works_with:

@@ -12,6 +12,9 @@ HARMLESS = ("budget", "executor", "workers", "storage", "threads_per_trial")
 FIXED = ("name", "search_space.components", "search_space.parameters")
 """What makes a trial comparable with the others at all; a change needs a new study."""
 
+WHOLE = ("search_space.parameters", "search_space.fixed", "search_space.bounds", "workers.options")
+"""Mappings whose entries have no defaults: compared as one value, or an entry could not be told from a default."""
+
 
 def written(config: StudyConfig) -> dict[str, Any]:
     """The configuration as the journal keeps it; the storage, whose URL may carry a password, stays out."""
@@ -27,7 +30,7 @@ def changed_fields(before: Mapping[str, Any], config: StudyConfig) -> dict[str, 
         for key, value in new.items()
         if old.get(key) != value and key.split(".")[0] not in HARMLESS
     } | {
-        # An entry of a mapping, such as a bound, that is gone.
+        # A setting of a section that is gone.
         key: (value, None)
         for key, value in _flat(before).items()
         if key not in new and key not in default and key.split(".")[0] not in HARMLESS
@@ -60,7 +63,7 @@ def refuse_changes(before: Mapping[str, Any], config: StudyConfig, allow_change:
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in data.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping) and value and prefix + key not in WHOLE:
             flat |= _flat(value, f"{prefix}{key}.")
         else:
             flat[prefix + key] = value

@@ -17,7 +17,7 @@ from bo_shaping.executors import Executor
 from bo_shaping.executors.folder import Job, TrialFolder
 from bo_shaping.generation import must_wait
 from bo_shaping.ledger import Ledger
-from bo_shaping.posterior import recommend
+from bo_shaping.posterior import should_stop
 from bo_shaping.search_space import to_specs
 from bo_shaping.store import StudyFolder
 from inner_loop.spec import TrialProgress
@@ -37,7 +37,7 @@ class Driver:
         self._executor = executor
         self._ended: Counter[str] = Counter()
         self._last_reason = ""
-        self._regret: tuple[int, float] | None = None
+        self._enough: tuple[int, str | None] | None = None
         self._n_points: dict[int, int] = {}
 
     @property
@@ -104,16 +104,20 @@ class Driver:
 
     def _knows_enough(self) -> bool:
         """Whether the expected regret of the recommendation is as small as the budget asks for."""
-        wanted = self._config.budget.stop_when_regret_below
-        n_known = sum(entry.record.status in ("completed", "stopped") for entry in self._ledger.entries.values())
-        if wanted is None or n_known < MIN_ENDED:
+        if self._config.budget.stop_when_regret_below is None:
             return False
-        if self._regret is None or self._regret[0] != n_known:
+        n_known = sum(entry.record.status in ("completed", "stopped") for entry in self._ledger.entries.values())
+        if self._enough is None or self._enough[0] != n_known:
             try:
-                self._regret = n_known, recommend(self._ledger.experiment, self._config)[0].regret
+                self._enough = n_known, should_stop(self._ledger.experiment, self._config)
             except TooFewTrialsError:
                 return False
-        return self._regret[1] < wanted
+        return self.why_enough is not None
+
+    @property
+    def why_enough(self) -> str | None:
+        """Why the study ended before its budget was spent; None if nothing says that enough is known."""
+        return self._enough[1] if self._enough else None
 
     def _begin(self) -> None:
         """The next trial: chosen, written down, started."""

@@ -10,7 +10,6 @@ from ax.core.experiment import Experiment
 from ax.early_stopping.strategies.percentile import PercentileEarlyStoppingStrategy
 
 from bo_shaping.config import EarlyStoppingConfig, StudyConfig
-from bo_shaping.errors import ConfigError
 from bo_shaping.outcomes import REWARD
 
 STOPPABLE = ("model", "random")
@@ -28,29 +27,15 @@ def trials_to_stop(client: Client, config: StudyConfig, running: set[int]) -> di
     candidates = {
         index for index in running if experiment.trials[index].run_metadata.get("origin", "model") in STOPPABLE
     }
-    rule = percentile_rule(settings, n_steps=config.ppo.steps)
+    rule = _percentile_rule(settings, n_steps=config.ppo.steps)
     if not candidates or not experiment.lookup_data().has_step_column:
         return {}
     behind = rule.should_stop_trials_early(trial_indices=candidates, experiment=experiment)
     return {index: _reason(experiment, settings, index) for index in sorted(behind)}
 
 
-def percentile_rule(settings: EarlyStoppingConfig, n_steps: int) -> PercentileEarlyStoppingStrategy:
-    """Ax's strategy with a study's settings; a training at its last step is left to end by itself.
-
-    Raises:
-        ConfigError: If the settings contradict each other.
-    """
-    if settings.patience > settings.min_step:
-        raise ConfigError(
-            f"early_stopping.patience looks back {settings.patience} steps, so min_step must be at least that, got "
-            f"{settings.min_step}."
-        )
-    if settings.min_step >= n_steps:
-        raise ConfigError(
-            f"early_stopping.min_step must be below the {n_steps} steps of a training (ppo.steps), got "
-            f"{settings.min_step}."
-        )
+def _percentile_rule(settings: EarlyStoppingConfig, n_steps: int) -> PercentileEarlyStoppingStrategy:
+    """Ax's strategy with a study's settings; a training at its last step is left to end by itself."""
     return PercentileEarlyStoppingStrategy(
         percentile_threshold=settings.percentile,
         min_progression=settings.min_step,

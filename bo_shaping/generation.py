@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from ax.adapter.base import Adapter
 from ax.adapter.registry import Generators
 from ax.adapter.transforms.derelativize import Derelativize
 from ax.adapter.transforms.int_to_float import IntToFloat
@@ -19,6 +18,7 @@ from ax.adapter.transforms.standardize_y import StandardizeY
 from ax.api.client import Client
 from ax.core.arm import Arm
 from ax.core.experiment import Experiment
+from ax.core.trial_status import TrialStatus
 from ax.generation_strategy.generation_strategy import GenerationNode, GenerationStrategy
 from ax.generation_strategy.generator_spec import GeneratorSpec
 from ax.utils.common.random import with_rng_seed
@@ -29,7 +29,6 @@ from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolu
 from bo_shaping.acquisition import SimplexAcquisition
 from bo_shaping.config import StudyConfig
 from bo_shaping.design import initial_design, random_arm
-from bo_shaping.early_stopping import percentile_rule
 from bo_shaping.joint_posterior import MIN_FINISHED
 from bo_shaping.knowledge_gradient import LatticeKnowledgeGradient
 from bo_shaping.observations import finished
@@ -38,7 +37,7 @@ from bo_shaping.replicates import Proposal, must_wait, next_replicate, usual_see
 from bo_shaping.search_space import ax_search_space
 from bo_shaping.seed_effects import ComparableOutcomes
 
-__all__ = ["KL", "REWARD", "fit", "fit_strategy", "must_wait", "new_client", "new_experiment", "propose"]
+__all__ = ["KL", "REWARD", "fit_strategy", "must_wait", "new_client", "new_experiment", "propose"]
 
 BASELINE = "baseline"
 """Name of the first arm, pure sparse: Ax's status quo."""
@@ -49,13 +48,7 @@ _TRANSFORMS = [Derelativize, ComparableOutcomes, RemoveFixed, IntToFloat, Log, S
 
 
 def new_experiment(config: StudyConfig) -> Experiment:
-    """An empty Ax experiment for the study: search space, objective and constraints.
-
-    Raises:
-        ConfigError: If a constraint cannot be understood, or the settings of early stopping contradict each other.
-    """
-    if config.early_stopping is not None:
-        percentile_rule(config.early_stopping, n_steps=config.ppo.steps)
+    """An empty Ax experiment for the study: search space, objective and constraints."""
     client = Client()
     client.set_experiment(
         Experiment(
@@ -64,10 +57,12 @@ def new_experiment(config: StudyConfig) -> Experiment:
             status_quo=Arm(name=BASELINE, parameters=dict(initial_design(config)[0])),
         )
     )
-    constraints = [str(limit) for limit in config.objective.limits]
+    limits = config.objective.limits
     if config.objective.pareto:
-        # The whole front is wanted, so KL is an objective and its budget no constraint.
-        constraints = [text for text in constraints if text.split()[0] != KL]
+        # KL is an objective then: Ax takes its budget for the end of the front, and knows no least KL of one.
+        limits = [limit for limit in limits if (limit.metric, limit.sign) != (KL, ">=")]
+    constraints = [str(limit) for limit in limits]
+    if config.objective.pareto:
         client.configure_optimization(f"{REWARD}, -{KL}", outcome_constraints=constraints or None)
     else:
         client.configure_optimization(REWARD, outcome_constraints=constraints or None)
@@ -130,7 +125,23 @@ def _proposal(experiment: Experiment, config: StudyConfig) -> Proposal | None:
         return Proposal(dict(design[index]), usual_seeds(config, index), "design")
     if len(finished(experiment)) < MIN_FINISHED:
         return Proposal(dict(random_arm(config, index)), usual_seeds(config, index), "random")
-    return next_replicate(experiment, config)
+    return next_replicate(experiment, config) or _without_baseline(experiment, config)
+
+
+def _without_baseline(experiment: Experiment, config: StudyConfig) -> Proposal | None:
+    """What to run while limits are relative to a baseline that has no result: no acquisition function can be asked.
+
+    A baseline that failed is tried once more. Whoever waits for it, or cannot have it, gets random arms.
+    """
+    if not any(limit.relative for limit in config.objective.limits):
+        return None
+    index, baseline = len(experiment.trials), experiment.status_quo
+    tried = {i: trial for i, trial in experiment.trials.items() if trial.arm.signature == baseline.signature}
+    if tried.keys() & finished(experiment).keys():
+        return None
+    if len(tried) == 1 and all(trial.status == TrialStatus.FAILED for trial in tried.values()):
+        return Proposal(dict(baseline.parameters), usual_seeds(config, index), "design")
+    return Proposal(dict(random_arm(config, index)), usual_seeds(config, index), "random")
 
 
 def fit_strategy(client: Client, seed: int) -> None:
@@ -139,12 +150,6 @@ def fit_strategy(client: Client, seed: int) -> None:
     if strategy.adapter is None and len(finished(client._experiment)) >= MIN_FINISHED:
         with one_thread(seed):
             strategy._curr._fit(experiment=client._experiment)
-
-
-def fit(experiment: Experiment) -> Adapter:
-    """Ax's Gaussian process of all finished trials, behind an adapter."""
-    quiet_ax()
-    return Generators.BOTORCH_MODULAR(experiment=experiment, data=experiment.lookup_data(), transforms=_TRANSFORMS)
 
 
 def _acquisition_function(experiment: Experiment, name: str) -> type[AcquisitionFunction]:

@@ -43,13 +43,13 @@ class LatticeKnowledgeGradient(AcquisitionFunction):
             X_pending: `p x d` points that are being tried; they count as tried with the expected result.
         """
         super().__init__(model=model.subset_output([outcome]))
-        with torch.no_grad():
-            means = model.posterior(lattice).mean
-            allowed = torch.ones(len(lattice), dtype=torch.bool)
-            for constraint in constraints or []:
-                allowed &= constraint(means) <= 0
-            # Where nothing is allowed, learning about the reward is all that is left.
-            self._lattice = lattice[allowed] if bool(allowed.any()) else lattice
+        self._all_metrics = model
+        self._constraints = constraints or []
+        allowed = self._are_allowed(lattice)
+        if not bool(allowed.any()):
+            # Learning about the reward is all that is left.
+            self._constraints, allowed = [], torch.ones_like(allowed)
+        self._lattice = lattice[allowed]
         self.set_X_pending(X_pending)
         self._z = torch.tensor(norm.ppf((torch.arange(N_NODES).numpy() + 0.5) / N_NODES), dtype=lattice.dtype)
 
@@ -70,12 +70,23 @@ class LatticeKnowledgeGradient(AcquisitionFunction):
             mean = mean[:-n_pending]
         b = len(candidates)
         spread = covariance[:b, b:] / (covariance.diagonal()[:b, None] + noise).clamp_min(1e-12).sqrt()
-        # The point that is tried may be recommended too.
+        # The point that is tried may be recommended too, if it is allowed.
+        own_mean = mean[:b].masked_fill(~self._are_allowed(candidates), -torch.inf)
         own_spread = covariance.diagonal()[:b] / (covariance.diagonal()[:b] + noise).clamp_min(1e-12).sqrt()
-        means = torch.cat([mean[b:].expand(b, -1), mean[:b, None]], dim=1)
+        means = torch.cat([mean[b:].expand(b, -1), own_mean[:, None]], dim=1)
         spreads = torch.cat([spread, own_spread[:, None]], dim=1)
         after = (means.unsqueeze(-1) + spreads.unsqueeze(-1) * self._z).amax(dim=1).mean(dim=-1)
-        return after - torch.maximum(mean[:b], mean[b:].max())
+        return after - torch.maximum(own_mean, mean[b:].max())
+
+    @torch.no_grad()
+    def _are_allowed(self, X: Tensor) -> Tensor:
+        """Which of the points `X` (`n x d`) are expected to keep the constraints."""
+        allowed = torch.ones(len(X), dtype=torch.bool)
+        if self._constraints:
+            means = self._all_metrics.posterior(X).mean
+            for constraint in self._constraints:
+                allowed &= constraint(means) <= 0
+        return allowed
 
 
 @acqf_input_constructor(LatticeKnowledgeGradient)

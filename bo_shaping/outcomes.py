@@ -26,12 +26,13 @@ Outcome = dict[str, float | tuple[float, float]]
 def outcome_data(config: StudyConfig, results: Sequence[TrialResult]) -> Outcome:
     """What the surrogate is told about a trial: means over seeds, with standard errors over seeds if there are several.
 
-    All trials of a study have a standard error, or none has: Ax cannot fit to a mixture.
+    What counts is how many results there are: `noise.replicates` may have been another when the trial began. Trials
+    with and without a standard error are made comparable where a surrogate is fitted (`observations`).
     """
     outcome: Outcome = {}
     for metric, values in seed_values(config, results).items():
         mean = _storable(float(np.mean(values)))
-        if config.noise.replicates == 1:
+        if len(values) == 1:
             outcome[metric] = mean
         else:
             outcome[metric] = (mean, _storable(float(np.std(values, ddof=1) / math.sqrt(len(values)))))

@@ -172,11 +172,11 @@ def _prob_best(posterior: Posterior) -> dict[str, float]:
 
 
 def _front(posterior: Posterior) -> list[FrontPoint]:
-    """Points that no other beats in both expected reward and expected KL, from least to most KL."""
+    """Allowed points that no other beats in both expected reward and expected KL, from least to most KL."""
     kl, reward = posterior.means[KL], posterior.mean
     front: list[int] = []
     for point in np.lexsort((-reward, kl)):
-        if not front or reward[point] > reward[front[-1]]:
+        if posterior.allowed[point] and (not front or reward[point] > reward[front[-1]]):
             front.append(int(point))
     shown = np.unique(np.linspace(0, len(front) - 1, min(len(front), N_FRONT)).round().astype(int))
     points = []

@@ -1,5 +1,6 @@
 """The recommendation of a study as plain data, and its file: read without Ax, so that `best` answers at once."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bo_shaping.changes import HARMLESS
+from bo_shaping.config import StudyConfig
 from bo_shaping.executors.folder import write_atomically
 from bo_shaping.store import StudyFolder
 
@@ -147,16 +150,25 @@ class Surface:
 
 
 def read_recommendation(folder: StudyFolder) -> tuple[Best, Surface] | None:
-    """The stored recommendation if it rests on the trials that are completed now, else None."""
+    """The stored recommendation if it rests on this configuration and the trials finished now, else None."""
     try:
         stored = json.loads(folder.best_file.read_text(encoding="utf-8"))
         best, surface = Best.from_json(stored["best"]), Surface.from_json(stored["surface"])
+        if stored["config"] != _fingerprint(folder.config()):
+            return None
     except (OSError, KeyError, TypeError, ValueError):
         return None
     n_finished = sum(record.status in ("completed", "stopped") for record in folder.records())
     return (best, surface) if best.n_trials == n_finished else None
 
 
-def write_recommendation(folder: StudyFolder, best: Best, surface: Surface) -> None:
-    """Store a recommendation."""
-    write_atomically(folder.best_file, json.dumps({"best": asdict(best), "surface": surface.to_json()}))
+def write_recommendation(folder: StudyFolder, config: StudyConfig, best: Best, surface: Surface) -> None:
+    """Store a recommendation made under this configuration."""
+    stored = {"config": _fingerprint(config), "best": asdict(best), "surface": surface.to_json()}
+    write_atomically(folder.best_file, json.dumps(stored))
+
+
+def _fingerprint(config: StudyConfig) -> str:
+    """A hash of what a recommendation depends on besides the trials."""
+    relevant = config.model_dump_json(exclude=set(HARMLESS))
+    return hashlib.sha256(relevant.encode()).hexdigest()

@@ -23,9 +23,10 @@ def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> 
             console.print(f"{title:>9} {name:<12} {value:6.3g}   90 % between {low:.3g} and {high:.3g}")
     low, high = best.mean_interval
     beats = {name: describe_probability(value) for name, value in best.prob_better_than.items()}
+    divergence = "" if best.kl is None else f", expected KL {best.kl:.1f}"
     _print_lines(
         console,
-        f"expected reward {best.mean:.3f} ({low:.3f} to {high:.3f}), expected KL {best.kl:.1f}",
+        f"expected reward {best.mean:.3f} ({low:.3f} to {high:.3f}){divergence}",
         f"probability of being better than: {_listed(beats)}",
         f"expected regret {best.regret:.3f}: what the best point may give beyond this one, on average",
         f"from {best.n_trials} finished trials; {_measured(best, records)}",

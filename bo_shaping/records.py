@@ -9,7 +9,7 @@ from inner_loop.schema import StrictModel
 Status = Literal["running", "asked", "completed", "failed", "stopped"]
 """`asked`: somebody else evaluates it and will tell. `stopped`: ended early because its learning curve fell behind."""
 
-Origin = Literal["design", "random", "model", "recommended", "replicate", "asked", "attached"]
+Origin = Literal["design", "random", "model", "recommended", "replicate", "attached"]
 """Who chose the arm."""
 
 

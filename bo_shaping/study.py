@@ -19,7 +19,8 @@ from bo_shaping.recommendation import Best, Surface, read_recommendation, write_
 from bo_shaping.records import Entry, TrialRecord
 from bo_shaping.search_space import to_arm
 from bo_shaping.store import StudyFolder, find_study, studies_root
-from bo_shaping.telling import checked_arm, told
+from bo_shaping.telling import checked_arm, given_up, told
+from bo_shaping.trials_frame import trials_frame
 from inner_loop.spec import TrialResult
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Study:
         self._config = config
         self._ledger = ledger
         self._is_checked = False
+        self.why_enough: str | None = None
+        """Why the last `run` ended before its budget was spent (`stop_when_regret_below`); None if it did not."""
 
     @classmethod
     def launch(cls, config: StudyConfig) -> "Study":
@@ -139,7 +142,9 @@ class Study:
             n_known = len(self._ledger.entries)
             total = self._config.budget.trials if n_trials is None else n_known + n_trials
             executor = make_executor(self._config, self._folder)
-            Driver(self._folder, self._config, self._ledger, executor).run(total, on_change)
+            driver = Driver(self._folder, self._config, self._ledger, executor)
+            driver.run(total, on_change)
+            self.why_enough = driver.why_enough
 
     def ask(self) -> tuple[int, dict[str, float]]:
         """The next trial, for an inner loop of your own: its index, and its weights and training parameters by name.
@@ -177,6 +182,11 @@ class Study:
         """
         with self._ledger.driven():
             self._ledger.write(told(self._config, self._entry(index, TellError), mean, sem, kl, measures))
+
+    def tell_failed(self, index: int, reason: str = "given up") -> None:
+        """Give up a trial that `ask` gave: it has failed, and nobody waits for its outcome. Raises as `tell`."""
+        with self._ledger.driven():
+            self._ledger.write(given_up(self._entry(index, TellError), reason))
 
     def attach(
         self,
@@ -255,24 +265,12 @@ class Study:
         stored = read_recommendation(self._folder)
         if stored is None:
             stored = recommend(self._ledger.experiment, self._config)
-            write_recommendation(self._folder, *stored)
+            write_recommendation(self._folder, self._config, *stored)
         return stored
 
     def trials(self) -> "pd.DataFrame":
         """One row per trial: index, status, `w_*`, training parameters, outcome, and where it comes from."""
-        import pandas as pd
-
-        space = self._config.search_space
-        extra = list(space.parameters)
-        columns = ["index", "status", *(f"w_{name}" for name in space.components), *extra]
-        columns += ["mean", "sem", "kl", "reason", "seconds", "origin", "seeds", "attempt", "step"]
-        rows = [
-            {**record.model_dump(exclude={"weights", "parameters"}), **to_arm(record.weights, record.parameters)}
-            for record in self._folder.records()
-        ]
-        frame = pd.DataFrame(rows, columns=columns)
-        words = ("index", "status", "reason", "origin", "seeds", "attempt")
-        return frame.astype(dict.fromkeys([name for name in columns if name not in words], float))
+        return trials_frame(self._config, self._folder.records())
 
     def results(self) -> dict[int, list[TrialResult]]:
         """What the inner loop returned for each completed trial that the study ran, one result per seed."""

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from numbers import Real
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.endings import observations
+from bo_shaping.endings import failed, observations
 from bo_shaping.errors import TellError
+from bo_shaping.limits import MEASURES
 from bo_shaping.outcomes import DECIMALS, KL, REWARD, Outcome
-from bo_shaping.records import Entry
+from bo_shaping.records import Entry, TrialRecord
+from inner_loop.schema import nearest
 from inner_loop.spec import SUM_ATOL
 
 SLACK = 1e-9
@@ -28,12 +30,12 @@ def told(
     Raises:
         TellError: If the trial is not waiting for one, or the outcome cannot be used.
     """
-    record = entry.record
-    if record.status != "asked":
-        was = {"completed": "has been told or run already", "running": "is run by the study itself"}
-        raise TellError(
-            f"Trial {record.index} {was.get(record.status, 'has ' + record.status)}; tell only trials that ask() gave."
-        )
+    record = _waiting(entry)
+    for name in measures or {}:
+        if name not in MEASURES:
+            raise TellError(
+                f"Unknown measure {name!r}, did you mean {nearest(name, MEASURES)!r}? Measures: {', '.join(MEASURES)}."
+            )
     values = {"mean": _number("mean", mean)}
     values |= {name: _number(name, value) for name, value in (("sem", sem), ("kl", kl)) if value is not None}
     values |= {name: _number(name, value) for name, value in (measures or {}).items()}
@@ -48,11 +50,12 @@ def told(
             f"tell(..., {', '.join(f'{name}=...' for name in missing)}), or launch the study without that limit "
             "(objective.max_kl: null)."
         )
-    if config.noise.replicates > 1 and sem is None:
+    has_replicates = len(record.seeds) > 1
+    if has_replicates and sem is None:
         raise TellError(
-            "The study has replicates, so every mean must come with its standard error over seeds: tell(..., sem=...)."
+            "The trial has replicates, so its mean must come with its standard error over seeds: tell(..., sem=...)."
         )
-    outcome = _outcome(config, values)
+    outcome = _outcome(config, values, has_replicates)
     return entry.model_copy(
         update={
             "record": record.model_copy(
@@ -66,11 +69,36 @@ def told(
             ),
             "data": observations(outcome),
             # One training, unless it is a mean over several, of which nothing else is known.
-            "values": {name: [value] for name, value in outcome.items() if not isinstance(value, tuple)}
-            if config.noise.replicates == 1
-            else {},
+            "values": {}
+            if has_replicates
+            else {name: [value] for name, value in outcome.items() if not isinstance(value, tuple)},
         }
     )
+
+
+def given_up(entry: Entry, reason: str) -> Entry:
+    """The trial as failed, which somebody will never tell about.
+
+    Raises:
+        TellError: If the trial is not waiting to be told.
+    """
+    _waiting(entry)
+    return failed(entry, reason)
+
+
+def _waiting(entry: Entry) -> TrialRecord:
+    """The record of a trial that `ask` gave.
+
+    Raises:
+        TellError: If it is not waiting to be told.
+    """
+    record = entry.record
+    if record.status != "asked":
+        was = {"completed": "has been told or run already", "running": "is run by the study itself"}
+        raise TellError(
+            f"Trial {record.index} {was.get(record.status, 'has ' + record.status)}; tell only trials that ask() gave."
+        )
+    return record
 
 
 def checked_arm(config: StudyConfig, parameters: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
@@ -105,15 +133,15 @@ def _check_between(name: str, value: float, lower: float, upper: float) -> None:
         raise TellError(f"{name} must be between {lower:g} and {upper:g}, got {value:g}.")
 
 
-def _outcome(config: StudyConfig, values: Mapping[str, float]) -> Outcome:
-    """What the surrogate is told. Its noise is inferred unless the study has replicates: then sems are over seeds."""
+def _outcome(config: StudyConfig, values: Mapping[str, float], has_replicates: bool) -> Outcome:
+    """What the surrogate is told. Its noise is inferred unless the trial has replicates: then sems are over seeds."""
     outcome: Outcome = {}
     for metric in (REWARD, KL, *config.objective.measures):
         name = "mean" if metric == REWARD else metric
         if name not in values or metric in outcome:
             continue
         value = round(values[name], DECIMALS)
-        has_sem = metric == REWARD and config.noise.replicates > 1
+        has_sem = metric == REWARD and has_replicates
         outcome[metric] = (value, round(values["sem"], DECIMALS)) if has_sem else value
     return outcome
 

@@ -81,7 +81,9 @@ def resume(
         study_class().rebuild(study)
     changed = None
     if config is not None or settings:
-        changed = StudyConfig.from_yaml(config or folder.config_file, [*(settings or []), f"name={folder.path.name}"])
+        changed = StudyConfig.from_yaml(
+            config or folder.config_file, [*(settings or []), f"name={json.dumps(folder.path.name)}"]
+        )
     _run(study_class().load(study, config=changed, allow_change=allow_change), trials)
 
 
@@ -121,6 +123,9 @@ def _run(study: "Study", n_new: int | None) -> None:
         word = "Stopped" if isinstance(interrupt, StopRequested) else "Interrupted"
         typer.echo(f"{word}; continue with: bo-shaping resume {study.folder.handle}", err=True)
         sys.exit(EXIT_INTERRUPTED)
+    if study.why_enough is not None:
+        setting = "budget.stop_when_regret_below"
+        console.print(Text(f"The study knows enough ({setting}): {study.why_enough}."), soft_wrap=True)
     try:
         print_best(console, study.best(), study.folder.records())
     except TooFewTrialsError as error:

@@ -34,7 +34,7 @@ def ask(study: StudyArgument, as_json: JsonOption = False) -> None:
 def tell(
     study: StudyArgument,
     index: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial, as `ask` numbered it.")],
-    mean: Annotated[float, typer.Argument(metavar="REWARD", help="Its final validation reward.")],
+    mean: Annotated[float | None, typer.Argument(metavar="REWARD", help="Its final validation reward.")] = None,
     sem: Annotated[
         float | None,
         typer.Option(help="Standard error of the reward over training seeds; without it, the study infers the noise."),
@@ -43,13 +43,25 @@ def tell(
     measures: Annotated[
         list[str] | None, typer.Option("--measure", metavar="NAME=VALUE", help="What else the study limits: length=20.")
     ] = None,
+    failure: Annotated[
+        str | None,
+        typer.Option("--failed", metavar="REASON", help="Instead of a reward: why there will never be one."),
+    ] = None,
 ) -> None:
-    """Hand over the result of a trial that `ask` gave away."""
+    """Hand over the result of a trial that `ask` gave away, or give it up."""
     folder = find_study(study)
     folder.refuse_second_driver()
-    study_class().load(study).tell(index, mean, sem=sem, kl=kl, measures=_measures(measures or []))
+    if failure is None:
+        if mean is None:
+            raise TellError("Tell the REWARD of the trial, or why there will never be one with --failed REASON.")
+        study_class().load(study).tell(index, mean, sem=sem, kl=kl, measures=_measures(measures or []))
+    elif mean is not None or sem is not None or kl is not None or measures:
+        raise TellError("A trial that failed has no outcome: leave out everything but --failed REASON.")
+    else:
+        study_class().load(study).tell_failed(index, failure)
+    outcome = "completed" if failure is None else "failed"
     console.print(
-        Text(f"Trial {index} is completed; get the next one with: bo-shaping ask {folder.handle}"), soft_wrap=True
+        Text(f"Trial {index} is {outcome}; get the next one with: bo-shaping ask {folder.handle}"), soft_wrap=True
     )
 
 

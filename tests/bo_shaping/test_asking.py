@@ -53,6 +53,9 @@ def test_an_asked_trial_is_run_by_nobody_and_waits(study):
         ({"mean": True}, "mean must be a finite number, got True"),
         ({"mean": 1.0, "kl": math.inf}, "kl must be a finite number, got inf"),
         ({"mean": 1.0, "kl": 1.0, "sem": -0.1}, "sem must be >= 0, got -0.1"),
+        ({"mean": 1.0, "kl": 1.0, "measures": {"mean": 9.0}}, "Unknown measure 'mean'"),
+        ({"mean": 1.0, "measures": {"kl": 1.0}}, "Unknown measure 'kl'"),
+        ({"mean": 1.0, "kl": 1.0, "measures": {"lenght": 9.0}}, "'lenght', did you mean 'length'"),
         ({"mean": 1.0}, r"The study limits kl, so every outcome must come with it: tell\(..., kl=...\)"),
     ],
 )
@@ -168,3 +171,25 @@ def test_a_study_can_be_stopped_from_outside_and_goes_on_later(study):
     # The request was for that driver; the next one goes on.
     Study.load("closed").run(1)
     assert study.trials()["status"].tolist() == ["completed"] * 3
+
+
+def test_a_trial_that_began_with_one_seed_ends_with_one_whatever_the_study_has_now(make_config, monkeypatch):
+    study = Study.launch(make_config(budget={"trials": 8, "parallel": 1}))
+    asked, _ = study.ask()
+
+    def interrupt(spec):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(closed_form, "run_trial", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            study.run(1)
+    assert [record.status for record in study.folder.records()] == ["asked", "running"]
+    study = Study.load("closed", make_config(budget={"trials": 8}, noise={"replicates": 2}), allow_change=True)
+    study.tell(asked, -1.0, kl=4.0)
+    study.run()
+    trials = study.trials()
+    assert trials["status"].tolist() == ["completed"] * 8
+    assert [len(seeds) for seeds in trials["seeds"]] == [1, 1] + [2] * 6
+    # The last ones were chosen by the model, to which one and two seeds are comparable.
+    assert "model" in trials["origin"].tolist()

@@ -8,8 +8,7 @@ from ax.storage.sqa_store.save import save_experiment
 
 from bo_shaping.design import random_arm
 from bo_shaping.early_stopping import trials_to_stop
-from bo_shaping.errors import ConfigError
-from bo_shaping.generation import fit, new_client, new_experiment, propose
+from bo_shaping.generation import fit_strategy, new_client, new_experiment, propose
 from bo_shaping.posterior import recommend
 from bo_shaping.search_space import from_arm, to_arm
 from tests.bo_shaping import closed_form
@@ -20,7 +19,7 @@ RULE = {"percentile": 40.0, "min_step": 5, "min_curves": 4, "keep_top": 2}
 
 @pytest.fixture
 def config(make_config):
-    return make_config(ppo={"steps": STEPS}, early_stopping=RULE, budget={"trials": 50})
+    return make_config(executor="process", ppo={"steps": STEPS}, early_stopping=RULE, budget={"trials": 50})
 
 
 def curve(client, index, final, until=STEPS, jitter=0.0):
@@ -62,7 +61,7 @@ def test_nothing_is_ended_early_on_at_the_last_step_or_with_few_curves(client, c
     assert trials_to_stop(client, config, {bad}) == {}
     curve(client, bad, 0.5, until=5)
     assert list(trials_to_stop(client, config, {bad})) == [bad]
-    careful = make_config(ppo={"steps": STEPS}, early_stopping=RULE | {"min_curves": 6})
+    careful = make_config(executor="process", ppo={"steps": STEPS}, early_stopping=RULE | {"min_curves": 6})
     assert trials_to_stop(client, careful, {bad}) == {}
     assert trials_to_stop(client, make_config(), {bad}) == {}
     curve(client, bad, 0.5)
@@ -70,7 +69,7 @@ def test_nothing_is_ended_early_on_at_the_last_step_or_with_few_curves(client, c
 
 
 def test_patience_wants_a_trial_to_be_behind_all_the_time(client, make_config):
-    config = make_config(ppo={"steps": STEPS}, early_stopping=RULE | {"patience": 5})
+    config = make_config(executor="process", ppo={"steps": STEPS}, early_stopping=RULE | {"patience": 5})
     late = add(client, 0.6)
     # Ahead at step 5, behind at step 10.
     for step, value in ((0, 0.0), (5, 2.0), (10, 0.1)):
@@ -88,19 +87,13 @@ def test_baselines_and_what_is_recommended_are_never_ended(client, config, origi
 
 
 def test_the_best_at_the_time_are_kept(client, make_config):
-    config = make_config(ppo={"steps": STEPS}, early_stopping=RULE | {"percentile": 99.0, "keep_top": 1})
+    config = make_config(
+        executor="process", ppo={"steps": STEPS}, early_stopping=RULE | {"percentile": 99.0, "keep_top": 1}
+    )
     leader, second = add(client, 0.6), add(client, 0.9)
     curve(client, leader, 6.0, until=10)
     curve(client, second, 5.5, until=10)
     assert list(trials_to_stop(client, config, {leader, second})) == [second]
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"), [({"patience": 9}, "looks back 9 steps"), ({"min_step": 20}, "below the 20 steps")]
-)
-def test_settings_that_contradict_each_other_are_refused_at_launch(make_config, settings, message):
-    with pytest.raises(ConfigError, match=message):
-        new_experiment(make_config(ppo={"steps": STEPS}, early_stopping=RULE | settings))
 
 
 def run(client, config, n):
@@ -123,7 +116,9 @@ def run(client, config, n):
 
 
 def test_a_study_with_stopped_trials_learns_what_they_would_have_reached(make_config, tmp_path):
-    config = make_config(ppo={"steps": STEPS}, early_stopping=RULE | {"percentile": 50.0}, budget={"trials": 50})
+    config = make_config(
+        executor="process", ppo={"steps": STEPS}, early_stopping=RULE | {"percentile": 50.0}, budget={"trials": 50}
+    )
     client = new_client(new_experiment(config))
     run(client, config, 14)
     experiment = client._experiment
@@ -133,7 +128,8 @@ def test_a_study_with_stopped_trials_learns_what_they_would_have_reached(make_co
     assert best.n_trials == 14
     assert best.mean == pytest.approx(5.0, abs=0.6)
     # Ax's process, too, is told neither half a reward nor a further input.
-    adapter = fit(experiment)
+    fit_strategy(client, seed=0)
+    adapter = client._generation_strategy.adapter
     assert "step" not in adapter.generator.search_space_digest.feature_names
     for index in stopped:
         weights, parameters = from_arm(experiment.trials[index].arm.parameters)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import event
 
 from bo_shaping import Study, database
+from bo_shaping.changes import changed_fields, written
 from bo_shaping.errors import ConfigError, StorageError, StudyChangedError, TooManyFailuresError
 from bo_shaping.store import StudyFolder
 
@@ -264,7 +265,21 @@ def test_another_search_space_needs_another_study(study, make_config):
         Study.load("closed", other, allow_change=True)
     with pytest.raises(ConfigError, match=r"search_space\.parameters"):
         Study.load("closed", make_config(search_space={"parameters": {}}), allow_change=True)
+    more = {"kl_coef": {"bounds": (0.01, 0.2)}, "gae_lambda": {"bounds": (0.5, 1.0)}}
+    with pytest.raises(StudyChangedError, match=r"search_space\.parameters"):
+        Study.load("closed", make_config(search_space={"parameters": more}), allow_change=True)
     assert_goes_on(study)
+
+
+def test_a_parameter_that_is_added_with_its_default_range_is_a_change(make_config):
+    kl_coef, gae_lambda = {"bounds": (0.01, 0.2)}, {"bounds": (0.5, 1.0)}
+    before = make_config(search_space={"parameters": {"kl_coef": kl_coef}})
+    both = make_config(search_space={"parameters": {"kl_coef": kl_coef, "gae_lambda": gae_lambda}})
+    assert list(changed_fields(written(before), both)) == ["search_space.parameters"]
+    assert list(changed_fields(written(both), before)) == ["search_space.parameters"]
+    assert changed_fields(written(both), both) == {}
+    held = make_config(search_space={"fixed": {"lime": 0.2}})
+    assert changed_fields(written(make_config()), held) == {"search_space.fixed": ({}, {"lime": 0.2})}
 
 
 def test_what_a_study_may_spend_and_where_it_runs_can_change(study, make_config):

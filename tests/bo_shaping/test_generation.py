@@ -121,3 +121,26 @@ def test_every_trial_says_its_seeds_and_who_chose_it(client, make_config):
     index = propose(client, config)
     assert client._experiment.trials[index].run_metadata == {"seeds": [3], "origin": "model"}
     assert client._experiment.trials[0].run_metadata["origin"] == "design"
+
+
+@pytest.mark.parametrize("has_failed", [True, False])
+def test_limits_relative_to_a_baseline_without_a_result_do_not_end_the_study(make_config, has_failed):
+    config = make_config(objective={"constraints": ["kl <= 2 * baseline"]}, budget={"trials": 50})
+    client = new_client(new_experiment(config))
+    for _ in range(6):
+        index = propose(client, config)
+        if index > 0:
+            complete(client, index)
+        elif has_failed:
+            client.mark_trial_failed(index)
+    experiment = client._experiment
+    sparse = experiment.status_quo.parameters
+    index = propose(client, config)
+    # A baseline that failed gets one more chance; one that somebody is still to tell about is waited for.
+    assert (arm(client, index) == sparse) == has_failed
+    if has_failed:
+        client.mark_trial_failed(index)
+        index = propose(client, config)
+    assert experiment.trials[index].run_metadata["origin"] == "random"
+    client.complete_trial(client.attach_trial(sparse), {"reward": 0.0, "kl": 4.0})
+    assert experiment.trials[propose(client, config)].run_metadata["origin"] == "model"

@@ -51,8 +51,13 @@ def test_points_that_break_a_constraint_are_not_recommended(model):
     # The second metric is x_1: only the first lattice point keeps it below 0.5.
     constrained = LatticeKnowledgeGradient(model, LATTICE, outcome=0, constraints=[lambda Y: Y[..., 1] - 0.5])
     single = LatticeKnowledgeGradient(model, LATTICE[:1], outcome=0)
-    X = torch.tensor([[[0.5, 0.5]]], dtype=torch.float64)
-    assert constrained(X).item() == pytest.approx(single(X).item())
+    kept, broken = torch.tensor([[[0.4, 0.3]], [[0.9, 0.9]]], dtype=torch.float64).split(1)
+    means = [model.posterior(X).mean[0, 0, 1].item() for X in (kept, broken)]
+    assert means[0] < 0.5 < means[1]
+    assert constrained(kept).item() == pytest.approx(single(kept).item())
+    # Nor is the candidate itself: with one point that may be recommended, there is nothing to choose.
+    assert single(broken).item() > 0.001
+    assert constrained(broken).item() == pytest.approx(0.0, abs=0.001)
 
 
 def test_a_study_can_be_run_with_it(make_config):

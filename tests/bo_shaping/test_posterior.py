@@ -6,7 +6,7 @@ import pytest
 from ax.core.observation import ObservationFeatures
 
 from bo_shaping.errors import TooFewTrialsError
-from bo_shaping.generation import fit, new_client, new_experiment, propose
+from bo_shaping.generation import fit_strategy, new_client, new_experiment, propose
 from bo_shaping.posterior import recommend, should_stop
 from bo_shaping.recommendation import Best, Surface
 from bo_shaping.search_space import from_arm, to_arm
@@ -191,12 +191,16 @@ def test_the_front_trades_reward_for_kl(make_config):
     assert best.kl == pytest.approx(8.0, abs=0.7)
     assert len(best.front) >= 5
     rewards, kls = [p.mean for p in best.front], [p.kl for p in best.front]
+    # It ends where the budget does, although the best reward is beyond, at a KL of 14.
+    assert 7.0 < max(kls) <= 8.0
     assert rewards == sorted(rewards)
     assert kls == sorted(kls)
     np.testing.assert_allclose(rewards, 0.3 * (np.array(kls) - 4), atol=0.15)
     assert all(p.mean_interval[0] <= p.mean <= p.mean_interval[1] for p in best.front)
     assert Best.from_json(json.loads(json.dumps(asdict(best)))) == best
     assert experiment.optimization_config.is_moo_problem
+    (threshold,) = experiment.optimization_config.objective_thresholds
+    assert (threshold.metric_names, threshold.bound, threshold.relative) == (["kl"], 8.0, False)
     client = new_client(experiment)
     arm = client._experiment.trials[propose(client, config)].arm.parameters
     assert sum(arm[f"w_{name}"] for name in ("shap", "lime", "sparse")) == pytest.approx(1, abs=1e-9)
@@ -235,7 +239,8 @@ def test_seeds_that_were_shared_say_how_alike_they_are(make_config):
     assert "common seeds help to compare arms" in best.note
     assert best.weights == pytest.approx(closed_form.OPTIMUM, abs=0.16)
     # Ax's process is told outcomes without the luck of their seeds.
-    means, _ = fit(experiment).predict([ObservationFeatures(parameters=arm) for arm in spread(18)])
+    fit_strategy(client, seed=0)
+    means, _ = client._generation_strategy.adapter.predict([ObservationFeatures(parameters=arm) for arm in spread(18)])
     truth = [closed_form.reward(*from_arm(arm)[:1], from_arm(arm)[1]["gae_lambda"]) for arm in spread(18)]
     assert np.std(np.array(means["reward"]) - truth) < 0.5
 

@@ -7,6 +7,7 @@ from ax.api.client import Client
 
 from bo_shaping import Study
 from bo_shaping.errors import ConfigError, StorageError, StudyExistsError, TooManyFailuresError
+from bo_shaping.posterior import should_stop
 from inner_loop.errors import TaskError
 from inner_loop.task import model_source
 from tests.bo_shaping import closed_form
@@ -60,6 +61,16 @@ def test_the_recommendation_is_kept_until_a_trial_is_added(finished, monkeypatch
     monkeypatch.undo()
     finished.run(1)
     assert finished.best().n_trials == 11
+
+
+def test_the_recommendation_is_another_when_the_objective_is(finished, make_config):
+    # Pure sparse, whose KL is 4, is all that keeps this limit.
+    before = finished.best()
+    assert before.kl > 4.01
+    tight = make_config(budget={"trials": 10}, objective={"max_kl": 4.01})
+    after = Study.load("closed", tight, allow_change=True).best()
+    assert after.kl < before.kl
+    assert Study.load("closed").best() == after
 
 
 def test_the_shaping_function_carries_the_learned_weights(finished):
@@ -274,17 +285,18 @@ def test_a_trial_whose_curve_lags_is_stopped_with_what_it_has_got(make_config, m
     assert Study.rebuild("closed")._ledger._database.load("closed").data == stored.data
 
 
-def test_a_study_ends_once_it_knows_enough(make_config, monkeypatch):
-    regrets = iter([0.5, 0.2, 0.05])
-    best = Study.best
+def test_a_study_ends_once_it_knows_enough_and_not_before_its_design_is_run(make_config, monkeypatch):
+    asked = []
 
-    class Recommended:
-        def __init__(self):
-            self.regret = next(regrets)
+    def counted(experiment, config):
+        asked.append(len(experiment.trials))
+        return should_stop(experiment, config)
 
-    monkeypatch.setattr("bo_shaping.driver.recommend", lambda *_: (Recommended(), None))
-    study = Study.launch(make_config(budget={"trials": 12, "parallel": 1, "stop_when_regret_below": 0.1}))
+    monkeypatch.setattr("bo_shaping.driver.should_stop", counted)
+    study = Study.launch(make_config(budget={"trials": 12, "parallel": 1, "stop_when_regret_below": 100.0}))
     study.run()
-    # Asked for the first time after five trials, and once after each.
+    # A design of six, and one more.
     assert study.trials()["status"].tolist() == ["completed"] * 7
-    assert best(study).n_trials == 7
+    assert study.why_enough.startswith("the expected regret of the recommendation is ")
+    # Once for each number of results.
+    assert asked == list(range(8))

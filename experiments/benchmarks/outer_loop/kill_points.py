@@ -117,7 +117,7 @@ def config(scenario: Scenario) -> StudyConfig:
             "ppo": {"steps": 2},
             "evaluation": {"every": 1},
             "budget": {"trials": 40, "parallel": 1},
-            "early_stopping": {"min_step": 1},
+            "early_stopping": {"min_step": 1} if executor == "process" else None,
         }
     )
 

@@ -271,3 +271,14 @@ def test_a_study_in_which_too_much_fails_waits_for_a_person(bo_shaping, make_con
     assert code == 4
     assert "5 of 5 trials of this run failed" in err
     assert "bo-shaping logs closed TRIAL" in err
+
+
+def test_a_study_with_a_number_for_a_name_says_that_it_knows_enough(bo_shaping, yaml_file):
+    enough = ("--set", "budget.stop_when_regret_below=100")
+    code, out, _ = bo_shaping("launch", yaml_file, "--name", "2024", *enough)
+    assert code == 0
+    assert "The study knows enough (budget.stop_when_regret_below): the expected regret of the recommendation is" in out
+    code, out, _ = bo_shaping("resume", "2024", "--set", "budget.trials=20")
+    assert code == 0
+    assert "The study knows enough" in out
+    assert len(Study.load("2024").trials()) == 7

@@ -67,6 +67,36 @@ def test_measures_that_the_study_limits_can_be_told(bo_shaping, make_config):
     assert Study.load("closed").trial(0).measures == {"length": 12.5}
 
 
+def test_a_trial_that_will_never_be_told_is_given_up(bo_shaping, empty):
+    bo_shaping("ask", "closed")
+    for wrong in ((), (1.0, "--failed", "no GPU"), ("--kl", 2, "--failed", "no GPU")):
+        assert bo_shaping("tell", "closed", 0, *wrong)[0] == 2
+    assert empty.folder.records()[0].status == "asked"
+    code, out, _ = bo_shaping("tell", "closed", 0, "--failed", "no GPU")
+    assert (code, out) == (0, "Trial 0 is failed; get the next one with: bo-shaping ask closed\n")
+    study = Study.load("closed")
+    assert (study.trial(0).status, study.trial(0).reason) == ("failed", "no GPU")
+    assert study.ax_client._experiment.trials[0].status.is_failed
+    # It is as every other trial that failed: told no more, and it may be run again.
+    code, _, err = bo_shaping("tell", "closed", 0, "--failed", "no GPU")
+    assert code == 2
+    assert "Trial 0 has failed" in err
+    study.retry(0)
+    study.run(0)
+    assert study.trial(0).status == "completed"
+
+
+def test_the_best_of_a_study_without_kl_is_printed_without_it(bo_shaping, make_config):
+    study = Study.launch(make_config(objective={"max_kl": None}))
+    for _ in range(3):
+        index, arm = study.ask()
+        study.tell(index, arm["shap"])
+    code, out, err = bo_shaping("best", "closed")
+    assert (code, err) == (0, "")
+    assert "expected reward" in out
+    assert "KL" not in out
+
+
 def test_ask_and_tell_leave_a_study_that_is_driven_alone(bo_shaping, empty):
     with empty.folder.driver_lock():
         assert bo_shaping("ask", "closed")[0] == 3
