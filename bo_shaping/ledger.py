@@ -36,6 +36,8 @@ SNAPSHOT_SECONDS = 30.0
 RECONNECT_SECONDS = 30.0
 """How long a driver waits for a database server that went away."""
 RETRY_SECONDS = 0.5
+_WRITING = -1
+"""In place of a position in the journal, while this process may write to it."""
 
 
 class Ledger:
@@ -70,6 +72,12 @@ class Ledger:
         """All trials as the journal knows them."""
         return self.folder.journal.entries()
 
+    def refresh(self) -> None:
+        """Read the study again if another process has written to it; while this one does, there is none."""
+        self.folder.journal.entries()
+        if self._position not in (_WRITING, self.folder.journal.position):
+            self._reload()
+
     @contextmanager
     def driven(self) -> Iterator[None]:
         """Hold the study for this process, and only now write to it.
@@ -82,7 +90,7 @@ class Ledger:
                 # Another process has driven it since.
                 self._reload()
             # Until this ends well, nobody knows how far the places have got.
-            self._position = -1
+            self._position = _WRITING
             self._snapshot_is_old |= bool(self._behind)
             self._save(self._behind)
             try:

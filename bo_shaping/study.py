@@ -119,6 +119,7 @@ class Study:
     @property
     def ax_client(self) -> Client:
         """The real Ax client, with all trials and our generation strategy; what you change in it is not saved."""
+        self._ledger.refresh()
         fit_strategy(self._ledger.client, self._config.seed)
         return self._ledger.client
 
@@ -264,6 +265,7 @@ class Study:
     def _recommendation(self) -> tuple[Best, Surface]:
         stored = read_recommendation(self._folder)
         if stored is None:
+            self._ledger.refresh()
             stored = recommend(self._ledger.experiment, self._config)
             write_recommendation(self._folder, self._config, *stored)
         return stored

@@ -117,7 +117,7 @@ def config(scenario: Scenario) -> StudyConfig:
             "ppo": {"steps": 2},
             "evaluation": {"every": 1},
             "budget": {"trials": 40, "parallel": 1},
-            "early_stopping": {"min_step": 1} if executor == "process" else None,
+            "early_stopping": {"min_step": 1} if scenario == "stop" else None,
         }
     )
 
@@ -192,7 +192,7 @@ def _finish(root: Path, scenario: Scenario) -> None:
             except StudyExistsError:
                 study = Study.load(NAME)
         else:
-            study = Study.load(NAME)
+            study = Study.load(NAME, allow_change=True)  # early stopping
         if scenario == "tell":
             if len(study.folder.records()) == n_trials:
                 study.ask()
