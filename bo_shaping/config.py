@@ -17,14 +17,13 @@ from pydantic import (
 
 from bo_shaping.agreement import check_agreement
 from bo_shaping.errors import ConfigError
-from bo_shaping.limits import MEASURES, Constraint, parse_constraint
+from bo_shaping.limits import Constraint, parse_constraint
 from bo_shaping.search_space_config import ParameterRange, SearchSpaceConfig
 from inner_loop.schema import StrictModel, describe_validation_error
 from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
 
 __all__ = [
     "DEFAULT_INNER_LOOP",
-    "MEASURES",
     "BudgetConfig",
     "DesignConfig",
     "EarlyStoppingConfig",

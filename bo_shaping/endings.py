@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
 from bo_shaping.config import StudyConfig
+from bo_shaping.limits import MEASURES
 from bo_shaping.outcomes import Outcome, curve_data, outcome_data, seed_values
 from bo_shaping.records import Entry, Observation
 from inner_loop.spec import TrialProgress, TrialResult
-
-MEASURES = ("length", "entropy", "distinct_1", "distinct_2", "kl_k3")
 
 
 def completed(config: StudyConfig, entry: Entry, results: Sequence[TrialResult]) -> Entry:

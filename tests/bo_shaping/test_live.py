@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from bo_shaping import live
+from bo_shaping.errors import StorageError
 from bo_shaping.executors.folder import Event, Job, Worker
 from bo_shaping.live import live_view, watch
 from bo_shaping.status import study_status
@@ -107,6 +108,8 @@ def test_a_damaged_record_does_not_end_a_study_that_is_only_looked_at(folder):
     with live_view(folder, 1, console_of()) as on_change:
         add_trial(folder, 0, "completed")
         folder.journal.path.write_text("{}\n")
+        with pytest.raises(StorageError):
+            folder.records()
         on_change()
 
 

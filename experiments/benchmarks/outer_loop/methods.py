@@ -6,6 +6,7 @@ A recommendation is what each method's own documentation would have its user tak
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
@@ -171,7 +172,7 @@ class AxDefault:
         return as_point(self._problem, [*weights, 1 - sum(weights)], [arm[name] for name in self._problem.parameters])
 
 
-class BestObserved:
+class BestObserved(ABC):
     """Base of methods that recommend the point of the best observation."""
 
     def __init__(self, problem: Space, seed: int) -> None:
@@ -193,8 +194,9 @@ class BestObserved:
         """The point of the best observation."""
         return self._points[int(np.argmax(self._rewards))]
 
+    @abstractmethod
     def _next(self) -> Array:
-        raise NotImplementedError
+        """The next point to try."""
 
     def _from_cube(self, u: NDArray[np.float64]) -> Array:
         """A point from the unit cube: weights are uniform on the simplex where `u` is uniform."""
