@@ -3,9 +3,10 @@
 import json
 import os
 import socket
-import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from bo_shaping.process_birth import birth_of
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Holder:
     def me(cls) -> "Holder":
         """This process."""
         pid = os.getpid()
-        return cls(pid=pid, started=_started(pid) or "", machine=_machine(), host=socket.gethostname())
+        return cls(pid=pid, started=birth_of(pid) or "", machine=_machine(), host=socket.gethostname())
 
     @classmethod
     def from_json(cls, text: str) -> "Holder | None":
@@ -43,7 +44,7 @@ class Holder:
 
     def is_dead(self) -> bool:
         """Whether the process has certainly ended; False for one on another machine."""
-        return self.machine == _machine() and _started(self.pid) != self.started
+        return self.machine == _machine() and birth_of(self.pid) != self.started
 
 
 def _machine() -> str:
@@ -52,17 +53,3 @@ def _machine() -> str:
         return f"{socket.gethostname()} {boot} {Path('/proc/self/ns/pid').readlink()}"
     except OSError:
         return socket.gethostname()
-
-
-def _started(pid: int) -> str | None:
-    """When a process began; None if there is none, or if only its entry is left."""
-    try:
-        # After the name, which may hold anything: state first, start time (in ticks since boot) as the 20th.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        return None if fields[0] in "ZX" else fields[19]
-    except (OSError, IndexError):
-        pass
-    if Path("/proc/self/stat").exists():
-        return None
-    command = ["ps", "-o", "lstart=", "-p", str(pid)]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip() or None  # noqa: S603

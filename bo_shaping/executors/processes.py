@@ -7,13 +7,12 @@ system says that the process began.
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from bo_shaping.errors import ExecutorError
 from bo_shaping.executors.folder import TrialFolder, Worker
+from bo_shaping.process_birth import birth_of
 
 TERM_SECONDS = 5.0
 """A worker that was asked to end is killed after this."""
@@ -21,24 +20,11 @@ TERM_SECONDS = 5.0
 KILL_SECONDS = 30.0
 """A worker that was killed has ended after this, or something is wrong with the machine."""
 
-_START_FIELD = 19
-"""Place of `starttime` in /proc/PID/stat after the name of the program: proc(5)."""
-
 
 def this_process() -> Worker:
     """The process that asks."""
     pid = os.getpid()
     return Worker(pid=pid, started=time.time(), birth=birth_of(pid), host=socket.gethostname())
-
-
-def birth_of(pid: int) -> str | None:
-    """When that process began, as the system says it; None if there is none or it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        # Without /proc (macOS), ps knows it to the second.
-        return None if Path("/proc/self/stat").exists() else _birth_by_ps(pid)
-    return None if fields[0] in "ZX" else fields[_START_FIELD]
 
 
 def is_alive(worker: Worker) -> bool:
@@ -104,13 +90,3 @@ def _wait(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.02)
     return True
-
-
-def _birth_by_ps(pid: int) -> str | None:
-    try:
-        ps = subprocess.run(  # noqa: S603 - a number is all that varies
-            ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
-    except OSError:
-        return "unknown"
-    return ps.stdout.strip() or None

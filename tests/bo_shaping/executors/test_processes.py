@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from bo_shaping import process_birth
 from bo_shaping.errors import ExecutorError
 from bo_shaping.executors import processes
 from bo_shaping.executors.folder import TrialFolder, Worker
@@ -42,7 +43,7 @@ def test_another_process_of_the_same_number_is_left_alone(bystander, changes):
 
 def test_without_proc_a_process_is_told_by_ps(bystander, monkeypatch, tmp_path):
     real = worker_of(bystander)
-    monkeypatch.setattr(processes, "Path", lambda path: tmp_path / "nothing" if path.startswith("/proc") else path)
+    monkeypatch.setattr(process_birth, "Path", lambda path: tmp_path / "nothing" if path.startswith("/proc") else path)
     by_ps = worker_of(bystander)
     if by_ps.birth == "unknown":
         pytest.skip("/bin/ps is not installed")
