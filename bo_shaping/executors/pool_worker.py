@@ -15,6 +15,7 @@ from typing import IO
 
 from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.executors.heartbeat import beating
+from bo_shaping.executors.memory import give_back_memory
 from bo_shaping.executors.pool import InHand, Pool, Seat
 from bo_shaping.executors.processes import this_process
 from bo_shaping.executors.worker import output_to, run_job
@@ -44,6 +45,7 @@ def _work(pool: Pool, seat: Seat, lock: IO[bytes]) -> None:
     waits_since = time.monotonic()
     while True:
         if work_on_next(pool, seat):
+            give_back_memory()
             waits_since = time.monotonic()
         elif pool.is_in_use(attempts=1) and time.monotonic() - waits_since < IDLE_SECONDS:
             time.sleep(POLL_SECONDS)
