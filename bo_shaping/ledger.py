@@ -26,6 +26,7 @@ from bo_shaping.errors import ConnectionLostError, StorageError, TooManyFailures
 from bo_shaping.executors.folder import write_atomically
 from bo_shaping.generation import new_client, propose
 from bo_shaping.holder import Holder
+from bo_shaping.memory import trim_heap
 from bo_shaping.records import Entry, Origin, Status, TrialRecord
 from bo_shaping.recovery import ORIGIN, SEEDS, apply, bring_in_line
 from bo_shaping.search_space import from_arm
@@ -104,6 +105,7 @@ class Ledger:
     def propose(self, status: Status) -> Entry:
         """Choose the next arm and add its trial."""
         index = propose(self.client, self.config)
+        trim_heap()
         trial = self.experiment.trials[index]
         seeds, origin = trial.run_metadata[SEEDS], trial.run_metadata[ORIGIN]
         entry = _new_entry(index, trial.arm.parameters, status, seeds, origin)

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bo_shaping.executors.memory import give_back_memory
+from bo_shaping.memory import give_back_memory
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

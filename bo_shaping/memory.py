@@ -1,0 +1,26 @@
+"""Memory that is no longer needed, given back to the system.
+
+glibc keeps the pages of what was freed, and reuses them badly where large and small blocks take turns, as in a training
+or in the fit of a Gaussian process. A worker that trained six times held 1.65 GB, with this 1.1 GB from the second
+training on; a driver that proposed the 300th trial held 667 MB, with this 562 (545 for the 50th).
+"""
+
+import ctypes
+import gc
+import sys
+
+
+def give_back_memory() -> None:
+    """Collect what nobody refers to, and return it: for between two trainings."""
+    gc.collect()
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """Return what was freed: for between two proposals, where a collection would cost more than it finds."""
+    if sys.platform != "linux":
+        return
+    # Not every Linux has glibc.
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
