@@ -7,7 +7,6 @@ from bo_shaping.changes import refuse_changes, written
 from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
 from bo_shaping.database import Database
 from bo_shaping.errors import StorageError, StudyExistsError
-from bo_shaping.executors.folder import write_atomically
 from bo_shaping.executors.worker import import_inner_loop
 from bo_shaping.generation import new_experiment
 from bo_shaping.holder import Holder
@@ -15,6 +14,7 @@ from bo_shaping.journal import Journal
 from bo_shaping.ledger import Ledger, hold, remedy, write_snapshot
 from bo_shaping.recovery import bring_in_line, entries_of
 from bo_shaping.store import StudyFolder
+from inner_loop.atomic_file import write_atomically
 
 
 def with_absolute_folders(config: StudyConfig) -> StudyConfig:

@@ -23,7 +23,6 @@ from bo_shaping.config import StudyConfig
 from bo_shaping.database import Database
 from bo_shaping.endings import curve_observations
 from bo_shaping.errors import ConnectionLostError, StorageError, TooManyFailuresError
-from bo_shaping.executors.folder import write_atomically
 from bo_shaping.generation import new_client, propose
 from bo_shaping.holder import Holder
 from bo_shaping.memory import trim_heap
@@ -31,6 +30,7 @@ from bo_shaping.records import Entry, Origin, Status, TrialRecord
 from bo_shaping.recovery import ORIGIN, SEEDS, apply, bring_in_line
 from bo_shaping.search_space import from_arm
 from bo_shaping.store import StudyFolder
+from inner_loop.atomic_file import write_atomically
 from inner_loop.spec import TrialProgress
 
 SNAPSHOT_SECONDS = 30.0

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from bo_shaping.changes import HARMLESS
 from bo_shaping.config import StudyConfig
-from bo_shaping.executors.folder import write_atomically
 from bo_shaping.store import StudyFolder
+from inner_loop.atomic_file import write_atomically
 
 Array = NDArray[np.float64]
 

@@ -22,11 +22,11 @@ from pathlib import Path
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StorageError, StudyExistsError, StudyLockedError, StudyNotFoundError
-from bo_shaping.executors.folder import TrialFolder, write_atomically
+from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.journal import Journal
 from bo_shaping.locking import is_held, try_hold
-from bo_shaping.records import Entry, TrialRecord
-from bo_shaping.search_space import to_arm
+from bo_shaping.records import TrialRecord
+from inner_loop.atomic_file import write_atomically
 
 __all__ = ["ROOT_VARIABLE", "StudyFolder", "TrialRecord", "find_study", "studies_root", "without_password"]
 
@@ -77,10 +77,6 @@ class StudyFolder:
             StorageError: If the journal was damaged.
         """
         return [entry.record for entry in self.journal.entries().values()]
-
-    def write_record(self, record: TrialRecord) -> None:
-        """Write down the new state of a trial of which nobody tells the surrogate anything."""
-        self.journal.write(Entry(record=record, arm=to_arm(record.weights, record.parameters)))
 
     @contextmanager
     def driver_lock(self, take_over: bool = False) -> Iterator[None]:

@@ -6,9 +6,6 @@ result.json              once it is done
 Nothing is pickled, and a file is replaced in one step: a reader, or a crash, sees the old one or the new one.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from inner_loop.atomic_file import replacing
 from inner_loop.schema import StrictModel
 from inner_loop.spec import CurvePoint, StepStats, TrialResult, TrialSpec
 
@@ -54,7 +52,7 @@ class CheckpointFolder:
 
     def save(self, state: TrialState, tensors: dict[str, Tensor]) -> None:
         """Replace the checkpoint."""
-        with _replacing(self._checkpoint) as temporary:
+        with replacing(self._checkpoint) as temporary:
             metadata = {METADATA_KEY: state.model_dump_json()}
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
 
@@ -70,7 +68,7 @@ class CheckpointFolder:
 
     def finish(self, result: TrialResult) -> None:
         """Keep the result, and drop the checkpoint."""
-        with _replacing(self._result) as temporary:
+        with replacing(self._result) as temporary:
             temporary.write_text(_Finished(spec=self.spec, result=result).model_dump_json(), encoding="utf-8")
         self._checkpoint.unlink(missing_ok=True)
 
@@ -89,20 +87,3 @@ class CheckpointFolder:
     @property
     def _result(self) -> Path:
         return self.path / "result.json"
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A file beside `path` to write, which takes its place at the end."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode  # as the umask has it; safetensors writes files that only their owner can read
-        yield temporary
-        temporary.chmod(mode)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -50,8 +50,8 @@ def explain(
         chat_template=chat_template,
     )
     if html is not None:
-        from bo_shaping.executors.folder import write_atomically
         from bo_shaping.report.explain_page import explain_page
+        from inner_loop.atomic_file import write_atomically
 
         write_atomically(html, explain_page(credits_, reward_model))
     if as_json:

@@ -23,6 +23,7 @@ from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
 from bo_shaping.errors import TrialResultError
 from bo_shaping.locking import is_held, try_hold
+from inner_loop.atomic_file import write_atomically
 from inner_loop.schema import StrictModel
 from inner_loop.spec import TrialProgress, TrialResult, TrialSpec
 
@@ -223,21 +224,6 @@ class TrialFolder:
     def write_failure(self, token: str, reason: str) -> None:
         """Say why there is no result, in one step."""
         write_atomically(self._failure, Failure(token=token, reason=reason).model_dump_json())
-
-
-def write_atomically(path: Path, text: str, mode: int = 0o666) -> None:
-    """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
-
-    Who may read it is `mode`, less what the process's umask takes away.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.touch(mode)
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _read(model: type[T], path: Path) -> T | None:

@@ -16,9 +16,10 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from bo_shaping.executors.folder import TrialFolder, Worker, write_atomically
+from bo_shaping.executors.folder import TrialFolder, Worker
 from bo_shaping.executors.processes import has_certainly_ended
 from bo_shaping.locking import is_held, keep_from_children, try_hold
+from inner_loop.atomic_file import write_atomically
 from inner_loop.schema import StrictModel
 
 _PASSING = (".lock", ".json", ".beat")

@@ -16,8 +16,9 @@ from typing import Any
 from pydantic import PositiveInt, ValidationError
 
 from bo_shaping.errors import ExecutorError
-from bo_shaping.executors.folder import Worker, write_atomically
+from bo_shaping.executors.folder import Worker
 from bo_shaping.executors.processes import birth_of, end_process, is_alive
+from inner_loop.atomic_file import write_atomically
 from inner_loop.schema import StrictModel
 
 NAMESPACE = "bo-shaping"

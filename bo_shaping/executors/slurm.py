@@ -17,10 +17,11 @@ from pydantic import ValidationError
 
 from bo_shaping.errors import ConfigError, ExecutorError
 from bo_shaping.executors import TrialState
-from bo_shaping.executors.folder import TrialFolder, Worker, write_atomically
+from bo_shaping.executors.folder import TrialFolder, Worker
 from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.processes import birth_of, is_alive
 from bo_shaping.executors.worker import main, output_to, thread_limits
+from inner_loop.atomic_file import write_atomically
 from inner_loop.schema import StrictModel
 
 try:

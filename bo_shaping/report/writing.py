@@ -1,7 +1,6 @@
 """From a study to files: the only place of the report that knows about `Study`."""
 
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from bo_shaping.report.trial_frame import find_landmarks
 from bo_shaping.report.verdict import judge
 from bo_shaping.report.weights import weights_figure
 from bo_shaping.store import without_password
+from inner_loop.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from bo_shaping.recommendation import Best, Surface
@@ -62,9 +62,9 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
         config_yaml=without_password(study.config.to_yaml()),
     )
     for name, png in pictures.items():
-        _write_atomically(folder / f"{name}.png", png)
+        write_atomically(folder / f"{name}.png", png)
     index = folder / "index.html"
-    _write_atomically(index, page.encode("utf-8"))
+    write_atomically(index, page)
     return index
 
 
@@ -73,16 +73,3 @@ def _recommendation(study: "Study") -> "tuple[Best | None, Surface | None]":
         return study.best(), study.surface()
     except TooFewTrialsError:
         return None, None
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    """A reader sees the old file or the new one, never a part."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -19,7 +19,6 @@ the five rows show. Writes `results.json` and `results.md` beside this file.
 import argparse
 import json
 import math
-import statistics
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -29,6 +28,7 @@ from typing import Any
 
 from bo_shaping import Study, StudyConfig
 from bo_shaping.errors import StudyExistsError
+from inner_loop.evaluation import paired_difference
 from inner_loop.spec import TrialResult, TrialSpec
 
 HERE = Path(__file__).parent
@@ -38,7 +38,6 @@ EVERY = 2
 FRESH = 10_000
 """Added to a study's seed for the trainings that judge it."""
 N_HELDOUT = 512
-Z_95 = 1.96
 
 
 def make_spec(config: StudyConfig, weights: Mapping[str, float], seed: int, **ppo: float) -> TrialSpec:
@@ -82,11 +81,11 @@ def train_all(specs: Iterable[TrialSpec], jobs: int) -> list[TrialResult]:
         return list(pool.map(train, specs))
 
 
-def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
-    """Mean paired difference over prompts with its 95 % interval."""
-    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
-    mean, error = statistics.fmean(differences), statistics.stdev(differences) / math.sqrt(len(differences))
-    return {"mean": mean, "low": mean - Z_95 * error, "high": mean + Z_95 * error}
+def difference(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
+    """Mean paired difference over prompts with its 95 % interval, as plain data."""
+    paired = paired_difference(ours, theirs)
+    low, high = paired.interval
+    return {"mean": paired.mean, "low": low, "high": high}
 
 
 def steps_at_no_more_kl(result: TrialResult, max_kl: float) -> int:
@@ -129,8 +128,8 @@ def repeat(seed: int, jobs: int) -> dict[str, Any]:
         "sparse": {"mean": sparse.mean, "sem": sparse.sem, "kl": sparse.kl},
         "recommended": {"mean": recommended.mean, "sem": recommended.sem, "kl": recommended.kl},
         "recommended_at_no_more_kl": {"mean": matched.mean, "sem": matched.sem, "kl": matched.kl, "steps": steps},
-        "difference": paired_difference(recommended.scores, sparse.scores),
-        "difference_at_no_more_kl": paired_difference(matched.scores, sparse.scores),
+        "difference": difference(recommended.scores, sparse.scores),
+        "difference_at_no_more_kl": difference(matched.scores, sparse.scores),
         "trials": json.loads(study.trials().to_json(orient="records")),
     }
 

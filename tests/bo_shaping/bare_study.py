@@ -5,7 +5,8 @@ from typing import Any
 
 from bo_shaping.changes import written
 from bo_shaping.config import StudyConfig
-from bo_shaping.records import TrialRecord
+from bo_shaping.records import Entry, TrialRecord
+from bo_shaping.search_space import to_arm
 from bo_shaping.store import StudyFolder
 
 ARM: dict[str, Any] = {"weights": {"shap": 0.25, "lime": 0.0, "sparse": 0.75}, "parameters": {"gae_lambda": 0.9}}
@@ -26,10 +27,15 @@ def bare_study(path: Path, **settings: Any) -> StudyFolder:
     return folder
 
 
+def write_record(folder: StudyFolder, record: TrialRecord) -> None:
+    """Write down the new state of a trial of which nobody tells the surrogate anything."""
+    folder.journal.write(Entry(record=record, arm=to_arm(record.weights, record.parameters)))
+
+
 def add_trial(folder: StudyFolder, index: int, status: str, **fields: Any) -> TrialRecord:
     """Put a trial into the study, or a new state of it."""
     known = {"mean": 1.0, "sem": 0.1, "kl": 2.0, "seconds": 3.0} if status == "completed" else {}
     record = TrialRecord.model_validate({"index": index, "status": status, **ARM, **known, **fields})
     folder.trial(index).path.mkdir(parents=True, exist_ok=True)
-    folder.write_record(record)
+    write_record(folder, record)
     return record

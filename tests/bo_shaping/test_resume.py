@@ -10,8 +10,8 @@ import time
 import pytest
 
 from bo_shaping import Study
-from bo_shaping.executors.folder import write_atomically
 from bo_shaping.store import StudyFolder
+from inner_loop.atomic_file import write_atomically
 
 
 @pytest.fixture

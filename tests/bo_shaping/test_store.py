@@ -6,6 +6,7 @@ import pytest
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StudyLockedError, StudyNotFoundError
 from bo_shaping.store import StudyFolder, TrialRecord, find_study, without_password
+from tests.bo_shaping.bare_study import write_record
 
 ARM = {"weights": {"shap": 0.5, "sparse": 0.5}, "parameters": {"gae_lambda": 0.9}}
 
@@ -57,7 +58,7 @@ def test_what_to_type_is_the_name_only_where_the_name_is_enough(folder, tmp_path
 
 def test_records_come_back_in_order_with_the_latest_state(folder):
     for index, status in ((1, "running"), (0, "running"), (1, "failed")):
-        folder.write_record(TrialRecord(index=index, status=status, **ARM))
+        write_record(folder, TrialRecord(index=index, status=status, **ARM))
     assert [(record.index, record.status) for record in folder.records()] == [(0, "running"), (1, "failed")]
     # Another process sees the same.
     assert StudyFolder(folder.path).records() == folder.records()

@@ -11,8 +11,9 @@ import pytest
 
 from bo_shaping.errors import TrialResultError
 from bo_shaping.executors import make_executor
-from bo_shaping.executors.folder import Worker, write_atomically
+from bo_shaping.executors.folder import Worker
 from bo_shaping.store import StudyFolder
+from inner_loop.atomic_file import write_atomically
 from tests.bo_shaping.conftest import REPOSITORY
 from tests.bo_shaping.executors.conftest import hold, is_gone, let_go, starts, wait_for
 

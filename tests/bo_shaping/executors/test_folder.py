@@ -4,7 +4,8 @@ import sys
 import pytest
 
 from bo_shaping.errors import TrialResultError
-from bo_shaping.executors.folder import Event, Job, TrialFolder, Worker, write_atomically
+from bo_shaping.executors.folder import Event, Job, TrialFolder, Worker
+from inner_loop.atomic_file import write_atomically
 from inner_loop.spec import TrialProgress, TrialSpec
 from tests.bo_shaping.closed_form import result_of
 

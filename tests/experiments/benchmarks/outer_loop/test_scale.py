@@ -8,6 +8,7 @@ from bo_shaping.study import Study
 from experiments.benchmarks.outer_loop.fast_loop import LOG_VARIABLE
 from experiments.benchmarks.outer_loop.scale import audit, bars, table_of
 from experiments.benchmarks.outer_loop.scale_job import NAME
+from tests.bo_shaping.bare_study import write_record
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_the_audit_finds_a_lost_number_and_a_training_too_many(driven):
     log = Path(os.environ[LOG_VARIABLE])
     log.write_text(log.read_text() + log.read_text().splitlines()[0] + "\n")
     folder = Study.load(NAME).folder
-    folder.write_record(folder.records()[1].model_copy(update={"mean": 77.0}))
+    write_record(folder, folder.records()[1].model_copy(update={"mean": 77.0}))
     assert audit(driven) == {"n_trained": 4, "n_records": 3, "n_same_in_ax": 2}
 
 

@@ -1,0 +1,32 @@
+"""Files that are replaced in one step: a reader, or a crash, sees the old content or the new, never a part."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
+    """A file beside `path` to write, which is on the disk and takes its place at the end; what raises leaves none.
+
+    Who may read it is `mode`, less what the process's umask takes away.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.touch(mode)
+        allowed = temporary.stat().st_mode  # some libraries write files that only their owner can read
+        yield temporary
+        temporary.chmod(allowed)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> None:
+    """Write a file as `replacing` does; text in UTF-8."""
+    with replacing(path, mode) as temporary:
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
