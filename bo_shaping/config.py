@@ -165,8 +165,8 @@ class WorkersConfig(StrictModel):
 
     gpus_per_trial: NonNegativeInt = 0
     """GPUs that a trial gets for itself, and waits for. 0 leaves the choice to PyTorch."""
-    stale_after: PositiveFloat = 20.0
-    """Seconds without a heartbeat after which a worker counts as hung."""
+    stale_after: float = Field(default=20.0, ge=6.0)
+    """Seconds without a heartbeat after which a worker counts as hung; at least three heartbeats."""
     retries: NonNegativeInt = 1
     """How often a trial is started again after its worker died or hung."""
     address: str | None = None

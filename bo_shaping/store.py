@@ -27,6 +27,7 @@ from bo_shaping.journal import Journal
 from bo_shaping.locking import is_held, try_hold
 from bo_shaping.records import TrialRecord
 from inner_loop.atomic_file import write_atomically
+from inner_loop.spec import CurvePoint, TrialResult
 
 __all__ = ["ROOT_VARIABLE", "StudyFolder", "TrialRecord", "find_study", "studies_root", "without_password"]
 
@@ -77,6 +78,20 @@ class StudyFolder:
             StorageError: If the journal was damaged.
         """
         return [entry.record for entry in self.journal.entries().values()]
+
+    def results(self) -> dict[int, list[TrialResult]]:
+        """What the inner loop returned for each completed trial that the study ran, one result per seed."""
+        return {
+            record.index: trial.results()
+            for record in self.records()
+            if record.status == "completed" and (trial := self.trial(record.index)).has_result()
+        }
+
+    def curves(self) -> dict[int, list[CurvePoint]]:
+        """The learning curve of each trial that was completed or stopped, of its first seed; without those it lacks."""
+        ended = [record.index for record in self.records() if record.status in ("completed", "stopped")]
+        curves = {index: self.trial(index).curve() for index in ended}
+        return {index: curve for index, curve in curves.items() if curve}
 
     @contextmanager
     def driver_lock(self, take_over: bool = False) -> Iterator[None]:

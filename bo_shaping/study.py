@@ -21,7 +21,7 @@ from bo_shaping.search_space import to_arm
 from bo_shaping.store import StudyFolder, find_study, studies_root
 from bo_shaping.telling import checked_arm, given_up, told
 from bo_shaping.trials_frame import trials_frame
-from inner_loop.spec import TrialResult
+from inner_loop.spec import CurvePoint, TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -276,11 +276,11 @@ class Study:
 
     def results(self) -> dict[int, list[TrialResult]]:
         """What the inner loop returned for each completed trial that the study ran, one result per seed."""
-        return {
-            record.index: trial.results()
-            for record in self._folder.records()
-            if record.status == "completed" and (trial := self._folder.trial(record.index)).has_result()
-        }
+        return self._folder.results()
+
+    def curves(self) -> dict[int, list[CurvePoint]]:
+        """The learning curve of each trial that was completed or stopped, as far as it went; of its first seed."""
+        return self._folder.curves()
 
     def shaping_function(self) -> "ShapingFunction":
         """The learned mixture, for your own PPO or GRPO loop.

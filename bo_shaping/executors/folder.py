@@ -25,7 +25,7 @@ from bo_shaping.errors import TrialResultError
 from bo_shaping.locking import is_held, try_hold
 from inner_loop.atomic_file import write_atomically
 from inner_loop.schema import StrictModel
-from inner_loop.spec import TrialProgress, TrialResult, TrialSpec
+from inner_loop.spec import CurvePoint, TrialProgress, TrialResult, TrialSpec
 
 T = TypeVar("T", bound=StrictModel)
 
@@ -165,6 +165,11 @@ class TrialFolder:
             with contextlib.suppress(ValidationError):
                 events.append(Event.model_validate_json(line))
         return events
+
+    def curve(self, replicate: int = 0) -> list[CurvePoint]:
+        """The learning curve of one replicate, as far as it went."""
+        points = [event.progress.point for event in self.events() if event.replicate == replicate]
+        return [point for point in points if point is not None]
 
     def last_event(self) -> Event | None:
         """The newest progress event, or None before the first."""

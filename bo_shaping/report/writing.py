@@ -43,7 +43,7 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
     pictures = {
         "simplex": png_bytes(simplex_figure(trials, best, surface, kl_budget=kl_budget)),
-        "curves": png_bytes(curves_figure(trials, results, landmarks, kl_budget=kl_budget)),
+        "curves": png_bytes(curves_figure(trials, study.curves(), landmarks, kl_budget=kl_budget)),
         "weights": png_bytes(weights_figure(best, surface, bounds=bounds)),
     }
     if best is not None and best.front:

@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from bo_shaping.config import StudyConfig
+from bo_shaping.config import StudyConfig, WorkersConfig
 from bo_shaping.errors import ConfigError
+from bo_shaping.executors.heartbeat import BEAT_SECONDS
 from bo_shaping.limits import Constraint, parse_constraint
 from bo_shaping.tunable import NOT_TUNABLE, TUNABLE, is_integer
 from inner_loop.ppo.config import PPOConfig
@@ -255,3 +257,9 @@ def test_the_example_of_all_options_has_them():
     assert space.bounds
     assert config.early_stopping is not None
     assert len(config.objective.limits) > 1
+
+
+def test_a_worker_may_miss_two_heartbeats():
+    assert WorkersConfig(stale_after=3 * BEAT_SECONDS).stale_after == 6.0
+    with pytest.raises(ValidationError, match="stale_after"):
+        WorkersConfig(stale_after=2.9 * BEAT_SECONDS)

@@ -274,6 +274,11 @@ def test_a_trial_whose_curve_lags_is_stopped_with_what_it_has_got(make_config, m
     assert (record.status, record.step, record.reason) == ("stopped", 1, "it lags")
     assert record.mean == pytest.approx(closed_form.reward({"shap": 1.0}, 0.95) / 4)
     assert not study.folder.trial(1).is_locked()
+    assert {index: [point.step for point in curve] for index, curve in study.curves().items()} == {
+        0: [0, 1, 2, 3, 4],
+        1: [0, 1],
+        2: [0, 1, 2, 3, 4],
+    }
     assert [study.trial(index).status for index in (0, 2)] == ["completed", "completed"]
     stored = study._ledger._database.load("closed")
     assert stored.trials[1].status.name == "EARLY_STOPPED"

@@ -36,6 +36,9 @@ class MadeUpStudy:
     def results(self) -> dict[int, list[TrialResult]]:
         return {index: [result] for index, result in self.outcomes.items()}
 
+    def curves(self) -> dict[int, list[CurvePoint]]:
+        return {index: result.curve for index, result in self.outcomes.items()}
+
     def best(self) -> Best:
         if self.recommendation is None:
             raise TooFewTrialsError("too few")
