@@ -236,7 +236,7 @@ class StudyConfig(StrictModel):
             raise ConfigError(f"There is no config file {path}.") from None
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"The config file {path} cannot be read: {error}.") from None
-        except (yaml.YAMLError, ValueError) as error:  # a date such as 2024-13-45 is a ValueError
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2024-13-45 is a ValueError
             raise ConfigError(f"The config file {path} is not valid YAML: {' '.join(str(error).split())}.") from None
         if data is None:
             data = {}
@@ -262,7 +262,7 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise ConfigError(f"A setting looks like ppo.steps=3, got {override!r}.")
     try:
         value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"The value of the setting {override!r} is not valid YAML.") from None
     *sections, last = key.split(".")
     for section in sections:

@@ -10,7 +10,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
-from bo_shaping.errors import BoShapingError, StorageError
+from bo_shaping.errors import BoShapingError, StorageError, TrialResultError
+from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.holder import Holder
 from bo_shaping.lease import STALE_SECONDS
 from bo_shaping.status import study_status
@@ -98,10 +99,23 @@ def _trials(folder: StudyFolder) -> Iterator[Finding]:
     unfinished = status.count("interrupted") and status.driver is None
     yield Finding("trials", True, status.headline(), f"bo-shaping resume {folder.handle}" if unfinished else "")
     known = {trial.record.index for trial in status.trials}
+    for trial in status.trials:
+        if trial.record.status == "completed":
+            yield from _result(folder.trial(trial.record.index))
     for path in sorted((folder.path / "trials").glob("*/")):
         if not (path.name.isdecimal() and int(path.name) in known):
             text = f"{path} belongs to no trial of the study"
             yield Finding("trials", False, text, "remove it, unless you know what it is")
+
+
+def _result(trial: TrialFolder) -> Iterator[Finding]:
+    """Whether the files of a completed trial, which reports are made from, can still be read."""
+    if trial.has_result():
+        try:
+            trial.results()
+        except TrialResultError as error:
+            text = f"{error}: reports lack the curve and the responses of this trial, whose outcome is in the journal"
+            yield Finding("trials", False, text, f"rm {trial.path / 'result.json'}")
 
 
 def _workers(folder: StudyFolder) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 from bo_shaping.config import StudyConfig
 from bo_shaping.limits import MEASURES
 from bo_shaping.outcomes import Outcome, curve_data, outcome_data, seed_values
-from bo_shaping.records import Entry, Observation
+from bo_shaping.records import Entry, Observation, Status
 from inner_loop.spec import TrialProgress, TrialResult
 
 
@@ -48,9 +48,9 @@ def failed(entry: Entry, reason: str) -> Entry:
     return entry.model_copy(update={"record": record, "data": (), "values": {}})
 
 
-def again(entry: Entry) -> Entry:
-    """A failed trial as it was before it ran."""
-    update = {"status": "running", "attempt": 1, "reason": None}
+def again(entry: Entry, status: Status) -> Entry:
+    """A failed trial as it was before it ran, or was given away."""
+    update = {"status": status, "attempt": 1, "reason": None}
     return entry.model_copy(update={"record": entry.record.model_copy(update=update)})
 
 

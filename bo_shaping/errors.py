@@ -37,6 +37,10 @@ class FencedError(StudyLockedError):
     """This process drove the study until another one took it over."""
 
 
+class OutputError(BoShapingError, OSError):
+    """A file that somebody asked for cannot be written."""
+
+
 class StorageError(BoShapingError, RuntimeError):
     """The study's database or one of its files cannot be read or written."""
 

@@ -1,9 +1,10 @@
 """A small Gaussian process with seed effects, averaged over its hyper-parameters: what the recommendation rests on.
 
-    y_i = m + f(x_i) + b_seed(i) + e_i        f ~ GP(0, s^2 k),  b ~ N(0, t^2),  e ~ N(0, v + known_i)
+    y_i = m + f(x_i) + b_seed(i) + e_i        f ~ GP(0, s^2 k),  b ~ N(0, t^2),  e ~ N(0, v / r_i + known_i)
 
-Notation: n observations, d inputs in [0, 1], g points, h draws of the hyper-parameters, s joint draws of f. Outcomes
-are standardised inside and come back in their own units. k is the Matern-5/2 kernel with one length per input.
+Notation: n observations, each the mean of r trainings (one, as a rule), d inputs in [0, 1], g points, h draws of the
+hyper-parameters, s joint draws of f. Outcomes are standardised inside and come back in their own units. k is the
+Matern-5/2 kernel with one length per input.
 
 Ax's own process keeps the single most probable hyper-parameters. With ten or fifteen trials that is too sure of
 itself, so here their whole posterior is drawn from, by elliptical slice sampling [Murray2010]_; joint draws of f are
@@ -64,6 +65,7 @@ class GaussianProcess:
         seeds: list[int],
         *,
         known: Array | None = None,
+        n_trainings: Array | None = None,
         learn_noise: bool = True,
         n_hyper: int = N_HYPER,
         random_seed: int = 0,
@@ -75,6 +77,7 @@ class GaussianProcess:
             y: `n` outcomes.
             seeds: `n` seeds of the trainings; equal seeds share their effect.
             known: `n` known variances of the noise, added to what is learned.
+            n_trainings: `n` numbers of trainings that outcomes are means of; 1 each without.
             learn_noise: Whether there is noise beside the known one.
             n_hyper: How many draws.
             random_seed: Seed of all draws.
@@ -89,6 +92,7 @@ class GaussianProcess:
         self._y = (np.asarray(y, dtype=float) - self._mean) / self._scale
         self._known = np.zeros(len(self._y)) if known is None else np.asarray(known, dtype=float) / self._scale**2
         self._learn_noise = learn_noise
+        self._share = np.ones(len(self._y)) if n_trainings is None else 1 / np.asarray(n_trainings, dtype=float)
         self._rng = np.random.default_rng(random_seed)
         self._squares = (self._X[:, None, :] - self._X[None, :, :]) ** 2
         self._hypers = self._draw_hypers(n_hyper)
@@ -175,7 +179,7 @@ class GaussianProcess:
         covariance += MEAN_VARIANCE
         if self.has_seed_effects:
             covariance += seed * (self._member @ self._member.T)
-        diagonal = self._known + JITTER + (noise if self._learn_noise else 0.0)
+        diagonal = self._known + JITTER + (noise * self._share if self._learn_noise else 0.0)
         covariance[np.diag_indices_from(covariance)] += diagonal
         return np.asarray(cholesky(covariance, lower=True, overwrite_a=True, check_finite=False))
 
@@ -206,7 +210,9 @@ class GaussianProcess:
         frequencies = rng.standard_normal((d, N_FEATURES)) * stretch / hyper.lengths[:, None]
         weights = rng.standard_normal((2 * N_FEATURES, n)) * np.sqrt(hyper.signal / N_FEATURES)
         constant = rng.standard_normal(n) * np.sqrt(MEAN_VARIANCE)
-        noise = rng.standard_normal((len(self._y), n)) * np.sqrt(hyper.noise + self._known + JITTER)[:, None]
+        noise = (
+            rng.standard_normal((len(self._y), n)) * np.sqrt(hyper.noise * self._share + self._known + JITTER)[:, None]
+        )
         seeds = self._member @ (rng.standard_normal((len(self.seeds), n)) * np.sqrt(hyper.seed))
         observed = _features(self._X, frequencies) @ weights + constant + noise + seeds
         correction = cho_solve((hyper.factor, True), self._y[:, None] - observed)

@@ -169,7 +169,13 @@ def _process(
         raise TooFewTrialsError(f"Only {len(data.y)} trials have a {metric}; a recommendation needs {MIN_FINISHED}.")
     X = encode(axes_of(space), data.arms)
     return GaussianProcess(
-        X, data.y, data.seeds, known=data.known, learn_noise=data.learn_noise, random_seed=random_seed
+        X,
+        data.y,
+        data.seeds,
+        known=data.known,
+        n_trainings=data.n_trainings,
+        learn_noise=data.learn_noise,
+        random_seed=random_seed,
     )
 
 

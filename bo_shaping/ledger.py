@@ -37,8 +37,8 @@ SNAPSHOT_SECONDS = 30.0
 RECONNECT_SECONDS = 30.0
 """How long a driver waits for a database server that went away."""
 RETRY_SECONDS = 0.5
-_WRITING = -1
-"""In place of a position in the journal, while this process may write to it."""
+_WRITING, _UNKNOWN = -1, -2
+"""In place of a position in the journal: while this process may write to it, and after something went wrong then."""
 
 
 class Ledger:
@@ -90,16 +90,20 @@ class Ledger:
             if position != self._position:
                 # Another process has driven it since.
                 self._reload()
-            # Until this ends well, nobody knows how far the places have got.
             self._position = _WRITING
             self._snapshot_is_old |= bool(self._behind)
-            self._save(self._behind)
             try:
-                yield
-            except (KeyboardInterrupt, TooManyFailuresError):
+                self._save(self._behind)
+                try:
+                    yield
+                except (KeyboardInterrupt, TooManyFailuresError):
+                    self._snapshot(at_once=True)
+                    raise
                 self._snapshot(at_once=True)
+            except BaseException:
+                # Nobody knows how far the places have got: whoever asks next reads them again.
+                self._position = _UNKNOWN
                 raise
-            self._snapshot(at_once=True)
             self._position = self.folder.journal.position
 
     def propose(self, status: Status) -> Entry:

@@ -52,6 +52,8 @@ class Rows:
     seeds: list[int]
     known: Array
     """Known variance of every row."""
+    n_trainings: Array
+    """How many trainings every row is the mean of."""
     learn_noise: bool
     """Whether the noise of a training is to be learned, beside the known variance."""
 
@@ -95,22 +97,26 @@ def finished(experiment: "Experiment") -> dict[int, TrialOutcome]:
 
 
 def rows(outcomes: Iterable[TrialOutcome], metric: str) -> Rows:
-    """One row per seed where the values of seeds are known, else one per trial."""
+    """One row per seed where the values of seeds are known, else one per trial.
+
+    A mean over seeds that somebody told, among trials whose values are known, is one row with less noise.
+    """
     outcomes = [outcome for outcome in outcomes if metric in outcome.means]
     by_seed = any(outcome.values for outcome in outcomes)
-    arms, y, seeds, known = [], [], [], []
+    arms, y, seeds, known, n_trainings = [], [], [], [], []
     for outcome in outcomes:
-        column = outcome.values.get(metric, [])
+        column, n_behind = outcome.values.get(metric, []), 1
         if len(column) != len(outcome.seeds):
-            column = [outcome.means[metric]]
+            column, n_behind = [outcome.means[metric]], len(outcome.seeds) if by_seed else 1
         variance = 0.0 if by_seed else outcome.sems.get(metric, 0.0) ** 2
         for value, seed in zip(column, outcome.seeds, strict=False):
             arms.append(outcome.arm)
             y.append(value)
             seeds.append(seed)
             known.append(variance + outcome.extra[metric])
+            n_trainings.append(n_behind)
     learn_noise = by_seed or not all(metric in outcome.sems for outcome in outcomes)
-    return Rows(arms, np.array(y), seeds, np.array(known), learn_noise)
+    return Rows(arms, np.array(y), seeds, np.array(known), np.array(n_trainings), learn_noise)
 
 
 def pooled_sems(outcomes: Mapping[int, TrialOutcome], metric: str) -> dict[int, float] | None:

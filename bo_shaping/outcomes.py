@@ -16,6 +16,9 @@ from inner_loop.spec import CurvePoint, TrialProgress, TrialResult
 REWARD, KL = "reward", "kl"
 """Names of the two metrics that every study has in Ax; further ones are named as in `CurvePoint`."""
 
+LARGEST = 1e100
+"""Outcomes beyond this, in either direction, are refused: their squares and sums would not be finite."""
+
 DECIMALS = 8
 """Digits of outcomes behind the point: Ax's database keeps 10, and numbers must survive a load unchanged."""
 
@@ -43,15 +46,19 @@ def seed_values(config: StudyConfig, results: Sequence[TrialResult]) -> dict[str
     """Outcomes by metric, one per seed: kept in the trial's `run_metadata["values"]`, where noise is pooled from.
 
     Raises:
-        TrialResultError: If something that a constraint is about was not measured.
+        TrialResultError: If something that the objective or a constraint is about was not measured.
     """
     columns: dict[str, list[float]] = {}
+    on_curve = [name for name in config.objective.measures if name not in (REWARD, KL)]
+    on_curve += ["auc"] if config.objective.measure == "auc" else []
     for result in results:
+        if on_curve and not result.curve:
+            raise TrialResultError(f"the result has no learning curve, from which the study takes {on_curve[0]}")
         reward = result.auc if config.objective.measure == "auc" else result.mean
         row = {REWARD: reward, KL: result.kl}
         row |= {name: getattr(result.curve[-1], name) for name in config.objective.measures if name not in row}
         for metric, value in row.items():
-            if value is None or not math.isfinite(value):
+            if value is None or not abs(value) <= LARGEST:
                 raise TrialResultError(f"the result has no usable {metric}, which the study needs: {value}")
             columns.setdefault(metric, []).append(_storable(value))
     return columns

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.errors import StorageError, StudyExistsError, StudyLockedError, StudyNotFoundError
+from bo_shaping.errors import StorageError, StudyExistsError, StudyLockedError, StudyNotFoundError, TrialResultError
 from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.journal import Journal
 from bo_shaping.locking import is_held, try_hold
@@ -80,17 +80,23 @@ class StudyFolder:
         return [entry.record for entry in self.journal.entries().values()]
 
     def results(self) -> dict[int, list[TrialResult]]:
-        """What the inner loop returned for each completed trial that the study ran, one result per seed."""
-        return {
-            record.index: trial.results()
-            for record in self.records()
-            if record.status == "completed" and (trial := self.trial(record.index)).has_result()
-        }
+        """What the inner loop returned for each completed trial that the study ran, one result per seed.
+
+        A file that was damaged since then is left out, and `doctor` says so: the journal has what the study needs.
+        """
+        results = {}
+        for record in self.records():
+            trial = self.trial(record.index)
+            if record.status == "completed" and trial.has_result():
+                with contextlib.suppress(TrialResultError):
+                    results[record.index] = trial.results()
+        return results
 
     def curves(self) -> dict[int, list[CurvePoint]]:
-        """The learning curve of each trial that was completed or stopped, of its first seed; without those it lacks."""
-        ended = [record.index for record in self.records() if record.status in ("completed", "stopped")]
-        curves = {index: self.trial(index).curve() for index in ended}
+        """The learning curve of each trial that was completed or stopped, of its first seed, where there is one."""
+        curves = {index: first.curve for index, (first, *_) in self.results().items()}
+        stopped = [record.index for record in self.records() if record.status == "stopped"]
+        curves |= {index: self.trial(index).curve() for index in stopped}
         return {index: curve for index, curve in curves.items() if curve}
 
     @contextmanager

@@ -220,6 +220,8 @@ class Study:
     def retry(self, index: int) -> None:
         """Have a failed trial run again, with the same arm and seeds, at the next `run`.
 
+        A trial that `ask` gave, and that was told to have failed, waits to be told again.
+
         Raises:
             RetryError: If there is no such trial, or it has not failed.
             StudyLockedError: If another process drives the study.
@@ -228,8 +230,9 @@ class Study:
             entry = self._entry(index, RetryError)
             if entry.record.status != "failed":
                 raise RetryError(f"Trial {index} is {entry.record.status}; only a failed trial can be run again.")
-            self._folder.trial(index).forget_ending()
-            self._ledger.write(again(entry))
+            trial = self._folder.trial(index)
+            trial.forget_ending()
+            self._ledger.write(again(entry, "running" if trial.has_job() else "asked"))
 
     def _entry(self, index: int, error: type[BoShapingError]) -> Entry:
         entries = self._ledger.entries

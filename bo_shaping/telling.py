@@ -1,14 +1,14 @@
 """Outcomes from somebody else's inner loop: checked before anything is written down."""
 
-import math
 from collections.abc import Mapping
 from numbers import Real
+from typing import Any
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.endings import failed, observations
 from bo_shaping.errors import TellError
 from bo_shaping.limits import MEASURES
-from bo_shaping.outcomes import DECIMALS, KL, REWARD, Outcome
+from bo_shaping.outcomes import DECIMALS, KL, LARGEST, REWARD, Outcome
 from bo_shaping.records import Entry, TrialRecord
 from inner_loop.schema import nearest
 from inner_loop.spec import SUM_ATOL
@@ -83,7 +83,8 @@ def given_up(entry: Entry, reason: str) -> Entry:
         TellError: If the trial is not waiting to be told.
     """
     _waiting(entry)
-    return failed(entry, reason)
+    # Bytes that were no text in the terminal come as lone surrogates, which no file can hold.
+    return failed(entry, reason.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _waiting(entry: Entry) -> TrialRecord:
@@ -147,6 +148,7 @@ def _outcome(config: StudyConfig, values: Mapping[str, float], has_replicates: b
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        raise TellError(f"{name} must be a finite number, got {value!r}.")
-    return float(value)
+    number: Any = value
+    if isinstance(value, bool) or not isinstance(value, Real) or not -LARGEST <= number <= LARGEST:
+        raise TellError(f"{name} must be a finite number (at most {LARGEST:g} in size), got {value!r}.")
+    return float(number)

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from bo_shaping.cli.output_file import write_output
 from bo_shaping.cli.terms import JsonOption, StudyArgument, console, study_class
 from bo_shaping.errors import TellError
 from bo_shaping.export import Format, export_ax_json, export_csv, export_json
 from bo_shaping.store import find_study
 from bo_shaping.trials_view import arm_text
-from inner_loop.atomic_file import write_atomically
 
 
 def ask(study: StudyArgument, as_json: JsonOption = False) -> None:
@@ -37,7 +37,7 @@ def tell(
     mean: Annotated[float | None, typer.Argument(metavar="REWARD", help="Its final validation reward.")] = None,
     sem: Annotated[
         float | None,
-        typer.Option(help="Standard error of the reward over training seeds; without it, the study infers the noise."),
+        typer.Option(help="Standard error of the reward over training seeds, for a trial with several."),
     ] = None,
     kl: Annotated[float | None, typer.Option(help="Final KL to the reference, in nats per response.")] = None,
     measures: Annotated[
@@ -81,7 +81,7 @@ def export(
     if output is None:
         typer.echo(text.removesuffix("\n"))
     else:
-        write_atomically(output, text)
+        write_output(output, text)
         typer.echo(str(output))
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bo_shaping.cli.output_file import write_output
 from bo_shaping.cli.terms import JsonOption, console
 from bo_shaping.explain_input import MASKINGS, METHODS, UNITS, check_settings, read_texts
 
@@ -51,9 +52,8 @@ def explain(
     )
     if html is not None:
         from bo_shaping.report.explain_page import explain_page
-        from inner_loop.atomic_file import write_atomically
 
-        write_atomically(html, explain_page(credits_, reward_model))
+        write_output(html, explain_page(credits_, reward_model))
     if as_json:
         typer.echo(json.dumps(credits_json(credits_), indent=1))
     elif html is not None:

@@ -110,6 +110,10 @@ class TrialFolder:
             file.unlink(missing_ok=True)
         write_atomically(self._job, job.model_dump_json())
 
+    def has_job(self) -> bool:
+        """Whether the study has prepared a job here: it runs the trial itself."""
+        return self._job.exists()
+
     def has_other_job(self, job: Job) -> bool:
         """Whether another job than this one was written here."""
         known = _read(Job, self._job)

@@ -259,6 +259,14 @@ def test_the_example_of_all_options_has_them():
     assert len(config.objective.limits) > 1
 
 
+def test_yaml_that_is_nested_too_deeply_is_refused_in_one_sentence(tmp_path):
+    deep = "[" * 5000
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        StudyConfig.from_yaml(write(tmp_path, f"name: {deep}"))
+    with pytest.raises(ConfigError, match="is not valid YAML"):
+        StudyConfig.from_yaml(write(tmp_path, ""), [f"seed={deep}"])
+
+
 def test_a_worker_may_miss_two_heartbeats():
     assert WorkersConfig(stale_after=3 * BEAT_SECONDS).stale_after == 6.0
     with pytest.raises(ValidationError, match="stale_after"):

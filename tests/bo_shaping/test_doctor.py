@@ -34,6 +34,17 @@ def test_a_study_that_is_well_has_no_problem(finished):
     assert texts["models"].endswith("closed_form:run_trial can be imported")
 
 
+def test_a_result_that_was_damaged_is_found_and_costs_its_trial_in_the_report_alone(finished, no_models):
+    file = finished.folder.trial(1).path / "result.json"
+    file.write_text("{")
+    assert set(finished.results()) == set(range(10)) - {1}
+    finding = problems(finished.folder)["trials"]
+    assert f"unusable result {file}" in finding.text
+    assert finding.remedy == f"rm {file}"
+    file.unlink()
+    assert problems(finished.folder) == {}
+
+
 def test_a_database_behind_the_journal_names_the_remedy_and_the_remedy_works(finished, bo_shaping, no_models):
     record = finished.trial(3).model_copy(update={"index": 10, "status": "running"})
     # What a driver that was killed between journal and database leaves.

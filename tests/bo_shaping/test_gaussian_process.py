@@ -44,6 +44,17 @@ def test_moments_are_those_of_an_independent_implementation(monkeypatch):
     np.testing.assert_allclose(sd, y.std() * variance.sqrt().numpy(), rtol=1e-4)
 
 
+def test_the_mean_of_several_trainings_has_its_share_of_the_noise(monkeypatch):
+    X, y = data()
+    n_trainings = np.array([1, 4] * 6)
+    at = np.random.default_rng(1).uniform(size=(20, 3))
+    process = single(X, y, monkeypatch, n_trainings=n_trainings)
+    known = y.var() * np.exp(gaussian_process.NOISE_PRIOR[0]) / n_trainings
+    twin = single(X, y, monkeypatch, known=known, learn_noise=False)
+    np.testing.assert_allclose(process.moments(at), twin.moments(at), rtol=1e-9)
+    np.testing.assert_allclose(process.draws(at, 64), twin.draws(at, 64), rtol=1e-9)
+
+
 def test_draws_have_the_moments_of_the_posterior_and_its_correlations(monkeypatch):
     monkeypatch.setattr(gaussian_process, "N_FEATURES", 2000)
     X, y = data()

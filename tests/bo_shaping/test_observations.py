@@ -79,6 +79,16 @@ def test_replicates_are_rows_and_their_standard_error_is_pooled(client):
     assert pooled_sems(outcomes, "kl") is None
 
 
+def test_a_told_mean_over_seeds_is_one_row_with_less_noise(client):
+    for i, values in enumerate(([1.0, 2.0], [5.0, 7.0])):
+        index = attach(client, 0.2 * i, seeds=(0, 1), values={"reward": values})
+        client.complete_trial(index, {"reward": (float(np.mean(values)), 0.1)})
+    client.complete_trial(attach(client, 0.4, seeds=(0, 1)), {"reward": (3.0, 0.1)})
+    data = rows(finished(client._experiment).values(), "reward")
+    assert data.y.tolist() == [1.0, 2.0, 5.0, 7.0, 3.0]
+    assert data.n_trainings.tolist() == [1, 1, 1, 1, 2]
+
+
 def test_standard_errors_count_only_if_every_trial_has_one(client):
     for share in (0.1, 0.3, 0.5):
         client.complete_trial(attach(client, share), {"reward": (1.0, 0.2), "kl": (3.0, 0.1)})

@@ -41,6 +41,21 @@ def test_a_measure_that_is_missing_fails_the_trial(make_config):
     assert "distinct_1" not in curve_data(config, [TrialProgress(step=0, n_steps=10, point=RISING[0])])[0][1]
 
 
+@pytest.mark.parametrize(
+    ("objective", "what"), [({"measure": "auc"}, "auc"), ({"constraints": ["length >= 0.9 * baseline"]}, "length")]
+)
+def test_a_result_without_a_curve_fails_the_trial_only_where_the_curve_counts(make_config, objective, what):
+    bare = result(1.0, RISING).model_copy(update={"curve": []})
+    with pytest.raises(TrialResultError, match=f"no learning curve, from which the study takes {what}"):
+        seed_values(make_config(objective=objective), [bare])
+    assert seed_values(make_config(), [bare]) == {"reward": [1.0], "kl": [3.0]}
+
+
+def test_an_outcome_whose_square_is_not_finite_fails_the_trial(make_config):
+    with pytest.raises(TrialResultError, match="no usable reward"):
+        seed_values(make_config(), [result(-1e200, RISING)])
+
+
 def test_replicates_have_a_mean_and_a_standard_error_over_seeds(make_config):
     config = make_config(noise={"replicates": 3})
     results = [result(mean, [point(10, mean, kl=mean)], seed) for seed, mean in enumerate((1.0, 2.0, 6.0))]

@@ -5,8 +5,11 @@ import pytest
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StudyLockedError, StudyNotFoundError
+from bo_shaping.executors.folder import Job
 from bo_shaping.store import StudyFolder, TrialRecord, find_study, without_password
-from tests.bo_shaping.bare_study import write_record
+from inner_loop.spec import CurvePoint, TrialSpec
+from tests.bo_shaping import closed_form
+from tests.bo_shaping.bare_study import add_trial, write_record
 
 ARM = {"weights": {"shap": 0.5, "sparse": 0.5}, "parameters": {"gae_lambda": 0.9}}
 
@@ -62,6 +65,18 @@ def test_records_come_back_in_order_with_the_latest_state(folder):
     assert [(record.index, record.status) for record in folder.records()] == [(0, "running"), (1, "failed")]
     # Another process sees the same.
     assert StudyFolder(folder.path).records() == folder.records()
+
+
+def test_the_curve_of_a_completed_trial_is_that_of_its_result(folder):
+    record = add_trial(folder, 0, "completed")
+    trial, spec = folder.trial(0), TrialSpec(weights=record.weights)
+    job = Job.of("module:function", [spec])
+    trial.prepare(job)
+    curve = [CurvePoint(step=0, mean=1.0, sem=0.1, kl=0.0, kl_k3=0.0, entropy=1.0, length=5.0, distinct_2=1.0)]
+    trial.write_results(job.token, [closed_form.result_of(spec, 1.0).model_copy(update={"curve": curve})])
+    # Its inner loop told of no point while it ran.
+    assert trial.curve() == []
+    assert folder.curves() == {0: curve}
 
 
 def test_the_lock_admits_one_driver_and_says_who(folder):
