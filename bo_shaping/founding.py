@@ -71,6 +71,7 @@ def reopened(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Le
 
     Raises:
         StudyChangedError: If that differs from the study's in what matters, and no change is allowed.
+        StudyExistsError: If the database holds a study of this name that lives in another folder.
         StorageError: If journal or database cannot be read.
     """
     folder.journal.read()
@@ -81,6 +82,7 @@ def reopened(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Le
     database = open_database(folder, config)
     if config.storage is None and not folder.database_file.exists():
         raise StorageError(f"{folder.database_file} is missing; {remedy(folder)}")
+    _refuse_another_home(folder, config, database)
     if has_changed:
         # Objective and search space are part of the stored experiment.
         with hold(folder, config, database):
@@ -95,10 +97,12 @@ def rebuilt(folder: StudyFolder, config: StudyConfig) -> Ledger:
     """The study with its database written anew from the journal, or the journal from the database.
 
     Raises:
+        StudyExistsError: If the database holds a study of this name that lives in another folder.
         StorageError: If neither can be read.
     """
     folder.refuse_second_driver()
     database = open_database(folder, config)
+    _refuse_another_home(folder, config, database)
     if _journal_is_whole(folder, config, database):
         if config.storage is None:
             with folder.driver_lock():
@@ -110,6 +114,18 @@ def rebuilt(folder: StudyFolder, config: StudyConfig) -> Ledger:
     else:
         _rebuild_journal(folder, config, database)
     return Ledger(folder, config, database)
+
+
+def _refuse_another_home(folder: StudyFolder, config: StudyConfig, database: Database) -> None:
+    """Raise `StudyExistsError` if a shared database keeps a study of this name for another folder, which is there."""
+    # A database file in the study's folder is the study's own, also in a copy of the folder.
+    home = None if config.storage is None else database.lease(config.name, "", "").home()
+    # A study that was moved has left its old home, and still owns what the database has.
+    if home is not None and Path(home).is_dir() and not folder.path.samefile(home):
+        raise StudyExistsError(
+            f"The database already holds a study {config.name!r}, whose folder is {home}; choose another database "
+            f"(storage) for the one in {folder.path} or, if that was moved from there, remove what is left there."
+        )
 
 
 def _journal_is_whole(folder: StudyFolder, config: StudyConfig, database: Database) -> bool:

@@ -1,0 +1,86 @@
+"""A study's folder, journal and database come into being together, and stay the study's own."""
+
+import os
+import shutil
+
+import pytest
+
+from bo_shaping import Study
+from bo_shaping.errors import StudyExistsError
+from bo_shaping.store import ROOT_VARIABLE
+
+
+@pytest.fixture
+def shared(tmp_path):
+    """The URL of a database for several studies."""
+    return f"sqlite:///{tmp_path / 'shared.db'}"
+
+
+def told(study, *means):
+    """The study, with trials of these means."""
+    for mean in means:
+        index, _ = study.ask()
+        study.tell(index, mean, kl=1.0)
+    return study
+
+
+def stored(study):
+    """The means that the study's database has."""
+    frame = study._ledger._database.load(study.name).lookup_data().full_df
+    return frame.query("metric_name == 'reward'").sort_values("trial_index")["mean"].tolist()
+
+
+@pytest.fixture
+def two(make_config, shared, tmp_path, monkeypatch):
+    """A study in the shared database, and one of the same name, with as many trials, that lives elsewhere."""
+    first = told(Study.launch(make_config(storage=shared)), 1.0, 2.0)
+    monkeypatch.setenv(ROOT_VARIABLE, str(tmp_path / "elsewhere"))
+    return first, told(Study.launch(make_config()), 51.0, 52.0)
+
+
+@pytest.mark.parametrize("settings", [{}, {"objective": {"max_kl": 5.0}}])
+def test_a_study_does_not_move_into_a_database_that_has_another_of_its_name(two, make_config, shared, settings):
+    first, second = two
+    message = f"already holds a study 'closed', whose folder is {first.path}; choose another database"
+    with pytest.raises(StudyExistsError, match=message):
+        Study.load("closed", make_config(storage=shared, **settings), allow_change=True)
+    assert Study.load("closed").config == second.config
+    assert stored(told(Study.load("closed"), 53.0)) == [51.0, 52.0, 53.0]
+    assert stored(told(Study.load(first.path), 3.0)) == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("is_lost", [False, True], ids=["database", "journal"])
+def test_a_rebuild_does_not_take_the_database_of_another_study_of_its_name(two, make_config, shared, tmp_path, is_lost):
+    first, second = two
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    second.folder.config_file.write_text(make_config(storage=shared).to_yaml())
+    if is_lost:
+        second.folder.journal.path.rename(second.path / "kept")
+    with pytest.raises(StudyExistsError, match=f"whose folder is {first.path}"):
+        Study.rebuild("closed")
+    assert stored(Study.load(first.path)) == [1.0, 2.0]
+    if is_lost:
+        (second.path / "kept").rename(second.folder.journal.path)
+    second.folder.config_file.write_text(make_config(storage=other).to_yaml())
+    assert stored(Study.rebuild("closed")) == [51.0, 52.0]
+
+
+def test_a_study_that_was_moved_keeps_its_place_in_a_shared_database(make_config, shared, tmp_path):
+    study = told(Study.launch(make_config(storage=shared)), 1.0)
+    moved = tmp_path / "moved" / "closed"
+    shutil.move(study.path, moved)
+    assert stored(Study.rebuild(moved)) == [1.0]
+    # What was its home may lead there still.
+    again = tmp_path / "again"
+    shutil.move(moved, again)
+    moved.symlink_to(again)
+    assert stored(told(Study.load(again), 2.0)) == [1.0, 2.0]
+    assert os.path.samefile(Study.load(moved).path, again)
+
+
+def test_a_copy_of_a_study_with_a_database_of_its_own_goes_on_by_itself(make_config, tmp_path):
+    study = told(Study.launch(make_config()), 1.0)
+    copy = tmp_path / "copy"
+    shutil.copytree(study.path, copy)
+    assert stored(told(Study.load(copy), 2.0)) == [1.0, 2.0]
+    assert stored(Study.load("closed")) == [1.0]
