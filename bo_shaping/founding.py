@@ -44,9 +44,10 @@ def found(folder: StudyFolder, config: StudyConfig) -> Ledger:
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.driver_lock():
         folder.refuse_existing()
+        journal = Journal(folder.journal.path, is_tolerant=True)
+        _refuse_lost(folder, config, len(journal.entries()) if journal.path.exists() else 0)
         if config.storage is None:
             folder.database_file.unlink(missing_ok=True)
-        folder.journal.path.unlink(missing_ok=True)
         database = open_database(folder, config)
         database.prepare()
         if database.holds(config.name):
@@ -56,6 +57,8 @@ def found(folder: StudyFolder, config: StudyConfig) -> Ledger:
                     f"The database already holds a study {config.name!r}, whose folder is {home or 'not known'}; "
                     "choose another name."
                 )
+            _refuse_lost(folder, config, len(database.load(config.name).trials))
+        folder.journal.path.unlink(missing_ok=True)
         with hold(folder, config, database, has_lock=True):
             folder.journal.append("config", written(config))
             experiment = new_experiment(config)
@@ -64,6 +67,17 @@ def found(folder: StudyFolder, config: StudyConfig) -> Ledger:
             # The configuration comes last: a folder without it is not a study yet, only the rest of a killed launch.
             write_atomically(folder.config_file, config.to_yaml())
     return Ledger(folder, config, database)
+
+
+def _refuse_lost(folder: StudyFolder, config: StudyConfig, n_trials: int) -> None:
+    """Raise `StudyExistsError` if there are trials, which no launch that was killed half way leaves behind."""
+    if n_trials:
+        needs = "name" if config.storage is None else "name and storage"
+        raise StudyExistsError(
+            f"There is a study {config.name!r} already (trials: {n_trials}), which has lost its {folder.config_file}; "
+            f"put its configuration there, with {needs}, and go on with: bo-shaping resume {folder.handle} --rebuild, "
+            "or choose another name."
+        )
 
 
 def reopened(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Ledger:

@@ -84,3 +84,37 @@ def test_a_copy_of_a_study_with_a_database_of_its_own_goes_on_by_itself(make_con
     shutil.copytree(study.path, copy)
     assert stored(told(Study.load(copy), 2.0)) == [1.0, 2.0]
     assert stored(Study.load("closed")) == [1.0]
+
+
+def test_a_launch_does_not_clear_away_a_study_whose_folder_was_lost(make_config, shared):
+    config = make_config(storage=shared)
+    study = told(Study.launch(config), 1.0, 2.0)
+    before = study.trials()
+    shutil.rmtree(study.path)
+    message = r"'closed' already \(trials: 2\), which has lost its .*config\.yaml; put its configuration there"
+    with pytest.raises(StudyExistsError, match=message) as caught:
+        Study.launch(config)
+    # The way back that the message names.
+    assert "with name and storage, and go on with: bo-shaping resume closed --rebuild" in str(caught.value)
+    study.folder.config_file.write_text(config.to_yaml())
+    back = Study.rebuild("closed")
+    columns = ["status", "w_shap", "w_lime", "w_sparse", "gae_lambda", "mean", "kl", "seeds"]
+    assert back.trials()[columns].equals(before[columns])
+    assert stored(told(back, 3.0)) == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_launch_does_not_clear_away_a_study_whose_configuration_was_lost(make_config, shared, is_shared):
+    config = make_config(storage=shared if is_shared else None)
+    study = told(Study.launch(config), 1.0)
+    study.folder.config_file.unlink()
+    with pytest.raises(StudyExistsError, match=r"has lost its .*config\.yaml"):
+        Study.launch(config)
+    study.folder.config_file.write_text(config.to_yaml())
+    assert stored(told(Study.rebuild("closed"), 2.0)) == [1.0, 2.0]
+
+
+def test_a_launch_into_a_shared_database_that_was_killed_half_way_does_not_block_the_name(make_config, shared):
+    study = Study.launch(make_config(storage=shared))
+    study.folder.config_file.unlink()
+    assert stored(told(Study.launch(make_config(storage=shared)), 1.0)) == [1.0]
