@@ -1,7 +1,9 @@
 """How a study comes into being, is opened again, and is rebuilt: journal and database made to agree."""
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bo_shaping.changes import refuse_changes, written
 from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
@@ -15,13 +17,23 @@ from bo_shaping.ledger import Ledger, hold, remedy, write_snapshot
 from bo_shaping.recovery import bring_in_line, entries_of
 from bo_shaping.store import StudyFolder
 from inner_loop.atomic_file import write_atomically
+from inner_loop.spec import TaskConfig
 
 
-def with_absolute_folders(config: StudyConfig) -> StudyConfig:
-    """Folders of the task as absolute paths: a study may be resumed from anywhere."""
-    fields = ("policy", "reward_model", "prompts")
-    folders = {field: Path(getattr(config.task, field)).expanduser() for field in fields}
-    absolute = {field: str(folder.resolve()) for field, folder in folders.items() if folder.is_dir()}
+def with_absolute_folders(config: StudyConfig, known: Mapping[str, Any] | None = None) -> StudyConfig:
+    """Folders of the task as absolute paths: a study may be resumed from anywhere.
+
+    Args:
+        config: What to look through.
+        known: The task as it was written down. What it names stays: a hub name means the same wherever a study is
+            resumed.
+    """
+    absolute, built_in = {}, TaskConfig()
+    for field in ("policy", "reward_model", "prompts"):
+        name = getattr(config.task, field)
+        folder = Path(name).expanduser()
+        if name not in (getattr(built_in, field), (known or {}).get(field)) and folder.is_dir():
+            absolute[field] = str(folder.resolve())
     return config.model_copy(update={"task": config.task.model_copy(update=absolute)})
 
 
@@ -81,7 +93,7 @@ def _refuse_lost(folder: StudyFolder, config: StudyConfig, n_trials: int) -> Non
 
 
 def reopened(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Ledger:
-    """The study, going on with this configuration.
+    """The study, going on with this configuration; folders that it names anew are made absolute.
 
     Raises:
         StudyChangedError: If that differs from the study's in what matters, and no change is allowed.
@@ -92,6 +104,7 @@ def reopened(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Le
     before = folder.journal.config
     if before is None:
         raise StorageError(f"{folder.journal.path} does not say what the study is; {remedy(folder)}")
+    config = with_absolute_folders(config, before.get("task"))
     has_changed = refuse_changes(before, config, allow_change)
     database = open_database(folder, config)
     if config.storage is None and not folder.database_file.exists():

@@ -118,3 +118,34 @@ def test_a_launch_into_a_shared_database_that_was_killed_half_way_does_not_block
     study = Study.launch(make_config(storage=shared))
     study.folder.config_file.unlink()
     assert stored(told(Study.launch(make_config(storage=shared)), 1.0)) == [1.0]
+
+
+def test_a_folder_called_embedded_changes_nothing(make_config, tmp_path, monkeypatch):
+    (tmp_path / "embedded").mkdir()
+    monkeypatch.chdir(tmp_path)
+    study = Study.launch(make_config())
+    assert study.config.task.policy == "embedded"
+    assert Study.load("closed").config == study.config
+
+
+def test_a_folder_called_like_the_hub_name_of_a_study_changes_nothing(make_config, tmp_path, monkeypatch):
+    config = make_config(task={"policy": "org/model"})
+    Study.launch(config)
+    (tmp_path / "org" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert Study.load("closed").config == config
+    more = make_config(task={"policy": "org/model"}, budget={"trials": 20})
+    assert Study.load("closed", more).config == more
+
+
+def test_a_folder_that_is_given_anew_is_where_it_is_now(make_config, tmp_path, monkeypatch):
+    for name in ("old", "new"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    Study.launch(make_config(task={"prompts": "old"}))
+    # The same file as at launch, and then another.
+    assert Study.load("closed", make_config(task={"prompts": "old"})).config.task.prompts == str(tmp_path / "old")
+    other = make_config(task={"prompts": "new"})
+    assert Study.load("closed", other, allow_change=True).config.task.prompts == str(tmp_path / "new")
+    monkeypatch.chdir("/")
+    assert Study.load("closed").config.task.prompts == str(tmp_path / "new")
