@@ -1,6 +1,7 @@
 """How a study comes into being, is opened again, and is rebuilt: journal and database made to agree."""
 
 import contextlib
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def found(folder: StudyFolder, config: StudyConfig) -> Ledger:
             database.create(experiment)
             write_snapshot(experiment, folder.snapshot_file)
             # The configuration comes last: a folder without it is not a study yet, only the rest of a killed launch.
-            write_atomically(folder.config_file, config.to_yaml())
+            _write_config(folder, config)
     return Ledger(folder, config, database)
 
 
@@ -116,8 +117,16 @@ def reopened(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Le
             _write_experiment(folder, config, database)
             folder.journal.append("config", written(config))
     if has_changed or config != folder.config():
-        write_atomically(folder.config_file, config.to_yaml())
+        _write_config(folder, config)
     return Ledger(folder, config, database)
+
+
+def _write_config(folder: StudyFolder, config: StudyConfig) -> None:
+    """Write the configuration; nobody may read it who could not before, and a storage URL only its owner."""
+    file = folder.config_file
+    others = stat.S_IMODE(file.stat().st_mode) & 0o066 if file.exists() else 0o066
+    # The URL may carry a password.
+    write_atomically(file, config.to_yaml(), 0o600 | (others if config.storage is None else 0))
 
 
 def rebuilt(folder: StudyFolder, config: StudyConfig) -> Ledger:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import stat
 
 import pytest
 
@@ -22,6 +23,12 @@ def told(study, *means):
         index, _ = study.ask()
         study.tell(index, mean, kl=1.0)
     return study
+
+
+def umask():
+    before = os.umask(0)
+    os.umask(before)
+    return before
 
 
 def stored(study):
@@ -149,3 +156,20 @@ def test_a_folder_that_is_given_anew_is_where_it_is_now(make_config, tmp_path, m
     assert Study.load("closed", other, allow_change=True).config.task.prompts == str(tmp_path / "new")
     monkeypatch.chdir("/")
     assert Study.load("closed").config.task.prompts == str(tmp_path / "new")
+
+
+def test_a_password_is_for_the_owner_of_the_study_only(make_config, shared):
+    def mode(study):
+        return stat.S_IMODE(study.folder.config_file.stat().st_mode)
+
+    assert mode(Study.launch(make_config(name="other", storage=shared))) == 0o600
+    study = Study.launch(make_config())
+    assert mode(study) == 0o666 & ~umask()
+    # What the owner says stays, whenever the file is written anew.
+    for kept in (0o600, 0o640):
+        study.folder.config_file.chmod(kept)
+        assert mode(Study.load("closed", make_config(budget={"trials": kept}))) == kept
+    study.folder.config_file.write_text(make_config(storage=shared).to_yaml())
+    Study.rebuild("closed")
+    assert mode(Study.load("closed", make_config(storage=shared, budget={"trials": 15}))) == 0o600
+    assert mode(Study.load("closed", make_config())) == 0o600
