@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bo_shaping.config import StudyConfig
+from bo_shaping.config import SearchSpaceConfig, StudyConfig
 from bo_shaping.errors import StudyChangedError
+from bo_shaping.simplex import DIGITS
 
 HARMLESS = ("budget", "executor", "workers", "storage", "threads_per_trial")
 """What may change without a word: how much is spent, where trials run and where they are kept."""
 
 FIXED = ("name", "search_space.components", "search_space.parameters")
 """What makes a trial comparable with the others at all; a change needs a new study."""
+
+_WEIGHTS = ("components", "fixed", "bounds")
+"""Settings of the search space that say where the mixing weights may be."""
 
 WHOLE = ("search_space.parameters", "search_space.fixed", "search_space.bounds", "workers.options")
 """Mappings whose entries have no defaults: compared as one value, or an entry could not be told from a default."""
@@ -47,7 +51,7 @@ def refuse_changes(before: Mapping[str, Any], config: StudyConfig, allow_change:
     if not changes:
         return False
     text = "; ".join(f"{key} was {old!r} and is {new!r}" for key, (old, new) in changes.items())
-    if any(key.startswith(FIXED) for key in changes):
+    if any(key.startswith(FIXED) for key in changes) or _holds_others(before.get("search_space", {}), config):
         raise StudyChangedError(
             f"Study {before.get('name')!r} cannot go on with another search space or name ({text}); put it back, or "
             "launch a new study."
@@ -58,6 +62,19 @@ def refuse_changes(before: Mapping[str, Any], config: StudyConfig, allow_change:
             "longer comparable; put it back, or accept that with --allow-change (allow_change=True)."
         )
     return True
+
+
+def _holds_others(before: Mapping[str, Any], config: StudyConfig) -> bool:
+    """Whether other weights are held than before, or at other values, by `fixed` or by `bounds` that leave one value.
+
+    Ax drops the trials that do not have a held weight at its value: the Gaussian process would start with nothing.
+    """
+    old = SearchSpaceConfig.model_validate({key: before[key] for key in _WEIGHTS if key in before})
+    return _held(old) != _held(config.search_space)
+
+
+def _held(space: SearchSpaceConfig) -> dict[str, float]:
+    return {name: round(low, DIGITS) for name, (low, high) in space.weight_bounds.items() if low == high}
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """How a study comes into being, is opened again, and is rebuilt: journal and database made to agree."""
 
 import contextlib
+import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bo_shaping.changes import refuse_changes, written
 from bo_shaping.config import DEFAULT_INNER_LOOP, StudyConfig
@@ -15,13 +18,23 @@ from bo_shaping.ledger import Ledger, hold, remedy, write_snapshot
 from bo_shaping.recovery import bring_in_line, entries_of
 from bo_shaping.store import StudyFolder
 from inner_loop.atomic_file import write_atomically
+from inner_loop.spec import TaskConfig
 
 
-def with_absolute_folders(config: StudyConfig) -> StudyConfig:
-    """Folders of the task as absolute paths: a study may be resumed from anywhere."""
-    fields = ("policy", "reward_model", "prompts")
-    folders = {field: Path(getattr(config.task, field)).expanduser() for field in fields}
-    absolute = {field: str(folder.resolve()) for field, folder in folders.items() if folder.is_dir()}
+def with_absolute_folders(config: StudyConfig, known: Mapping[str, Any] | None = None) -> StudyConfig:
+    """Folders of the task as absolute paths: a study may be resumed from anywhere.
+
+    Args:
+        config: What to look through.
+        known: The task as it was written down. What it names stays: a hub name means the same wherever a study is
+            resumed.
+    """
+    absolute, built_in = {}, TaskConfig()
+    for field in ("policy", "reward_model", "prompts"):
+        name = getattr(config.task, field)
+        folder = Path(name).expanduser()
+        if name not in (getattr(built_in, field), (known or {}).get(field)) and folder.is_dir():
+            absolute[field] = str(folder.resolve())
     return config.model_copy(update={"task": config.task.model_copy(update=absolute)})
 
 
@@ -44,9 +57,10 @@ def found(folder: StudyFolder, config: StudyConfig) -> Ledger:
     folder.path.mkdir(parents=True, exist_ok=True)
     with folder.driver_lock():
         folder.refuse_existing()
+        journal = Journal(folder.journal.path, is_tolerant=True)
+        _refuse_lost(folder, config, len(journal.entries()) if journal.path.exists() else 0)
         if config.storage is None:
             folder.database_file.unlink(missing_ok=True)
-        folder.journal.path.unlink(missing_ok=True)
         database = open_database(folder, config)
         database.prepare()
         if database.holds(config.name):
@@ -56,49 +70,75 @@ def found(folder: StudyFolder, config: StudyConfig) -> Ledger:
                     f"The database already holds a study {config.name!r}, whose folder is {home or 'not known'}; "
                     "choose another name."
                 )
+            _refuse_lost(folder, config, len(database.load(config.name).trials))
+        folder.journal.path.unlink(missing_ok=True)
         with hold(folder, config, database, has_lock=True):
             folder.journal.append("config", written(config))
             experiment = new_experiment(config)
             database.create(experiment)
             write_snapshot(experiment, folder.snapshot_file)
             # The configuration comes last: a folder without it is not a study yet, only the rest of a killed launch.
-            write_atomically(folder.config_file, config.to_yaml())
+            _write_config(folder, config)
     return Ledger(folder, config, database)
 
 
+def _refuse_lost(folder: StudyFolder, config: StudyConfig, n_trials: int) -> None:
+    """Raise `StudyExistsError` if there are trials, which no launch that was killed half way leaves behind."""
+    if n_trials:
+        needs = "name" if config.storage is None else "name and storage"
+        raise StudyExistsError(
+            f"There is a study {config.name!r} already (trials: {n_trials}), which has lost its {folder.config_file}; "
+            f"put its configuration there, with {needs}, and go on with: bo-shaping resume {folder.handle} --rebuild, "
+            "or choose another name."
+        )
+
+
 def reopened(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Ledger:
-    """The study, going on with this configuration.
+    """The study, going on with this configuration; folders that it names anew are made absolute.
 
     Raises:
         StudyChangedError: If that differs from the study's in what matters, and no change is allowed.
+        StudyExistsError: If the database holds a study of this name that lives in another folder.
         StorageError: If journal or database cannot be read.
     """
     folder.journal.read()
     before = folder.journal.config
     if before is None:
         raise StorageError(f"{folder.journal.path} does not say what the study is; {remedy(folder)}")
+    config = with_absolute_folders(config, before.get("task"))
     has_changed = refuse_changes(before, config, allow_change)
     database = open_database(folder, config)
     if config.storage is None and not folder.database_file.exists():
         raise StorageError(f"{folder.database_file} is missing; {remedy(folder)}")
+    _refuse_another_home(folder, config, database)
     if has_changed:
         # Objective and search space are part of the stored experiment.
         with hold(folder, config, database):
             _write_experiment(folder, config, database)
             folder.journal.append("config", written(config))
     if has_changed or config != folder.config():
-        write_atomically(folder.config_file, config.to_yaml())
+        _write_config(folder, config)
     return Ledger(folder, config, database)
+
+
+def _write_config(folder: StudyFolder, config: StudyConfig) -> None:
+    """Write the configuration; nobody may read it who could not before, and a storage URL only its owner."""
+    file = folder.config_file
+    others = stat.S_IMODE(file.stat().st_mode) & 0o066 if file.exists() else 0o066
+    # The URL may carry a password.
+    write_atomically(file, config.to_yaml(), 0o600 | (others if config.storage is None else 0))
 
 
 def rebuilt(folder: StudyFolder, config: StudyConfig) -> Ledger:
     """The study with its database written anew from the journal, or the journal from the database.
 
     Raises:
+        StudyExistsError: If the database holds a study of this name that lives in another folder.
         StorageError: If neither can be read.
     """
     folder.refuse_second_driver()
     database = open_database(folder, config)
+    _refuse_another_home(folder, config, database)
     if _journal_is_whole(folder, config, database):
         if config.storage is None:
             with folder.driver_lock():
@@ -110,6 +150,18 @@ def rebuilt(folder: StudyFolder, config: StudyConfig) -> Ledger:
     else:
         _rebuild_journal(folder, config, database)
     return Ledger(folder, config, database)
+
+
+def _refuse_another_home(folder: StudyFolder, config: StudyConfig, database: Database) -> None:
+    """Raise `StudyExistsError` if a shared database keeps a study of this name for another folder, which is there."""
+    # A database file in the study's folder is the study's own, also in a copy of the folder.
+    home = None if config.storage is None else database.lease(config.name, "", "").home()
+    # A study that was moved has left its old home, and still owns what the database has.
+    if home is not None and Path(home).is_dir() and not folder.path.samefile(home):
+        raise StudyExistsError(
+            f"The database already holds a study {config.name!r}, whose folder is {home}; choose another database "
+            f"(storage) for the one in {folder.path} or, if that was moved from there, remove what is left there."
+        )
 
 
 def _journal_is_whole(folder: StudyFolder, config: StudyConfig, database: Database) -> bool:

@@ -79,8 +79,8 @@ class Study:
             StorageError: If its journal or database cannot be read; `Study.rebuild` is the remedy.
         """
         folder = find_study(name_or_path)
-        config = with_absolute_folders(config or folder.config())
-        return cls(folder, config, reopened(folder, config, allow_change))
+        ledger = reopened(folder, config or folder.config(), allow_change)
+        return cls(folder, ledger.config, ledger)
 
     @classmethod
     def rebuild(cls, name_or_path: str | Path) -> "Study":

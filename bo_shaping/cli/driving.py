@@ -81,9 +81,9 @@ def resume(
         study_class().rebuild(study)
     changed = None
     if config is not None or settings:
-        changed = StudyConfig.from_yaml(
-            config or folder.config_file, [*(settings or []), f"name={json.dumps(folder.path.name)}"]
-        )
+        # Not the folder's name, which may be another by now.
+        name = f"name={json.dumps(folder.config().name)}"
+        changed = StudyConfig.from_yaml(config or folder.config_file, [*(settings or []), name])
     _run(study_class().load(study, config=changed, allow_change=allow_change), trials)
 
 

@@ -271,6 +271,33 @@ def test_another_search_space_needs_another_study(study, make_config):
     assert_goes_on(study)
 
 
+HELD = [
+    ({}, {"fixed": {"lime": 0.0}}),
+    ({"fixed": {"lime": 0.2}}, {}),
+    ({"fixed": {"lime": 0.2}}, {"fixed": {"lime": 0.3}}),
+    # Held by bounds alone: the others have at least all that is left.
+    ({}, {"bounds": {"shap": (0.3, 1.0), "sparse": (0.7, 1.0)}}),
+    ({"bounds": {"shap": (0.3, 1.0), "sparse": (0.7, 1.0)}}, {"bounds": {"shap": (0.3, 1.0)}}),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), HELD)
+def test_weights_that_are_held_or_set_free_need_another_study(make_config, before, after):
+    study = Study.launch(make_config(search_space=before))
+    with pytest.raises(StudyChangedError, match=r"search_space\.(fixed|bounds) was .*launch a new study"):
+        Study.load("closed", make_config(search_space=after), allow_change=True)
+    assert Study.load("closed").config == study.config
+
+
+def test_other_bounds_of_the_same_free_weights_can_be_allowed(study, make_config):
+    config = make_config(search_space={"bounds": {"lime": (0.0, 0.5)}}, budget={"trials": 5})
+    with pytest.raises(StudyChangedError, match=r"search_space\.bounds was .*--allow-change"):
+        Study.load("closed", config)
+    Study.load("closed", config, allow_change=True)
+    assert_goes_on(study)
+    assert all(record.weights["lime"] <= 0.5 for record in study.folder.records()[2:])
+
+
 def test_a_parameter_that_is_added_with_its_default_range_is_a_change(make_config):
     kl_coef, gae_lambda = {"bounds": (0.01, 0.2)}, {"bounds": (0.5, 1.0)}
     before = make_config(search_space={"parameters": {"kl_coef": kl_coef}})

@@ -65,7 +65,7 @@ def _is_snapshot(_path: Path, target: Path) -> bool:
     return target.name == "ax_experiment.json"
 
 
-def _is_config(path: Path, _text: str) -> bool:
+def _is_config(path: Path, _text: str, _mode: int) -> bool:
     return path.name == "config.yaml"
 
 

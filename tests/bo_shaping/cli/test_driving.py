@@ -264,6 +264,16 @@ def test_a_changed_configuration_is_refused_until_it_is_allowed(bo_shaping, yaml
     assert "trial 2 completed" in out
 
 
+def test_settings_of_a_study_whose_folder_was_renamed_can_change(bo_shaping, yaml_file, studies):
+    bo_shaping("launch", yaml_file, "--trials", 1)
+    (studies / "closed").rename(studies / "renamed")
+    code, out, _ = bo_shaping("resume", "renamed", "--set", "budget.trials=2")
+    assert code == 0
+    assert "trial 1 completed" in out
+    renamed = Study.load("renamed")
+    assert (renamed.name, renamed.config.budget.trials) == ("closed", 2)
+
+
 def test_a_study_in_which_too_much_fails_waits_for_a_person(bo_shaping, make_config, tmp_path):
     path = tmp_path / "study.yaml"
     path.write_text(make_config("always_fail", budget={"trials": 9}).to_yaml())
