@@ -156,12 +156,19 @@ def _refuse_another_home(folder: StudyFolder, config: StudyConfig, database: Dat
     """Raise `StudyExistsError` if a shared database keeps a study of this name for another folder, which is there."""
     # A database file in the study's folder is the study's own, also in a copy of the folder.
     home = None if config.storage is None else database.lease(config.name, "", "").home()
-    # A study that was moved has left its old home, and still owns what the database has.
-    if home is not None and Path(home).is_dir() and not folder.path.samefile(home):
+    if home is not None and _is_another(Path(home), folder.path):
         raise StudyExistsError(
             f"The database already holds a study {config.name!r}, whose folder is {home}; choose another database "
             f"(storage) for the one in {folder.path} or, if that was moved from there, remove what is left there."
         )
+
+
+def _is_another(home: Path, path: Path) -> bool:
+    """Whether there is a folder `home`, and it is not `path`: a study that was moved has left none behind."""
+    try:
+        return home.is_dir() and not home.samefile(path)
+    except PermissionError:  # that of another user
+        return True
 
 
 def _journal_is_whole(folder: StudyFolder, config: StudyConfig, database: Database) -> bool:

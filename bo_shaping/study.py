@@ -76,6 +76,7 @@ class Study:
         Raises:
             StudyNotFoundError: If there is none.
             StudyChangedError: If the configuration has changed in what matters.
+            StudyExistsError: If the configured database holds a study of this name that lives in another folder.
             StorageError: If its journal or database cannot be read; `Study.rebuild` is the remedy.
         """
         folder = find_study(name_or_path)
@@ -90,6 +91,7 @@ class Study:
         beside the new ones, as `study.db.damaged` or `journal.jsonl.damaged`.
 
         Raises:
+            StudyExistsError: If the configured database holds a study of this name that lives in another folder.
             StorageError: If both are lost.
         """
         folder = find_study(name_or_path)

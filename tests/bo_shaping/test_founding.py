@@ -1,8 +1,10 @@
 """A study's folder, journal and database come into being together, and stay the study's own."""
 
+import errno
 import os
 import shutil
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +56,22 @@ def test_a_study_does_not_move_into_a_database_that_has_another_of_its_name(two,
     assert Study.load("closed").config == second.config
     assert stored(told(Study.load("closed"), 53.0)) == [51.0, 52.0, 53.0]
     assert stored(told(Study.load(first.path), 3.0)) == [1.0, 2.0, 3.0]
+
+
+def test_a_study_whose_home_cannot_be_looked_into_keeps_its_place_in_a_shared_database(
+    two, make_config, shared, monkeypatch
+):
+    first, _ = two
+    look = Path.stat
+
+    def stat_of_another_user(path, **settings):
+        if path == first.path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, **settings)
+
+    monkeypatch.setattr(Path, "stat", stat_of_another_user)
+    with pytest.raises(StudyExistsError, match=f"whose folder is {first.path}"):
+        Study.load("closed", make_config(storage=shared))
 
 
 @pytest.mark.parametrize("is_lost", [False, True], ids=["database", "journal"])
