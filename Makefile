@@ -25,8 +25,9 @@ quickstart: install
 	$(BIN)/bo-shaping best quickstart
 	$(BIN)/bo-shaping report quickstart
 
+# Two at a time: the slow tests wait for processes. A file stays in one process, with the servers that it starts.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

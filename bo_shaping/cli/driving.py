@@ -103,11 +103,15 @@ def stop(study: StudyArgument) -> None:
 
 
 def retry(study: StudyArgument, trial: TrialArgument) -> None:
-    """Give a failed trial another chance, with the same weights: the next `resume` runs it again."""
+    """Give a failed trial another chance, with the same weights: the next `resume` runs it, or `tell` ends it."""
     folder = find_study(study)
     folder.refuse_second_driver()
     study_class().load(study).retry(trial)
-    console.print(f"Trial {trial} is run again by: bo-shaping resume {folder.handle}", soft_wrap=True, markup=False)
+    text = f"Trial {trial} is run again by: bo-shaping resume {folder.handle}"
+    if folder.records()[trial].status == "asked":
+        tell = f"bo-shaping tell {folder.handle} {trial} REWARD --kl KL"
+        text = f"Trial {trial} waits again; hand its result over with: {tell}"
+    console.print(text, soft_wrap=True, markup=False)
 
 
 def _run(study: "Study", n_new: int | None) -> None:
@@ -130,6 +134,6 @@ def _run(study: "Study", n_new: int | None) -> None:
         print_best(console, study.best(), study.folder.records())
     except TooFewTrialsError as error:
         console.print(Text(str(error)), soft_wrap=True)
-        if not study_status(study.folder).count("completed"):
+        if n_new != 0 and not study_status(study.folder).count("completed"):
             typer.echo(f"No trial was completed; see why with: bo-shaping trials {study.folder.handle}", err=True)
             sys.exit(EXIT_NO_RESULT)

@@ -77,12 +77,18 @@ def test_a_trial_that_will_never_be_told_is_given_up(bo_shaping, empty):
     study = Study.load("closed")
     assert (study.trial(0).status, study.trial(0).reason) == ("failed", "no GPU")
     assert study.ax_client._experiment.trials[0].status.is_failed
-    # It is as every other trial that failed: told no more, and it may be run again.
+    # It is as every other trial that failed: told no more, unless it is retried.
     code, _, err = bo_shaping("tell", "closed", 0, "--failed", "no GPU")
     assert code == 2
     assert "Trial 0 has failed" in err
-    study.retry(0)
+    code, out, _ = bo_shaping("retry", "closed", 0)
+    assert (code, out) == (
+        0,
+        "Trial 0 waits again; hand its result over with: bo-shaping tell closed 0 REWARD --kl KL\n",
+    )
     study.run(0)
+    assert study.trial(0).status == "asked"
+    assert bo_shaping("tell", "closed", 0, 1.0, "--kl", 2.0)[0] == 0
     assert study.trial(0).status == "completed"
 
 
@@ -121,3 +127,10 @@ def test_a_table_goes_to_the_screen_or_to_a_file(bo_shaping, finished, tmp_path)
     bo_shaping("export", "closed", "-o", tmp_path / "trials.csv")
     assert (tmp_path / "trials.csv").read_text() == out
     assert bo_shaping("export", "closed", "--format", "xml")[0] == 2
+
+
+def test_resuming_for_no_trial_is_no_failure_where_none_was_completed(bo_shaping, empty):
+    bo_shaping("ask", "closed")
+    code, out, _ = bo_shaping("resume", "closed", "--trials", 0)
+    assert code == 0
+    assert "has 0 completed trials" in out
