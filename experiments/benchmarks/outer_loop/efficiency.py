@@ -36,7 +36,7 @@ def measure(file: Path) -> dict[str, Any]:
     lines = [line for key, line in read_lines(file).items() if key[-1] in ("", code_of(PROPOSER))]
     order = {name: place for place, name in enumerate((*KINDS, *METHODS))}
     lines.sort(key=lambda line: (order[line["kind"]], order[line["method"]], line["common"], line["index"]))
-    return {"studies": lines}
+    return {"studies": [{name: value for name, value in line.items() if value not in ("", {})} for line in lines]}
 
 
 def regrets(lines: Lines, kind: str, method: str, common: bool, after: str) -> dict[int, float]:
@@ -69,7 +69,7 @@ def ratio_bar(lines: Lines, kind: str, common: bool) -> Bar | None:
 
 def coverage_bars(lines: Lines, kind: str) -> Iterable[Bar]:
     """How often the 90 % interval of a weight holds the best one, over weights and studies."""
-    covered = [line["covered"][JUDGED] for line in lines if line["kind"] == kind and JUDGED in line["covered"]]
+    covered = [line["covered"][JUDGED] for line in lines if line["kind"] == kind and JUDGED in line.get("covered", {})]
     if len(covered) < MIN_PROBLEMS:
         return
     share = bootstrap(np.array(covered, dtype=float), np.mean)
@@ -112,7 +112,7 @@ def intervals_of(lines: Lines) -> str:
     """How often our 90 % intervals hold the best weight, and how wide they are."""
     rows = []
     for kind in KINDS:
-        mine = [line for line in lines if line["kind"] == kind and line["covered"]]
+        mine = [line for line in lines if line["kind"] == kind and "covered" in line]
         cells = []
         for after in map(str, AFTER):
             there = [line for line in mine if after in line["covered"]]
