@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
+from bo_shaping.observations import Rows
+
 Array = NDArray[np.float64]
 
 N_HYPER = 16
@@ -96,6 +98,19 @@ class GaussianProcess:
         self._rng = np.random.default_rng(random_seed)
         self._squares = (self._X[:, None, :] - self._X[None, :, :]) ** 2
         self._hypers = self._draw_hypers(n_hyper)
+
+    @classmethod
+    def of(cls, X: Array, rows: Rows, **options: int) -> "GaussianProcess":
+        """The process of `rows`, whose arms are the points `X`; further options as of the class."""
+        return cls(
+            X,
+            rows.y,
+            rows.seeds,
+            known=rows.known,
+            n_trainings=rows.n_trainings,
+            learn_noise=rows.learn_noise,
+            **options,
+        )
 
     @property
     def has_seed_effects(self) -> bool:

@@ -167,16 +167,7 @@ def _process(
     data = rows(outcomes.values(), metric)
     if len(data.y) < MIN_FINISHED:
         raise TooFewTrialsError(f"Only {len(data.y)} trials have a {metric}; a recommendation needs {MIN_FINISHED}.")
-    X = encode(axes_of(space), data.arms)
-    return GaussianProcess(
-        X,
-        data.y,
-        data.seeds,
-        known=data.known,
-        n_trainings=data.n_trainings,
-        learn_noise=data.learn_noise,
-        random_seed=random_seed,
-    )
+    return GaussianProcess.of(encode(axes_of(space), data.arms), data, random_seed=random_seed)
 
 
 def _tried_arms(outcomes: Mapping[int, TrialOutcome], space: SearchSpaceConfig) -> list[dict[str, float]]:

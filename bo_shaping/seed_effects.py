@@ -31,15 +31,7 @@ def effects(outcomes: Mapping[int, TrialOutcome], metric: str, axes: Axes) -> di
     if len(seeds) < 2:
         return dict.fromkeys(seeds, 0.0)
     data = rows(outcomes.values(), metric)
-    process = GaussianProcess(
-        encode(axes, data.arms),
-        data.y,
-        data.seeds,
-        known=data.known,
-        n_trainings=data.n_trainings,
-        learn_noise=data.learn_noise,
-        n_hyper=N_HYPER,
-    )
+    process = GaussianProcess.of(encode(axes, data.arms), data, n_hyper=N_HYPER)
     return dict.fromkeys(seeds, 0.0) | process.seed_effects()
 
 
