@@ -110,6 +110,9 @@ def propose(client: Client, config: StudyConfig) -> int:
         # The seed of each proposal comes from the study's seed and the number of trials so far.
         with one_thread(seed=config.seed * 1_000_003 + index):
             client.get_next_trials(max_trials=1)
+        # How it was made names our classes, with which plain Ax could not load the experiment.
+        made = experiment.trials[index].generator_run
+        made._generator_kwargs = made._adapter_kwargs = None
         proposal = Proposal({}, usual_seeds(config, index), "model")
     else:
         client.attach_trial(proposal.arm)

@@ -90,11 +90,6 @@ class Posterior:
             return int(points[self.excess[points].argmin()])
         return int(allowed[self.mean[allowed].argmax()])
 
-    def allowed_among(self, points: NDArray[np.intp]) -> NDArray[np.intp]:
-        """The allowed ones of some points, or the one that breaks least."""
-        allowed = points[self.allowed[points]]
-        return allowed if len(allowed) else points[[self.excess[points].argmin()]]
-
     def trial_at(self, point: int) -> int | None:
         """The newest finished trial whose arm is (within `MIN_DISTANCE`) this point."""
         near = [index for index, x in self._tried().items() if np.abs(x - self.X[point]).max() <= MIN_DISTANCE]

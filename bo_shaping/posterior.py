@@ -156,10 +156,10 @@ def _regret(posterior: Posterior, best: int) -> float:
 
 def _prob_better(posterior: Posterior, best: int, component: str) -> float:
     """P(reward at `best` > reward of a component at the component's own best allowed training parameters)."""
-    # The component is judged by the rule that chose `best`: it is expected to keep the constraints.
-    rivals = posterior.allowed_among(posterior.points_of(component))
+    # The rival is chosen as `best` was, by expectation. The best of every draw would win by the luck of that draw.
+    rival = posterior.best_of(posterior.points_of(component))
     rewards = posterior.draws[REWARD]
-    return float((rewards[:, best] > rewards[:, rivals].max(axis=1)).mean())
+    return float((rewards[:, best] > rewards[:, rival]).mean())
 
 
 def _prob_best(posterior: Posterior) -> dict[str, float]:

@@ -37,6 +37,8 @@ class StudyStatus:
     """One study as seen from outside."""
 
     name: str
+    handle: str
+    """What to type after `bo-shaping resume`."""
     storage: str
     path: str
     driver: str | None
@@ -53,6 +55,8 @@ class StudyStatus:
         """How it stands, in one line."""
         counts = ", ".join(f"{n} {word}" for word in STATUSES if (n := self.count(word)))
         driven = f"driven by {self.driver}" if self.driver else "nobody is driving it"
+        if not self.driver and (self.count("running") or self.count("interrupted")):
+            driven += f"; continue with: bo-shaping resume {self.handle}"
         return f"{self.name}: {counts or 'no trials yet'}, budget {self.budget}; {driven}"
 
     def to_json(self) -> dict[str, Any]:
@@ -69,6 +73,7 @@ def study_status(folder: StudyFolder) -> StudyStatus:
     config, driver = folder.config(), folder.driver()
     return StudyStatus(
         name=config.name,
+        handle=folder.handle,
         storage=without_password(folder.storage),
         path=str(folder.path),
         driver=driver,

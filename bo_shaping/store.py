@@ -154,7 +154,7 @@ class StudyFolder:
     def _locked_error(self, driver: str) -> StudyLockedError:
         return StudyLockedError(
             f"Study {self.path.name!r} is being driven by {driver}; stop it with: bo-shaping stop {self.handle}, or "
-            f"watch it with: bo-shaping status {self.handle}"
+            f"watch it with: bo-shaping watch {self.handle}"
         )
 
     def driver(self) -> str | None:

@@ -47,8 +47,8 @@ def told(
     if missing:
         raise TellError(
             f"The study limits {', '.join(missing)}, so every outcome must come with it: "
-            f"tell(..., {', '.join(f'{name}=...' for name in missing)}), or launch the study without that limit "
-            "(objective.max_kl: null)."
+            f"tell(..., {', '.join(f'{name}=...' for name in missing)}), on the command line "
+            f"{' '.join(map(_option, missing))}; or launch the study without that limit (objective.max_kl: null)."
         )
     has_replicates = len(record.seeds) > 1
     if has_replicates and sem is None:
@@ -127,6 +127,10 @@ def checked_arm(config: StudyConfig, parameters: Mapping[str, float]) -> tuple[d
         _check_between(name, parameters[name], *parameter.bounds)
         extra[name] = parameters[name]
     return weights, extra
+
+
+def _option(name: str) -> str:
+    return "--kl KL" if name == KL else f"--measure {name}=VALUE"
 
 
 def _check_between(name: str, value: float, lower: float, upper: float) -> None:

@@ -68,6 +68,9 @@ def main() -> None:
         _exit(error, EXIT_LOCKED)
     except TooManyFailuresError as error:
         _exit(error, EXIT_NO_RESULT)
+    except BrokenPipeError:
+        # The reader has what it wanted (`| head`); what is left would fail when Python flushes it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (BoShapingError, InnerLoopError, OSError) as error:
         _exit(error, EXIT_BAD_INPUT)
 

@@ -1,6 +1,8 @@
 import json
 import math
 import shutil
+import subprocess
+import sys
 
 import pytest
 from ax.api.client import Client
@@ -104,6 +106,18 @@ def test_snapshot_and_database_load_in_plain_ax(finished):
         assert rewards == expected
         assert loaded.status_quo.parameters["w_sparse"] == 1.0
     assert "bo_shaping" not in json.dumps(json.loads((finished.path / "ax_experiment.json").read_text()))
+
+
+def test_the_snapshot_loads_where_this_package_was_never_imported(finished):
+    load = (
+        "import sys; from ax.api.client import Client; client = Client.load_from_json_file(sys.argv[1]); "
+        "assert not any(name.startswith('bo_shaping') for name in sys.modules); "
+        "client.get_next_trials(max_trials=1); print(len(client._experiment.trials))"
+    )
+    assert "model" in set(finished.trials()["origin"])
+    command = [sys.executable, "-c", load, str(finished.path / "ax_experiment.json")]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.stdout == "11\n", run.stderr[-500:]
 
 
 def test_failing_and_nan_trials_are_recorded_and_the_study_goes_on(make_config):

@@ -21,8 +21,20 @@ def test_status_says_how_every_trial_stands_and_shows_reasons_as_they_are(bo_sha
     code, out, _ = bo_shaping("status", "toy")
     assert code == 0
     assert out.startswith("toy: 1 completed, 1 failed, 1 interrupted, budget 14; nobody is driving it")
+    assert out.splitlines()[0].endswith("; continue with: bo-shaping resume toy")
     assert f"trial 1 failed: {EVIL_SHOWN}" in out
     assert json.loads(bo_shaping("status", "toy", "--json")[1])["trials"][1]["reason"] == EVIL
+
+
+@pytest.mark.parametrize("verb", ["status", "trials"])
+def test_a_reader_that_leaves_is_no_error(toy, verb):
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from bo_shaping.cli import main; main()", verb, str(toy.path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    assert (process.wait(60), process.stderr.read()) == (0, b"")
 
 
 def test_trials_can_be_filtered_and_read_by_programs(bo_shaping, toy):
