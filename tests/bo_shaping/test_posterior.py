@@ -142,14 +142,14 @@ def test_a_corner_that_is_best_is_probably_the_best(make_config):
     assert best.prob_better_than["lime"] > 0.99
 
 
-def test_a_rival_is_chosen_by_expectation_as_the_recommendation_is(make_config):
-    # Nothing depends on lambda, and pure shap is as good as the best. The best lambda of every draw would nearly always
-    # be above a point that was chosen before.
-    rng = np.random.default_rng(0)
-    experiment = experiment_of(make_config(), lambda weights, _: -weights["sparse"] + 0.3 * rng.normal(), spread(12))
+@pytest.mark.parametrize("seed", [0, 1, 5])
+def test_a_rival_is_chosen_by_expectation_as_the_recommendation_is(make_config, seed):
+    # Where little is known, the best lambda of every single draw is often above a point that was chosen before.
+    rng = np.random.default_rng(seed)
+    experiment = experiment_of(make_config(), lambda *_: rng.normal(), spread(6))
     best, _ = recommend(experiment, make_config())
-    assert best.weights["shap"] < 1
-    assert best.prob_better_than["shap"] > 0.5
+    assert max(best.weights.values()) < 1
+    assert min(best.prob_better_than.values()) > 0.5
 
 
 def test_a_study_may_stop_when_the_regret_is_small_and_not_before_its_design_is_run(make_config):
