@@ -96,8 +96,7 @@ def _unmet(requirement: Requirement) -> str | None:
 
 def _trials(folder: StudyFolder) -> Iterator[Finding]:
     status = study_status(folder)
-    unfinished = status.count("interrupted") and status.driver is None
-    yield Finding("trials", True, status.headline(), f"bo-shaping resume {folder.handle}" if unfinished else "")
+    yield Finding("trials", True, status.standing(), status.way_on)
     known = {trial.record.index for trial in status.trials}
     for trial in status.trials:
         if trial.record.status == "completed":

@@ -1,8 +1,8 @@
 """Memory that is no longer needed, given back to the system.
 
 glibc keeps the pages of what was freed, and reuses them badly where large and small blocks take turns, as in a training
-or in the fit of a Gaussian process. A worker that trained six times held 1.65 GB, with this 1.1 GB from the second
-training on; a driver that proposed the 300th trial held 667 MB, with this 562 (545 for the 50th).
+or in the fit of a Gaussian process: workers grew with every training and drivers with every trial.
+`experiments.benchmarks.outer_loop` measures the driver's.
 """
 
 import ctypes

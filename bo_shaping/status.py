@@ -51,13 +51,21 @@ class StudyStatus:
         """How many trials have that status."""
         return sum(trial.status == status for trial in self.trials)
 
-    def headline(self) -> str:
+    @property
+    def way_on(self) -> str:
+        """The command that goes on with trials which nobody drives; empty if there are none."""
+        is_left = self.driver is None and (self.count("running") or self.count("interrupted"))
+        return f"bo-shaping resume {self.handle}" if is_left else ""
+
+    def standing(self) -> str:
         """How it stands, in one line."""
         counts = ", ".join(f"{n} {word}" for word in STATUSES if (n := self.count(word)))
         driven = f"driven by {self.driver}" if self.driver else "nobody is driving it"
-        if not self.driver and (self.count("running") or self.count("interrupted")):
-            driven += f"; continue with: bo-shaping resume {self.handle}"
         return f"{self.name}: {counts or 'no trials yet'}, budget {self.budget}; {driven}"
+
+    def headline(self) -> str:
+        """How it stands and how to go on, in one line."""
+        return f"{self.standing()}; continue with: {self.way_on}" if self.way_on else self.standing()
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `status --json`."""
