@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 from ax.api.client import Client
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.driver import Driver
-from bo_shaping.endings import again
+from bo_shaping.config.inner_loop import check_inner_loop
 from bo_shaping.errors import BoShapingError, RetryError, TellError
 from bo_shaping.executors import make_executor
-from bo_shaping.founding import check_inner_loop, found, rebuilt, reopened, with_absolute_folders
-from bo_shaping.generation import fit_strategy
-from bo_shaping.ledger import Ledger
-from bo_shaping.posterior import recommend
-from bo_shaping.recommendation import Best, Surface, read_recommendation, write_recommendation
-from bo_shaping.records import Entry, TrialRecord
-from bo_shaping.search_space import to_arm
-from bo_shaping.store import StudyFolder, find_study, studies_root
-from bo_shaping.telling import checked_arm, given_up, told
-from bo_shaping.trials_frame import trials_frame
+from bo_shaping.generation.strategy import fit_strategy
+from bo_shaping.running.driver import Driver
+from bo_shaping.running.tell import checked_arm, given_up, told
+from bo_shaping.running.transitions import again
+from bo_shaping.space.arms import to_arm
+from bo_shaping.storage.ledger import Ledger
+from bo_shaping.storage.lifecycle import found, rebuilt, reopened, with_absolute_folders
+from bo_shaping.storage.recommendation_file import read_recommendation, write_recommendation
+from bo_shaping.storage.records import Entry, TrialRecord
+from bo_shaping.storage.study_folder import StudyFolder, find_study, studies_root
+from bo_shaping.storage.trials_frame import trials_frame
+from bo_shaping.surrogate.recommend import recommend
+from bo_shaping.surrogate.recommendation import Best, Surface
 from inner_loop.spec import CurvePoint, TrialResult
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ class Study:
         """
         folder = StudyFolder((studies_root() / config.name).resolve())
         folder.refuse_existing()
-        check_inner_loop(config)
+        check_inner_loop(config.inner_loop, config.task, config.evaluation)
         config = with_absolute_folders(config)
         study = cls(folder, config, found(folder, config))
         study._is_checked = True
@@ -139,7 +141,8 @@ class Study:
         """
         if not self._is_checked:
             # A model that was moved must not cost the rest of the budget; `launch` has just loaded it.
-            check_inner_loop(self._config)
+            config = self._config
+            check_inner_loop(config.inner_loop, config.task, config.evaluation)
             self._is_checked = True
         with self._ledger.driven():
             n_known = len(self._ledger.entries)

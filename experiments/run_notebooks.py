@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from bo_shaping import Study, StudyConfig
-from bo_shaping.store import ROOT_VARIABLE
+from bo_shaping.storage.study_folder import ROOT_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[1]
 STUDY_VARIABLE = "BO_SHAPING_STUDY"

@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from inner_loop.atomic_file import replacing
-from inner_loop.schema import StrictModel
+from inner_loop.io.atomic_file import replacing
+from inner_loop.io.schema import StrictModel
 from inner_loop.spec import CurvePoint, StepStats, TrialResult, TrialSpec
 
 METADATA_KEY = "trial"

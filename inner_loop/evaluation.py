@@ -28,14 +28,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from inner_loop.models.reward_models import RewardModel, score_responses
+from inner_loop.models.task import Prompt
 from inner_loop.ppo.actor_critic import ActorCritic
-from inner_loop.ppo.config import PPOConfig
 from inner_loop.ppo.kl import check_kl, kl_estimate
 from inner_loop.ppo.rollout import Rollout, sample_rollout
 from inner_loop.processes import joined, share_of, total
-from inner_loop.reward_models import RewardModel, score_responses
-from inner_loop.spec import CurvePoint, EvaluationConfig
-from inner_loop.task import Prompt
+from inner_loop.spec import CurvePoint, EvaluationConfig, PPOConfig
 
 BATCH_SIZE = 64
 """Prompts decoded side by side; part of the definition of a result, since batch shapes change float32 rounding."""

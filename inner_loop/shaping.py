@@ -32,8 +32,9 @@ from inner_loop.attribution.explain import explain_responses
 from inner_loop.attribution.table import ScoreCache
 from inner_loop.components import Spread, load_component
 from inner_loop.errors import ConservationError, MixingWeightsError
-from inner_loop.reward_models import RewardModel, as_reward_model, check_scores, score_responses
-from inner_loop.schema import describe_validation_error
+from inner_loop.io.schema import describe_validation_error
+from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
+from inner_loop.models.scores import check_scores
 from inner_loop.spec import AttributionConfig, check_components, check_mixing_weights
 
 FORMAT = "bo-shaping/shaping-function/2"
@@ -105,7 +106,7 @@ class ShapingFunction:
             responses: `b` responses.
             scores: `b` sequence rewards; None takes the reward model's.
             token_ends: Per response, where its policy tokens end, in characters of the response
-                (`inner_loop.units.policy_token_ends` finds out). None gives one reward per unit.
+                (`inner_loop.units.response_units.policy_token_ends` finds out). None gives one reward per unit.
             components: Components to compute beyond those with a positive weight.
 
         Returns:

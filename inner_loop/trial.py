@@ -13,11 +13,11 @@ import torch
 from inner_loop.checkpoint import CheckpointFolder, TrialState
 from inner_loop.errors import TaskError
 from inner_loop.evaluation import Evaluation, evaluate
-from inner_loop.loaded_models import LoadedModels, borrowed_models
+from inner_loop.models.prompt_sampler import PromptSampler
 from inner_loop.ppo.clock import PhaseClock
+from inner_loop.ppo.loaded_models import LoadedModels, borrowed_models
 from inner_loop.ppo.training import PPOTrainer
 from inner_loop.processes import join_processes, joined, of_the_first, process_index
-from inner_loop.prompt_sampler import PromptSampler
 from inner_loop.shaping import ShapingFunction
 from inner_loop.spec import CurvePoint, ExplainedResponse, StepStats, TrialProgress, TrialResult, TrialSpec
 

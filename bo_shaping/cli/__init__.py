@@ -24,7 +24,7 @@ from bo_shaping.cli.explaining import explain
 from bo_shaping.cli.looking import best, logs, report, status, trials, watch
 from bo_shaping.cli.terms import EXIT_BAD_INPUT, EXIT_LOCKED, EXIT_NO_RESULT
 from bo_shaping.errors import BoShapingError, StudyLockedError, TooManyFailuresError
-from bo_shaping.hidden_characters import visible_text
+from bo_shaping.text.hidden_characters import visible_text
 from inner_loop.errors import InnerLoopError
 
 __all__ = ["app", "main"]

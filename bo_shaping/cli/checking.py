@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from bo_shaping.cli.terms import EXIT_UNHEALTHY, JsonOption, console
-from bo_shaping.hidden_characters import visible_text
-from bo_shaping.store import find_study
+from bo_shaping.storage.study_folder import find_study
+from bo_shaping.text.hidden_characters import visible_text
 
 
 def doctor(
@@ -20,7 +20,7 @@ def doctor(
     as_json: JsonOption = False,
 ) -> None:
     """Look for what is wrong with an installation or a study, and name the remedy. Changes nothing."""
-    from bo_shaping.doctor import examine
+    from bo_shaping.views.doctor import examine
 
     findings = examine(find_study(study) if study is not None else None)
     if as_json:

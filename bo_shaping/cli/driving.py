@@ -19,10 +19,10 @@ from bo_shaping.cli.terms import (
 )
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StopRequested, TooFewTrialsError
-from bo_shaping.live import live_view
-from bo_shaping.recommendation_view import print_best
-from bo_shaping.status import study_status
-from bo_shaping.store import find_study
+from bo_shaping.storage.study_folder import find_study
+from bo_shaping.views.live import live_view
+from bo_shaping.views.recommendation_text import print_best
+from bo_shaping.views.status import study_status
 
 if TYPE_CHECKING:
     from bo_shaping.study import Study

@@ -10,9 +10,9 @@ from rich.text import Text
 from bo_shaping.cli.output_file import write_output
 from bo_shaping.cli.terms import JsonOption, StudyArgument, console, study_class
 from bo_shaping.errors import TellError
-from bo_shaping.export import Format, export_ax_json, export_csv, export_json
-from bo_shaping.store import find_study
-from bo_shaping.trials_view import arm_text
+from bo_shaping.storage.study_folder import find_study
+from bo_shaping.views.export import Format, export_ax_json, export_csv, export_json
+from bo_shaping.views.trials_table import arm_text
 
 
 def ask(study: StudyArgument, as_json: JsonOption = False) -> None:

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from bo_shaping.cli.explain_input import MASKINGS, METHODS, UNITS, check_settings, read_texts
 from bo_shaping.cli.output_file import write_output
 from bo_shaping.cli.terms import JsonOption, console
-from bo_shaping.explain_input import MASKINGS, METHODS, UNITS, check_settings, read_texts
 
 
 def explain(
@@ -37,7 +37,7 @@ def explain(
     methods = list(dict.fromkeys(method or ["shapley"]))
     check_settings(methods, units, masking, budget, html)
     prompts, responses = read_texts(prompt, response, file)
-    from bo_shaping.explain_view import credits_json, print_credits
+    from bo_shaping.views.explain_text import credits_json, print_credits
     from inner_loop import attribution
 
     credits_ = attribution.explain(
@@ -51,7 +51,7 @@ def explain(
         chat_template=chat_template,
     )
     if html is not None:
-        from bo_shaping.report.explain_page import explain_page
+        from bo_shaping.views.report.explain_page import explain_page
 
         write_output(html, explain_page(credits_, reward_model))
     if as_json:

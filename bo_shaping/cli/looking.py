@@ -9,13 +9,13 @@ import typer
 from rich.text import Text
 
 from bo_shaping.cli.terms import JsonOption, StudyArgument, TrialArgument, console, study_class
-from bo_shaping.live import watch as watch_study
-from bo_shaping.logs import log_lines
-from bo_shaping.recommendation import read_recommendation
-from bo_shaping.recommendation_view import print_best, print_posterior
-from bo_shaping.status import Status, study_status
-from bo_shaping.store import find_study
-from bo_shaping.trials_view import print_trials
+from bo_shaping.storage.recommendation_file import read_recommendation
+from bo_shaping.storage.study_folder import find_study
+from bo_shaping.views.live import watch as watch_study
+from bo_shaping.views.logs import log_lines
+from bo_shaping.views.recommendation_text import print_best, print_posterior
+from bo_shaping.views.status import Status, study_status
+from bo_shaping.views.trials_table import print_trials
 
 
 def status(study: StudyArgument, as_json: JsonOption = False) -> None:
@@ -94,7 +94,7 @@ def report(
 ) -> None:
     """Write the report: what was learned, in pictures and words."""
     find_study(study)
-    from bo_shaping.report import write_report
+    from bo_shaping.views.report import write_report
 
     page = write_report(study_class().load(study), output)
     typer.echo(json.dumps({"report": str(page)}) if as_json else str(page))

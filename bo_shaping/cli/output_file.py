@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bo_shaping.errors import OutputError
-from inner_loop.atomic_file import write_atomically
+from inner_loop.io.atomic_file import write_atomically
 
 
 def write_output(path: Path, text: str) -> None:

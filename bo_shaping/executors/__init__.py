@@ -5,11 +5,11 @@ An executor notices what happens to a trial; whether it is tried again is the dr
 
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from bo_shaping.executors.folder import TrialFolder
+from bo_shaping.storage.trial_folder import TrialFolder
 
 if TYPE_CHECKING:
     from bo_shaping.config import StudyConfig
-    from bo_shaping.store import StudyFolder
+    from bo_shaping.storage.study_folder import StudyFolder
 
 TrialState = Literal["running", "finished", "failed", "dead", "hung"]
 """`running`: somebody works on it, or will: it may wait for its turn. `finished`: a result is there. `failed`: the

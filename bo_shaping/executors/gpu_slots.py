@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from bo_shaping.errors import ConfigError, ExecutorError
-from bo_shaping.locking import try_hold
+from bo_shaping.storage.file_locks import try_hold
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 

@@ -1,10 +1,10 @@
 """Trials inside the driver's own process, one after the other: for notebooks and tests."""
 
 from bo_shaping.executors import TrialState
-from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.processes import end_worker
 from bo_shaping.executors.worker import main
+from bo_shaping.storage.trial_folder import TrialFolder
 
 
 class InlineExecutor:

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from bo_shaping.executors import TrialState
-from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.executors.heartbeat import HeartbeatWatch, seconds_so_far
+from bo_shaping.storage.trial_folder import TrialFolder
 
 
 class Observer:

@@ -16,11 +16,11 @@ from typing import IO
 
 from pydantic import ValidationError
 
-from bo_shaping.executors.folder import TrialFolder, Worker
 from bo_shaping.executors.processes import has_certainly_ended
-from bo_shaping.locking import is_held, keep_from_children, try_hold
-from inner_loop.atomic_file import write_atomically
-from inner_loop.schema import StrictModel
+from bo_shaping.storage.file_locks import is_held, keep_from_children, try_hold
+from bo_shaping.storage.trial_folder import TrialFolder, Worker
+from inner_loop.io.atomic_file import write_atomically
+from inner_loop.io.schema import StrictModel
 
 _PASSING = (".lock", ".json", ".beat")
 """Files that mean nothing without their worker."""

@@ -13,13 +13,13 @@ import traceback
 from pathlib import Path
 from typing import IO
 
-from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.executors.heartbeat import beating
 from bo_shaping.executors.pool import InHand, Pool, Seat
 from bo_shaping.executors.processes import this_process
 from bo_shaping.executors.worker import output_to, run_job
-from bo_shaping.locking import keep_from_children
 from bo_shaping.memory import give_back_memory
+from bo_shaping.storage.file_locks import keep_from_children
+from bo_shaping.storage.trial_folder import TrialFolder
 
 POLL_SECONDS = 0.1
 

@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from bo_shaping.executors import TrialState
-from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.executors.gpu_slots import VISIBLE, GpuSlots
 from bo_shaping.executors.heartbeat import HeartbeatWatch
 from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.pool import Pool, Seat
 from bo_shaping.executors.processes import end_process, end_worker
 from bo_shaping.executors.worker import thread_limits
-from bo_shaping.locking import is_held, try_hold
+from bo_shaping.storage.file_locks import is_held, try_hold
+from bo_shaping.storage.trial_folder import TrialFolder
 
 CLOSE_SECONDS = 10.0
 """How long `close` waits for idle workers; they go by themselves in any case."""

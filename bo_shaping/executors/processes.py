@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 
 from bo_shaping.errors import ExecutorError
-from bo_shaping.executors.folder import TrialFolder, Worker
-from bo_shaping.process_birth import birth_of
+from bo_shaping.storage.process_birth import birth_of
+from bo_shaping.storage.trial_folder import TrialFolder, Worker
 
 TERM_SECONDS = 5.0
 """A worker that was asked to end is killed after this."""

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from bo_shaping.executors import TrialState
-from bo_shaping.executors.folder import TrialFolder
 from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.processes import end_worker
 from bo_shaping.executors.ray_cluster import NAMESPACE, LocalCluster, connect, import_ray
 from bo_shaping.executors.worker import main, output_to, thread_limits
+from bo_shaping.storage.trial_folder import TrialFolder
 
 GONE_SECONDS = 30.0
 """A killed actor, a stopped one too, has let go of its trial after this; Ray itself takes about 5."""

@@ -9,17 +9,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from pydantic import PositiveInt, ValidationError
 
 from bo_shaping.errors import ExecutorError
-from bo_shaping.executors.folder import Worker
-from bo_shaping.executors.processes import birth_of, end_process, is_alive
-from inner_loop.atomic_file import write_atomically
-from inner_loop.schema import StrictModel
+from bo_shaping.executors.processes import end_process, is_alive
+from bo_shaping.libraries.ray_internals import forget_password
+from bo_shaping.storage.process_birth import birth_of
+from bo_shaping.storage.trial_folder import Worker
+from inner_loop.io.atomic_file import write_atomically
+from inner_loop.io.schema import StrictModel
 
 NAMESPACE = "bo-shaping"
 
@@ -112,7 +113,7 @@ class LocalCluster:
         note = self._note() or self._start()
         os.environ.update(_credentials(note.token))
         if "ray" in sys.modules:
-            _forget_password()
+            forget_password()
         return f"{LOOPBACK}:{note.port}"
 
     def end(self) -> None:
@@ -158,11 +159,6 @@ class LocalCluster:
                 raise ExecutorError(f"A Ray cluster could not be started on this machine; see {log_file}.")
             time.sleep(0.1)
         return note
-
-
-def _forget_password() -> None:
-    """Ray keeps the first password that it has read, which may be that of an earlier cluster of this process."""
-    import_module("ray._raylet").AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _credentials(token: str) -> dict[str, str]:

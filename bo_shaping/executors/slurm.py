@@ -17,12 +17,13 @@ from pydantic import ValidationError
 
 from bo_shaping.errors import ConfigError, ExecutorError
 from bo_shaping.executors import TrialState
-from bo_shaping.executors.folder import TrialFolder, Worker
 from bo_shaping.executors.observer import Observer
-from bo_shaping.executors.processes import birth_of, is_alive
+from bo_shaping.executors.processes import is_alive
 from bo_shaping.executors.worker import main, output_to, thread_limits
-from inner_loop.atomic_file import write_atomically
-from inner_loop.schema import StrictModel
+from bo_shaping.storage.process_birth import birth_of
+from bo_shaping.storage.trial_folder import TrialFolder, Worker
+from inner_loop.io.atomic_file import write_atomically
+from inner_loop.io.schema import StrictModel
 
 try:
     import submitit

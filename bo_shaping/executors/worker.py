@@ -5,27 +5,22 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from bo_shaping.errors import ConfigError, TrialResultError
-from bo_shaping.executors.folder import Event, TrialFolder
+from bo_shaping.config.inner_loop import import_inner_loop
+from bo_shaping.errors import TrialResultError
 from bo_shaping.executors.heartbeat import beating
 from bo_shaping.executors.processes import this_process
-from inner_loop.entry_points import import_function
-from inner_loop.errors import EntryPointError
-from inner_loop.schema import describe_validation_error
+from bo_shaping.storage.trial_folder import Event, TrialFolder
+from inner_loop.io.schema import describe_validation_error
 from inner_loop.spec import TrialProgress, TrialResult
 
 REASON_LENGTH = 300
 """Longest failure reason kept, in characters; the traceback is in worker.log."""
-
-InnerLoop = Callable[..., Generator[TrialProgress, None, TrialResult]]
-"""Called with a `TrialSpec`; with `folder=` too if it has such a parameter: a path of its own, where it may keep what
-it needs to continue after it was killed. A trial that is started again is given the same folder."""
 
 
 def main(path: str) -> None:
@@ -59,18 +54,6 @@ def run_job(folder: TrialFolder) -> None:
     else:
         folder.write_results(job.token, results)
     shutil.rmtree(checkpoints, ignore_errors=True)
-
-
-def import_inner_loop(entry_point: str) -> InnerLoop:
-    """The function that `module:function` names.
-
-    Raises:
-        ConfigError: If there is no such module or function.
-    """
-    try:
-        return import_function(entry_point)
-    except EntryPointError as error:
-        raise ConfigError(f"The inner loop {error}.") from None
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from inner_loop.encoding import EncodedResponse
 from inner_loop.errors import AttributionError
-from inner_loop.padded_batches import forward_passes
-from inner_loop.transformers_reward_model import TransformersRewardModel
+from inner_loop.libraries.transformers_internals import attention_implementation
+from inner_loop.models.encoding import EncodedResponse
+from inner_loop.models.padded_batches import forward_passes
+from inner_loop.models.transformers_reward_model import TransformersRewardModel
 
 WEIGHTS_PER_BATCH = 2**18
 """Rows x length^2 in one forward pass: every head of every layer holds as many weights at once, 1 MiB each."""
@@ -79,7 +80,7 @@ def _normalized(weights: np.ndarray, is_response: np.ndarray) -> np.ndarray:
 @contextmanager
 def _eager_attention(model: Any) -> Iterator[Any]:
     """The model with the one attention implementation that returns its weights."""
-    own = model.config._attn_implementation
+    own = attention_implementation(model)
     model.set_attn_implementation("eager")
     try:
         yield model

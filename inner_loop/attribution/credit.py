@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from inner_loop.units import last_tokens_of_units
+from inner_loop.units.response_units import last_tokens_of_units
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from inner_loop.attribution.owen import HierarchicalValue, Tree, exact_weights, 
 from inner_loop.attribution.shapley import shapley_functional
 from inner_loop.attribution.surrogate import Functional, condition, fit, posterior
 from inner_loop.errors import AttributionError
-from inner_loop.schema import nearest
+from inner_loop.io.schema import nearest
 
 METHODS = ("shapley", "lime", "owen")
 """Attributions that are linear in the coalition values."""

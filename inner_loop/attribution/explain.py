@@ -24,12 +24,14 @@ from inner_loop.attribution.prefix import prefix_coalitions
 from inner_loop.attribution.readout import Game, Readout, ask_libraries, read_out
 from inner_loop.attribution.table import CoalitionValues, ScoreCache, evaluate_coalitions
 from inner_loop.errors import AttributionError, RewardModelError
-from inner_loop.parsers import load_parser
-from inner_loop.partition import text_tree
-from inner_loop.reward_models import EncodedResponse, RewardModel, TransformersRewardModel, as_reward_model
-from inner_loop.schema import describe_validation_error, nearest
+from inner_loop.io.schema import describe_validation_error, nearest
+from inner_loop.models.encoding import EncodedResponse
+from inner_loop.models.reward_models import RewardModel, as_reward_model
+from inner_loop.models.transformers_reward_model import TransformersRewardModel
 from inner_loop.spec import AttributionConfig
-from inner_loop.units import policy_token_ends, split_units
+from inner_loop.units.parsers import load_parser
+from inner_loop.units.partition import text_tree
+from inner_loop.units.response_units import policy_token_ends, split_units
 
 COALITION_METHODS = ("shapley", "lime", "owen", "prefix")
 """Methods that are linear functionals of the coalition values, and share one table."""

@@ -10,8 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from inner_loop.encoding import EncodedResponse
 from inner_loop.errors import AttributionError
+from inner_loop.models.encoding import EncodedResponse
 
 Masking = Literal["remove", "mask", "attention"]
 """`remove` drops absent units, `mask` puts the reward model's mask in their place, `attention` hides them from the

@@ -3,7 +3,7 @@
 The credit of unit i is v(units up to i) - v(units before i). It depends on nothing that comes later, so it is the one
 credit here under which reward-to-go is an unbiased gradient: it is potential-based shaping [Ng1999]_ with the score of
 the response so far as the potential. It takes n + 1 evaluations of n units, or a single one where the reward model is
-causal and reads nothing behind the response (`inner_loop.beginnings`).
+causal and reads nothing behind the response (`inner_loop.models.beginnings`).
 
 .. [Ng1999] Policy Invariance Under Reward Transformations: Theory and Application to Reward Shaping. ICML.
 """

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from inner_loop.attribution.masking import Masking, masked_sequences, masked_texts, token_units
-from inner_loop.beginnings import whole_sequences
-from inner_loop.encoding import EncodedResponse
 from inner_loop.errors import AttributionError, RewardModelError
-from inner_loop.reward_models import CallableRewardModel, RewardModel, TransformersRewardModel
-from inner_loop.scores import check_count
-from inner_loop.transformers_reward_model import Dtype
+from inner_loop.models.beginnings import whole_sequences
+from inner_loop.models.encoding import EncodedResponse
+from inner_loop.models.reward_models import CallableRewardModel, RewardModel
+from inner_loop.models.scores import check_count
+from inner_loop.models.transformers_reward_model import Dtype, TransformersRewardModel
 
 TOKENS_IN_MEMORY = 2**22
 """Tokens (characters, for reward models that read texts) of masked versions that are held at a time: 16 MiB of ids."""

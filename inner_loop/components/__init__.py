@@ -10,7 +10,8 @@ pays every token the same (it is `uniform.py`):
             n_tokens = len(spread.token_ends)
             return np.full(n_tokens, spread.total / n_tokens)
 
-The registration is a line of `COMPONENTS` below or, in a package of your own, an entry point:
+The registration is a line of `COMPONENTS` in `inner_loop.spec.component_names` or, in a package of your own, an entry
+point:
 
     [project.entry-points."bo_shaping.components"]
     uniform = "my_package.uniform:Uniform"
@@ -23,28 +24,11 @@ This module imports neither torch nor transformers, so that configurations can b
 
 import importlib
 from functools import lru_cache
-from importlib.metadata import entry_points
 
 from inner_loop.components.spread import Component, Spread
+from inner_loop.spec.component_names import COMPONENTS, SPARSE
 
 __all__ = ["COMPONENTS", "SPARSE", "Component", "Spread", "load_component"]
-
-SPARSE = "sparse"
-"""The component that is the reward as PPO usually gets it, and every study's baseline."""
-
-ENTRY_POINTS = "bo_shaping.components"
-"""Group of the entry points by which other packages register components."""
-
-COMPONENTS: dict[str, str] = {
-    "shap": "inner_loop.components.explained:Shap",
-    "lime": "inner_loop.components.explained:Lime",
-    "owen": "inner_loop.components.explained:Owen",
-    "prefix": "inner_loop.components.explained:Prefix",
-    "attention": "inner_loop.components.attention:Attention",
-    "uniform": "inner_loop.components.uniform:Uniform",
-    SPARSE: "inner_loop.components.sparse:Sparse",
-} | {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
-"""Name in mixing weights -> `module:class` of the component."""
 
 
 @lru_cache

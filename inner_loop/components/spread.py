@@ -1,14 +1,14 @@
 """What a component is given, and what it must give back."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from inner_loop.spec.attribution_config import BasePlacement
+
 if TYPE_CHECKING:
     from inner_loop.attribution.credit import Credit
-
-BasePlacement = Literal["last", "uniform", "drop"]
 
 
 @dataclass(frozen=True)

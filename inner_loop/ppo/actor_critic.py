@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from inner_loop.errors import TaskError
-from inner_loop.matrix_products import use_fast_float32
+from inner_loop.models.matrix_products import use_fast_float32
 from inner_loop.ppo.logprobs import token_logprobs
 from inner_loop.ppo.lora import add_adapters, merged
 from inner_loop.ppo.optimizer import MasterAdamW
@@ -30,8 +30,6 @@ from inner_loop.ppo.precision import (
 from inner_loop.ppo.start import StartWeights
 from inner_loop.ppo.tokens import PreparedBatch, TokenBatch, to_rows
 from inner_loop.ppo.trunk import Trunk, checkpoint_blocks, choose_attention, find_blocks
-
-__all__ = ["ActorCritic", "PreparedBatch", "TokenBatch", "TokenOutputs", "check_logits", "token_outputs"]
 
 LOGIT_ATOL = 1e-3
 """How far our logits may be from the model's own forward pass (float32 rounding is some 1e-5)."""

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from inner_loop.libraries.torch_internals import keeps_graph
+
 
 def token_logprobs(logits: Tensor, ids: Tensor, temperature: float = 1.0) -> Tensor:
     """`log softmax(logits / temperature)[ids]`, computed in float32 whatever the precision of the logits.
@@ -43,6 +45,5 @@ class _TokenLogprobs(torch.autograd.Function):
         normalised, ids = ctx.saved_tensors
         grad = (grad / ctx.temperature).unsqueeze(1)
         # Nobody reads the buffer again unless the graph is kept for another pass.
-        keep = torch._C._autograd._get_current_graph_task_keep_graph()
-        probs = normalised.exp() if keep else normalised.exp_()
+        probs = normalised.exp() if keeps_graph() else normalised.exp_()
         return probs.mul_(-grad).scatter_add_(1, ids.unsqueeze(1), grad).to(ctx.logits_dtype), None, None

@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from inner_loop.matrix_products import has_fast_bfloat16
+from inner_loop.models.matrix_products import has_fast_bfloat16
 
 Precision = Literal["auto", "float32", "bfloat16"]
 

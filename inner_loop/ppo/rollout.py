@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from inner_loop.ppo.actor_critic import TokenBatch
+from inner_loop.models.task import Prompt
 from inner_loop.ppo.sampling import draw, likeliest
-from inner_loop.task import Prompt
+from inner_loop.ppo.tokens import TokenBatch
 
 EVERY = slice(None)
 

@@ -13,13 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from inner_loop.components import SPARSE
 from inner_loop.errors import DivergedError, TaskError
-from inner_loop.ppo.actor_critic import ActorCritic, PreparedBatch, TokenBatch
+from inner_loop.models.task import Prompt, Task
+from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.ppo.advantages import estimate_advantages, explained_variance, masked_mean, whiten
 from inner_loop.ppo.centring import TokenWorth, centred_worth
 from inner_loop.ppo.clock import PhaseClock
-from inner_loop.ppo.config import PPOConfig
 from inner_loop.ppo.critic_free import grpo_advantages, rloo_advantages
 from inner_loop.ppo.kl import check_kl, kl_estimate
 from inner_loop.ppo.kl_controller import adapted_kl_coef
@@ -27,10 +26,10 @@ from inner_loop.ppo.losses import policy_loss, value_loss
 from inner_loop.ppo.reward_scale import RunningScale
 from inner_loop.ppo.rewards import charge_cut_responses, pad_rewards
 from inner_loop.ppo.rollout import Rollout, sample_rollout
+from inner_loop.ppo.tokens import PreparedBatch, TokenBatch
 from inner_loop.processes import n_processes, own_among, share_of, total
 from inner_loop.shaping import ShapingFunction
-from inner_loop.spec import StepStats
-from inner_loop.task import Prompt, Task
+from inner_loop.spec import SPARSE, PPOConfig, StepStats
 
 WORTH_TOTALS = "token_worth.totals"
 """Name in a checkpoint."""

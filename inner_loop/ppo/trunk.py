@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from inner_loop.errors import TaskError
+from inner_loop.libraries.torch_internals import own_modules
 from inner_loop.ppo.tokens import PreparedBatch, TokenBatch, at_response_tokens, model_inputs
 
 CUT_ATOL = 1e-4
@@ -146,9 +147,10 @@ def find_blocks(model: Any) -> tuple[str, list[nn.Module]]:
 def with_blocks(model: nn.Module, path: str, blocks: Sequence[nn.Module]) -> nn.Module:
     """`model` with other blocks at `path`: a view that shares every parameter with it, and leaves it as it is."""
     view = copy.copy(model)
-    view._modules = dict(model._modules)
+    own_modules(view, model)
     name, _, rest = path.partition(".")
-    view._modules[name] = with_blocks(model.get_submodule(name), rest, blocks) if rest else nn.ModuleList(blocks)
+    part = with_blocks(model.get_submodule(name), rest, blocks) if rest else nn.ModuleList(blocks)
+    view.register_module(name, part)
     return view
 
 

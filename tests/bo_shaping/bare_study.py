@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from bo_shaping.changes import written
 from bo_shaping.config import StudyConfig
-from bo_shaping.records import Entry, TrialRecord
-from bo_shaping.search_space import to_arm
-from bo_shaping.store import StudyFolder
+from bo_shaping.config.changes import written
+from bo_shaping.space.arms import to_arm
+from bo_shaping.storage.records import Entry, TrialRecord
+from bo_shaping.storage.study_folder import StudyFolder
 
 ARM: dict[str, Any] = {"weights": {"shap": 0.25, "lime": 0.0, "sparse": 0.75}, "parameters": {"gae_lambda": 0.9}}
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from bo_shaping import Study, StudyConfig, cli, lattice
-from bo_shaping.store import ROOT_VARIABLE
+from bo_shaping import Study, StudyConfig, cli
+from bo_shaping.space import lattice
+from bo_shaping.storage.study_folder import ROOT_VARIABLE
 
 REPOSITORY = Path(__file__).parents[2]
 CLOSED_FORM = "tests.bo_shaping.closed_form"

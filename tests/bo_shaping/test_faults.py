@@ -8,10 +8,11 @@ import sqlite3
 import pytest
 from sqlalchemy import event
 
-from bo_shaping import Study, database
-from bo_shaping.changes import changed_fields, written
+from bo_shaping import Study
+from bo_shaping.config.changes import changed_fields, written
 from bo_shaping.errors import ConfigError, StorageError, StudyChangedError, TooManyFailuresError
-from bo_shaping.store import StudyFolder
+from bo_shaping.storage import database
+from bo_shaping.storage.study_folder import StudyFolder
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_what_a_worker_cannot_have_meant_fails_its_trial(make_config, monkeypatc
             lambda result: result | {"unheard_of": 1},
         ]
     )
-    write = "bo_shaping.executors.folder.TrialFolder.write_results"
+    write = "bo_shaping.storage.trial_folder.TrialFolder.write_results"
 
     def write_rubbish(self, token, results):
         content = {"token": token, "results": [next(rubbish)(results[0].model_dump(mode="json"))]}
@@ -200,7 +201,7 @@ def test_what_a_worker_cannot_have_meant_fails_its_trial(make_config, monkeypatc
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"token": "of another", "results": []}'])
 def test_a_result_file_that_is_cut_off_or_foreign_fails_its_trial_and_nothing_else(study, monkeypatch, content):
-    write = "bo_shaping.executors.folder.TrialFolder.write_results"
+    write = "bo_shaping.storage.trial_folder.TrialFolder.write_results"
     monkeypatch.setattr(write, lambda self, *_: (self.path / "result.json").write_bytes(content))
     study.run(1)
     assert study.trial(2).status == "failed"

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from bo_shaping import Study
-from bo_shaping.store import StudyFolder
-from inner_loop.atomic_file import write_atomically
+from bo_shaping.storage.study_folder import StudyFolder
+from inner_loop.io.atomic_file import write_atomically
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_kill_9_of_the_driver_loses_no_trial_and_runs_none_twice(cli, tmp_path, 
 
 def test_a_result_that_was_damaged_on_disk_fails_its_trial_and_nothing_else(monkeypatch, make_config):
     study = Study.launch(make_config(budget={"trials": 3}))
-    write = "bo_shaping.executors.folder.TrialFolder.write_results"
+    write = "bo_shaping.storage.trial_folder.TrialFolder.write_results"
 
     def write_rubbish(self, token, results):
         write_atomically(self.path / "result.json", json.dumps({"token": token, "results": [{"mean": "much"}]}))

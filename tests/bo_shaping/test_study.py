@@ -9,9 +9,9 @@ from ax.api.client import Client
 
 from bo_shaping import Study
 from bo_shaping.errors import ConfigError, StorageError, StudyExistsError, TooManyFailuresError
-from bo_shaping.posterior import should_stop
+from bo_shaping.surrogate.recommend import should_stop
 from inner_loop.errors import TaskError
-from inner_loop.task import model_source
+from inner_loop.models.model_source import model_source
 from tests.bo_shaping import closed_form
 
 
@@ -273,7 +273,7 @@ def test_a_trial_whose_curve_lags_is_stopped_with_what_it_has_got(make_config, m
         # Its curve is known up to the second of five points.
         return {1: "it lags"} if 1 in running and set(frame.query("trial_index == 1")["step"]) == {0, 1} else {}
 
-    monkeypatch.setattr("bo_shaping.driver.trials_to_stop", lags)
+    monkeypatch.setattr("bo_shaping.running.driver.trials_to_stop", lags)
     config = make_config(
         "climb_until_stopped",
         executor="process",
@@ -307,11 +307,11 @@ def test_a_trial_whose_curve_lags_is_stopped_with_what_it_has_got(make_config, m
 def test_a_study_ends_once_it_knows_enough_and_not_before_its_design_is_run(make_config, monkeypatch):
     asked = []
 
-    def counted(experiment, config):
+    def counted(experiment, config, n_design):
         asked.append(len(experiment.trials))
-        return should_stop(experiment, config)
+        return should_stop(experiment, config, n_design)
 
-    monkeypatch.setattr("bo_shaping.driver.should_stop", counted)
+    monkeypatch.setattr("bo_shaping.running.driver.should_stop", counted)
     study = Study.launch(make_config(budget={"trials": 12, "parallel": 1, "stop_when_regret_below": 100.0}))
     study.run()
     # A design of six, and one more.

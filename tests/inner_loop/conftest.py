@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-from inner_loop.task import Prompt, Task, model_source
+from inner_loop.models.model_source import model_source
+from inner_loop.models.task import Prompt, Task
 
 PROMPTS = ["the film is", "a slow but", "i watched this movie with my", "one of the"]
 

@@ -139,7 +139,7 @@ def test_prompts_that_cannot_be_divided_are_an_error(tmp_path):
 SCRIPT = """
 import json, sys, torch
 from inner_loop import TrialSpec, run_trial
-from inner_loop import loaded_models
+from inner_loop.ppo import loaded_models
 from inner_loop.processes import process_index
 torch.set_num_threads(1)
 spec, folder = TrialSpec.model_validate_json(sys.argv[1]), sys.argv[2]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from inner_loop import ShapingFunction
 from inner_loop.components import COMPONENTS, load_component
 from inner_loop.errors import ConservationError, MixingWeightsError, RewardModelError
-from inner_loop.reward_models import load_reward_model
+from inner_loop.models.reward_models import load_reward_model
 from inner_loop.shaping import check_conservation
 from inner_loop.spec import AttributionConfig
 

@@ -12,7 +12,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from inner_loop.reward_models import TransformersRewardModel
+from inner_loop.models.transformers_reward_model import TransformersRewardModel
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TEXT = "the film is a good bad very quiet cafe mask story of two old friends and it never ends . , [ ] user assistant"

@@ -22,7 +22,7 @@ from experiments.benchmarks.attribution.tables import ExactTable
 from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.intervals import bootstrap, bootstrap_median_difference
 from inner_loop.attribution import attribute_game
-from inner_loop.partition import text_tree
+from inner_loop.units.partition import text_tree
 
 BUDGETS = (32, 64, 128, 256, 512)
 SEEDS = (0, 1, 2)

@@ -15,7 +15,8 @@ from torch.nn.functional import normalize
 
 from experiments.benchmarks.attribution.peers import MissingForBenchmarkError
 from experiments.embedded.splits import Corpus, Example
-from inner_loop.reward_models import TransformersRewardModel, load_reward_model
+from inner_loop.models.reward_models import load_reward_model
+from inner_loop.models.transformers_reward_model import TransformersRewardModel
 
 ENCODER = Path("models/all-MiniLM-L6-v2")
 FINE_TUNED = Path("models/minilm-sentiment")

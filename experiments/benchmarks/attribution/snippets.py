@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiments.embedded.splits import Corpus
-from inner_loop.units import split_words
+from inner_loop.units.response_units import split_words
 
 SIZES = (10, 10, 11, 11, 10, 10, 12, 12)
 """Units per snippet, over and over: all 2^n coalitions of so few can be scored."""

@@ -28,7 +28,7 @@ from experiments.benchmarks.attribution.snippets import texts_of_length
 from experiments.benchmarks.bars import Bar
 from experiments.embedded.splits import Corpus
 from inner_loop.attribution import explain
-from inner_loop.reward_models import TransformersRewardModel
+from inner_loop.models.transformers_reward_model import TransformersRewardModel
 
 N_TEXTS = 16
 N_TOKENS = 24

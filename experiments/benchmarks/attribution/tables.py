@@ -15,7 +15,8 @@ from experiments.benchmarks.attribution.snippets import Snippet
 from experiments.embedded.splits import Corpus
 from inner_loop.attribution.masking import Masking
 from inner_loop.attribution.table import evaluate_coalitions
-from inner_loop.reward_models import RewardModel, TransformersRewardModel
+from inner_loop.models.reward_models import RewardModel
+from inner_loop.models.transformers_reward_model import TransformersRewardModel
 
 MASKINGS: tuple[Masking, ...] = ("remove", "mask")
 

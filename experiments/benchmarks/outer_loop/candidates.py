@@ -26,7 +26,7 @@ from experiments.benchmarks.intervals import bootstrap
 from experiments.benchmarks.outer_loop.methods import OPTIMISER, AxDefault, Optuna, code_of
 from experiments.benchmarks.outer_loop.problems import COMPONENTS, Array
 from experiments.benchmarks.outer_loop.truths import make_truth
-from inner_loop.components import SPARSE
+from inner_loop.spec import SPARSE
 
 N_STATES = 50
 N_TRIALS = (30, 30, 30, 20, 12)
@@ -124,8 +124,8 @@ def first_points(setting: Setting) -> list[Array]:
 
 def propose_in(state: State) -> dict[str, Any]:
     """One state: seconds and acquisition values of both optimisers, and how near Ax's optimum is to an arm that ran."""
-    from bo_shaping.generation import new_client, new_experiment, propose
-    from bo_shaping.search_space import PREFIX
+    from bo_shaping.generation.strategy import new_client, new_experiment, propose
+    from bo_shaping.space.arms import PREFIX
 
     names = [*(PREFIX + name for name in state.components), *state.parameters]
     client = new_client(new_experiment(state.config))
@@ -154,7 +154,7 @@ def compared() -> Iterator[list[dict[str, Any]]]:
     import torch
     from ax.generators.torch.botorch_modular.acquisition import Acquisition
 
-    from bo_shaping.acquisition import SimplexAcquisition
+    from bo_shaping.generation.acquisition import SimplexAcquisition
 
     ours, record = SimplexAcquisition.optimize, []
 

@@ -15,15 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from bo_shaping import Study, StudyConfig, driver
+from bo_shaping import Study, StudyConfig
 from bo_shaping.errors import StudyExistsError
-from bo_shaping.executors.folder import TrialFolder
-from bo_shaping.founding import open_database
-from bo_shaping.generation import propose
-from bo_shaping.recovery import observations
-from bo_shaping.store import ROOT_VARIABLE, StudyFolder
+from bo_shaping.generation.strategy import propose
+from bo_shaping.libraries.ax_internals import experiment_of
+from bo_shaping.running import driver
+from bo_shaping.storage.lifecycle import open_database
+from bo_shaping.storage.recovery import observations
+from bo_shaping.storage.study_folder import ROOT_VARIABLE, StudyFolder
+from bo_shaping.storage.trial_folder import TrialFolder
 from experiments.benchmarks.outer_loop.killed_loop import LOG, MODE, closed_form
-from inner_loop.components import SPARSE
+from inner_loop.spec import SPARSE
 
 DESIGN, MODEL = 4, 7
 """Trials before the scenario. From the sixth on, the Gaussian process chooses: after the scenario, or all along."""
@@ -69,30 +71,30 @@ def _is_config(path: Path, _text: str, _mode: int) -> bool:
     return path.name == "config.yaml"
 
 
-_JOURNAL = "bo_shaping.journal:Journal.write"
+_JOURNAL = "bo_shaping.storage.journal:Journal.write"
 _DATA = "ax.storage.sqa_store.save:save_or_update_data_for_trials"
 POINTS = (
-    KillPoint("taking the lease", "bo_shaping.lease:Lease._swap"),
-    KillPoint("lease taken, journal not open", "bo_shaping.journal:Journal.open"),
-    KillPoint("beginning to renew the lease", "bo_shaping.lease:Lease._renew_until"),
-    KillPoint("after generation", "bo_shaping.ledger:propose", "after"),
+    KillPoint("taking the lease", "bo_shaping.storage.lease:Lease._swap"),
+    KillPoint("lease taken, journal not open", "bo_shaping.storage.journal:Journal.open"),
+    KillPoint("beginning to renew the lease", "bo_shaping.storage.lease:Lease._renew_until"),
+    KillPoint("after generation", "bo_shaping.storage.ledger:propose", "after"),
     KillPoint("before the journal has the trial", _JOURNAL, which=_status("running")),
-    KillPoint("in the middle of a journal line", "bo_shaping.journal:_write_all", "after"),
+    KillPoint("in the middle of a journal line", "bo_shaping.storage.journal:_write_all", "after"),
     KillPoint("journal has the trial, database not", _JOURNAL, "after", which=_status("running")),
-    KillPoint("inside the database transaction", "bo_shaping.lease:Lease.renew", "after"),
+    KillPoint("inside the database transaction", "bo_shaping.storage.lease:Lease.renew", "after"),
     KillPoint("database has half of the trial", _DATA, which=_saves("RUNNING")),
-    KillPoint("database has the trial, no folder", "bo_shaping.executors.folder:TrialFolder.prepare"),
+    KillPoint("database has the trial, no folder", "bo_shaping.storage.trial_folder:TrialFolder.prepare"),
     KillPoint("before the start", "bo_shaping.executors.inline:InlineExecutor.start"),
     KillPoint("after the start", "bo_shaping.executors.inline:InlineExecutor.start", "after"),
-    KillPoint("between result and import", "bo_shaping.driver:Driver._complete"),
+    KillPoint("between result and import", "bo_shaping.running.driver:Driver._complete"),
     KillPoint("journal has the result, database not", _JOURNAL, "after", which=_status("completed")),
     KillPoint("database has the status, not the data", _DATA, which=_saves("COMPLETED")),
     KillPoint("in the middle of the snapshot", "pathlib:Path.replace", which=_is_snapshot),
-    KillPoint("before the failure is written down", "bo_shaping.driver:Driver._fail", scenario="fail"),
+    KillPoint("before the failure is written down", "bo_shaping.running.driver:Driver._fail", scenario="fail"),
     KillPoint("journal has the failure, database not", _JOURNAL, "after", "fail", _status("failed")),
     KillPoint("worker started", "bo_shaping.executors.process:ProcessExecutor.start", "after", "workers"),
-    KillPoint("worker runs", "bo_shaping.driver:time.sleep", "before", "workers"),
-    KillPoint("before another attempt is written down", "bo_shaping.driver:Driver._try_again", scenario="die"),
+    KillPoint("worker runs", "bo_shaping.running.driver:time.sleep", "before", "workers"),
+    KillPoint("before another attempt is written down", "bo_shaping.running.driver:Driver._try_again", scenario="die"),
     KillPoint("journal has another attempt, no worker", _JOURNAL, "after", "die", _status("running", attempt=2)),
     KillPoint("before a stopped trial is written down", _JOURNAL, "before", "stop", _status("stopped")),
     KillPoint("journal has the stop, worker runs", _JOURNAL, "after", "stop", _status("stopped")),
@@ -100,7 +102,11 @@ POINTS = (
     KillPoint("before a told result is written down", _JOURNAL, "before", "tell", _status("completed")),
     KillPoint("journal has the told result, database not", _JOURNAL, "after", "tell", _status("completed")),
     KillPoint(
-        "launch without its configuration", "bo_shaping.founding:write_atomically", "before", "launch", _is_config
+        "launch without its configuration",
+        "bo_shaping.storage.lifecycle:write_atomically",
+        "before",
+        "launch",
+        _is_config,
     ),
 )
 
@@ -205,7 +211,7 @@ def _stop_what_has_a_curve() -> None:
     """In this process, which is a child: a rule that needs no other curves."""
 
     def rule(client: Any, _config: StudyConfig, running: set[int]) -> dict[int, str]:
-        return {index: "it lags" for index in running if index in observations(client._experiment)}
+        return {index: "it lags" for index in running if index in observations(experiment_of(client))}
 
     driver.trials_to_stop = rule
 
@@ -222,7 +228,7 @@ def outcome(root: Path) -> Outcome:
     rows = observations(stored)
     with _environment(root, ""):
         client = Study.load(NAME).ax_client
-        next_arm = dict(client._experiment.trials[propose(client, folder.config())].arm.parameters)
+        next_arm = dict(experiment_of(client).trials[propose(client, folder.config())].arm.parameters)
     folders = {int(path.name) for path in (folder.path / "trials").iterdir()}
     locked = [path for path in (folder.path / "trials").iterdir() if TrialFolder(path).is_locked()]
     log = root / "starts.log"

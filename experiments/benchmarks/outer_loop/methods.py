@@ -62,7 +62,7 @@ class Ours:
 
     def __init__(self, problem: Problem, seed: int) -> None:
         from bo_shaping.config import StudyConfig
-        from bo_shaping.generation import new_client, new_experiment
+        from bo_shaping.generation.strategy import new_client, new_experiment
 
         self._problem = problem
         self._config = StudyConfig.model_validate(
@@ -83,11 +83,12 @@ class Ours:
 
     def ask(self) -> tuple[Array, int]:
         """Propose."""
-        from bo_shaping.generation import propose
-        from bo_shaping.search_space import PREFIX
+        from bo_shaping.generation.strategy import propose
+        from bo_shaping.libraries.ax_internals import experiment_of
+        from bo_shaping.space.arms import PREFIX
 
         self._index = propose(self._client, self._config)
-        trial = self._client._experiment.trials[self._index]
+        trial = experiment_of(self._client).trials[self._index]
         arm, space = trial.arm.parameters, self._problem
         weights = [arm[PREFIX + name] for name in space.components]
         seeds = trial.run_metadata.get("seeds", [self._config.seed])
@@ -110,11 +111,12 @@ class Ours:
         return [interval[name] for name in self._problem.components]
 
     def _best(self) -> Any:
-        from bo_shaping.posterior import recommend
+        from bo_shaping.libraries.ax_internals import experiment_of
+        from bo_shaping.surrogate.recommend import recommend
 
         n_told = self._index + 1
         if getattr(self, "_recommended", (None, None))[0] != n_told:
-            self._recommended = (n_told, recommend(self._client._experiment, self._config)[0])
+            self._recommended = (n_told, recommend(experiment_of(self._client), self._config)[0])
         return self._recommended[1]
 
 
@@ -130,7 +132,7 @@ class AxDefault:
         from ax.api.client import Client
         from ax.api.configs import RangeParameterConfig
 
-        from bo_shaping.generation import quiet_ax
+        from bo_shaping.generation.strategy import quiet_ax
 
         self._problem = problem
         self._free = problem.components[:-1]

@@ -35,8 +35,8 @@ def drive(n_trials: int, parallel: int) -> dict[str, Any]:
     """Launch the study, or go on, until it has so many trials."""
     import torch
 
-    from bo_shaping import ledger
     from bo_shaping.config import StudyConfig
+    from bo_shaping.storage import ledger
     from bo_shaping.study import Study
 
     torch.set_num_threads(1)
@@ -82,7 +82,7 @@ def drive(n_trials: int, parallel: int) -> dict[str, Any]:
 def resume() -> dict[str, Any]:
     """Seconds from `Study.load` to the moment at which the driver asks for the next trial, imports apart."""
     start = time.monotonic()
-    from bo_shaping import ledger
+    from bo_shaping.storage import ledger
     from bo_shaping.study import Study
 
     imports = time.monotonic() - start

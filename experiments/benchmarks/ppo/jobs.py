@@ -9,8 +9,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from inner_loop.models.model_source import model_source
+from inner_loop.models.task import Prompt, load_prompts
 from inner_loop.spec import TaskConfig
-from inner_loop.task import Prompt, load_prompts, model_source
 
 EMBEDDED, SMOLLM2 = "embedded", "SmolLM2-135M"
 SMOLLM2_FOLDER = Path("models/SmolLM2-135M-Instruct")

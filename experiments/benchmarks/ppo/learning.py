@@ -32,11 +32,10 @@ from experiments.benchmarks.ppo.jobs import Job, learning_job
 from experiments.benchmarks.ppo.setup import finished
 from inner_loop import TrialSpec
 from inner_loop.evaluation import Evaluation, evaluate
-from inner_loop.loaded_models import make_actor_critic
-from inner_loop.ppo.config import PPOConfig
-from inner_loop.reward_models import without_progress_bars
-from inner_loop.spec import EvaluationConfig, TaskConfig
-from inner_loop.task import load_task
+from inner_loop.models.model_source import without_progress_bars
+from inner_loop.models.task import load_task
+from inner_loop.ppo.loaded_models import make_actor_critic
+from inner_loop.spec import EvaluationConfig, PPOConfig, TaskConfig
 
 TRL = "trl 1.9.2"
 START = "start"

@@ -14,14 +14,13 @@ import torch
 
 from experiments.benchmarks.ppo.contenders import serve
 from experiments.benchmarks.ppo.jobs import Job, as_prompts
-from inner_loop.loaded_models import make_actor_critic
+from inner_loop.models.prompt_sampler import PromptSampler
+from inner_loop.models.task import load_task
 from inner_loop.ppo.clock import PhaseClock
-from inner_loop.ppo.config import PPOConfig
+from inner_loop.ppo.loaded_models import make_actor_critic
 from inner_loop.ppo.training import PPOTrainer
-from inner_loop.prompt_sampler import PromptSampler
 from inner_loop.shaping import ShapingFunction
-from inner_loop.spec import EvaluationConfig, TaskConfig
-from inner_loop.task import load_task
+from inner_loop.spec import EvaluationConfig, PPOConfig, TaskConfig
 from inner_loop.trial import peak_memory_mb
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from experiments.benchmarks.bars import Bar
 from inner_loop import TrialResult, TrialSpec, run_trial
-from inner_loop.loaded_models import drop_loaded_models
+from inner_loop.ppo.loaded_models import drop_loaded_models
 from inner_loop.spec import EvaluationConfig, TaskConfig
 from inner_loop.trial import TRAINING_PHASES
 

@@ -11,8 +11,8 @@ import pytest
 from bo_shaping import Study
 from bo_shaping.cli.terms import PipeConsole
 from bo_shaping.errors import StudyLockedError
-from bo_shaping.live import live_view
-from bo_shaping.store import StudyFolder
+from bo_shaping.storage.study_folder import StudyFolder
+from bo_shaping.views.live import live_view
 from tests.bo_shaping import closed_form
 from tests.bo_shaping.bare_study import add_trial, bare_study
 

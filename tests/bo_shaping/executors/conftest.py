@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bo_shaping.executors.folder import Job, TrialFolder
-from bo_shaping.executors.processes import birth_of
+from bo_shaping.storage.process_birth import birth_of
+from bo_shaping.storage.trial_folder import Job, TrialFolder
 from inner_loop.spec import TrialSpec
 from tests.bo_shaping.executors import held
 

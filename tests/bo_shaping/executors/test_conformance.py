@@ -11,9 +11,9 @@ import pytest
 
 from bo_shaping.errors import TrialResultError
 from bo_shaping.executors import make_executor
-from bo_shaping.executors.folder import Worker
-from bo_shaping.store import StudyFolder
-from inner_loop.atomic_file import write_atomically
+from bo_shaping.storage.study_folder import StudyFolder
+from bo_shaping.storage.trial_folder import Worker
+from inner_loop.io.atomic_file import write_atomically
 from tests.bo_shaping.conftest import REPOSITORY
 from tests.bo_shaping.executors.conftest import hold, is_gone, let_go, starts, wait_for
 
@@ -33,8 +33,8 @@ import sys
 from pathlib import Path
 from bo_shaping.config import StudyConfig
 from bo_shaping.executors import make_executor
-from bo_shaping.executors.folder import TrialFolder
-from bo_shaping.store import StudyFolder
+from bo_shaping.storage.trial_folder import TrialFolder
+from bo_shaping.storage.study_folder import StudyFolder
 
 config, study, trial = sys.argv[1:]
 executor = make_executor(StudyConfig.model_validate_json(config), StudyFolder(Path(study)))

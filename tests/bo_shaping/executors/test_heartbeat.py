@@ -3,10 +3,10 @@ import time
 import pytest
 
 from bo_shaping.executors import heartbeat
-from bo_shaping.executors.folder import Job, TrialFolder
 from bo_shaping.executors.heartbeat import HeartbeatWatch, beating, seconds_so_far
 from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.processes import this_process
+from bo_shaping.storage.trial_folder import Job, TrialFolder
 from inner_loop.spec import TrialSpec
 from tests.bo_shaping.executors.conftest import wait_for
 

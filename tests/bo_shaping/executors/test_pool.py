@@ -8,8 +8,9 @@ import pytest
 
 from bo_shaping.executors import pool_worker
 from bo_shaping.executors.pool import InHand, Pool
-from bo_shaping.executors.processes import birth_of, this_process
-from bo_shaping.locking import try_hold
+from bo_shaping.executors.processes import this_process
+from bo_shaping.storage.file_locks import try_hold
+from bo_shaping.storage.process_birth import birth_of
 from tests.bo_shaping.executors.conftest import starts
 
 

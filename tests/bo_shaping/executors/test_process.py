@@ -10,11 +10,11 @@ import pytest
 from bo_shaping import Study
 from bo_shaping.errors import ConfigError, ExecutorError
 from bo_shaping.executors import gpu_slots, pool, pool_worker, process
-from bo_shaping.executors.folder import Job, TrialFolder
 from bo_shaping.executors.gpu_slots import GpuSlots, visible_devices
 from bo_shaping.executors.heartbeat import HeartbeatWatch
 from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.process import ProcessExecutor
+from bo_shaping.storage.trial_folder import Job, TrialFolder
 from inner_loop.spec import TrialSpec
 from tests.bo_shaping.executors.conftest import hold, is_gone, let_go, starts, wait_for
 
@@ -182,7 +182,7 @@ def test_without_the_variable_pytorch_counts_the_devices(monkeypatch):
 
 def test_more_gpus_than_there_are_is_said_at_once(monkeypatch, make_config, tmp_path):
     from bo_shaping.executors import make_executor
-    from bo_shaping.store import StudyFolder
+    from bo_shaping.storage.study_folder import StudyFolder
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     config = make_config(executor="process", workers={"gpus_per_trial": 2})

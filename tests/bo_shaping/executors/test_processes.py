@@ -4,11 +4,12 @@ import sys
 
 import pytest
 
-from bo_shaping import process_birth
 from bo_shaping.errors import ExecutorError
 from bo_shaping.executors import processes
-from bo_shaping.executors.folder import TrialFolder, Worker
-from bo_shaping.executors.processes import birth_of, end_process, end_worker, is_alive, this_process
+from bo_shaping.executors.processes import end_process, end_worker, is_alive, this_process
+from bo_shaping.storage import process_birth
+from bo_shaping.storage.process_birth import birth_of
+from bo_shaping.storage.trial_folder import TrialFolder, Worker
 from tests.bo_shaping.executors.conftest import is_gone, wait_for
 
 

@@ -11,10 +11,10 @@ import pytest
 from bo_shaping import Study
 from bo_shaping.errors import ExecutorError
 from bo_shaping.executors import make_executor
-from bo_shaping.executors.processes import birth_of
 from bo_shaping.executors.ray_cluster import LocalCluster
-from bo_shaping.store import StudyFolder
-from inner_loop.atomic_file import write_atomically
+from bo_shaping.storage.process_birth import birth_of
+from bo_shaping.storage.study_folder import StudyFolder
+from inner_loop.io.atomic_file import write_atomically
 from tests.bo_shaping.executors.conftest import is_gone
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bo_shaping.errors import ConfigError, ExecutorError
 from bo_shaping.executors import make_executor, slurm
-from bo_shaping.store import StudyFolder
+from bo_shaping.storage.study_folder import StudyFolder
 from tests.bo_shaping.executors.conftest import hold, let_go, starts, wait_for
 
 COMMANDS = {

@@ -2,9 +2,10 @@ from contextlib import suppress
 
 import pytest
 
+from bo_shaping.config.inner_loop import import_inner_loop
 from bo_shaping.errors import ConfigError
-from bo_shaping.executors.folder import Job, TrialFolder, Worker
-from bo_shaping.executors.worker import import_inner_loop, main
+from bo_shaping.executors.worker import main
+from bo_shaping.storage.trial_folder import Job, TrialFolder, Worker
 from inner_loop.spec import TrialProgress, TrialSpec
 from tests.bo_shaping.closed_form import result_of
 

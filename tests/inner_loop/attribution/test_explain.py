@@ -4,7 +4,7 @@ import pytest
 from inner_loop.attribution import explain
 from inner_loop.attribution.explain import explain_responses
 from inner_loop.errors import AttributionError, RewardModelError
-from inner_loop.reward_models import load_reward_model
+from inner_loop.models.reward_models import load_reward_model
 from inner_loop.spec import AttributionConfig
 
 METHODS = ("shapley", "owen", "lime")

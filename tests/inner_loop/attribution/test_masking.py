@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from inner_loop.attribution.masking import masked_sequences, masked_texts, token_units
-from inner_loop.encoding import EncodedResponse
 from inner_loop.errors import AttributionError
+from inner_loop.models.encoding import EncodedResponse
 
 IDS = np.array([2, 10, 11, 12, 13, 3], dtype=np.int32)
 UNITS = np.array([-1, 0, 0, 1, 2, -1])

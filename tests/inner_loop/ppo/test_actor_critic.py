@@ -7,7 +7,8 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, Qwen
 from trl.trainer.utils import selective_log_softmax
 
 from inner_loop.errors import TaskError
-from inner_loop.ppo.actor_critic import ActorCritic, TokenBatch, token_outputs
+from inner_loop.ppo.actor_critic import ActorCritic, token_outputs
+from inner_loop.ppo.tokens import TokenBatch
 from inner_loop.ppo.trunk import find_blocks
 
 MODES = {

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from inner_loop.errors import DivergedError, RewardModelError
-from inner_loop.loaded_models import make_actor_critic
+from inner_loop.models.reward_models import CallableRewardModel
 from inner_loop.ppo.clock import PhaseClock
+from inner_loop.ppo.loaded_models import make_actor_critic
 from inner_loop.ppo.rollout import sample_rollout
 from inner_loop.ppo.training import PPOTrainer
-from inner_loop.reward_models import CallableRewardModel
 from inner_loop.shaping import ShapingFunction
 from inner_loop.spec import PPOConfig
 from tests.inner_loop.bandit import make_bandit

@@ -1,5 +1,5 @@
 from experiments.benchmarks.attribution.memory import N_TOKENS, bars, random_responses
-from inner_loop.reward_models import load_reward_model
+from inner_loop.models.reward_models import load_reward_model
 
 
 def test_responses_fill_the_positions_of_the_reward_model():

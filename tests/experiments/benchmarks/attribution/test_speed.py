@@ -12,7 +12,7 @@ from experiments.benchmarks.attribution.speed import (
     recorded_calls,
     replay,
 )
-from inner_loop.reward_models import load_reward_model
+from inner_loop.models.reward_models import load_reward_model
 
 
 def test_recorded_passes_are_repeated_as_they_were():

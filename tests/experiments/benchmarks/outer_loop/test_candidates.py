@@ -5,7 +5,7 @@ import pytest
 import torch
 from ax.generators.torch.botorch_modular.acquisition import Acquisition
 
-from bo_shaping.acquisition import SimplexAcquisition
+from bo_shaping.generation.acquisition import SimplexAcquisition
 from experiments.benchmarks.outer_loop import candidates
 from experiments.benchmarks.outer_loop.candidates import N_STATES, SETTINGS, bars, compared, make_state, table_of
 

@@ -3,7 +3,7 @@ from transformers import AutoTokenizer
 
 from experiments.benchmarks.ppo.jobs import EMBEDDED, speed_job
 from experiments.benchmarks.ppo.trl_job import TextRewardModel, make_critic
-from inner_loop.reward_models import load_reward_model, score_responses
+from inner_loop.models.reward_models import load_reward_model, score_responses
 
 PROMPTS, RESPONSES = ["the film is", "i don't know"], [" slow at first, but wonderful", " why anyone likes it"]
 

@@ -1,0 +1,27 @@
+"""What is a study? Its configuration, checked in one place: unknown keys and conflicts are refused with the way out.
+
+Imports neither torch nor Ax, so that a study can be looked at in an instant.
+"""
+
+from bo_shaping.config.search_space_config import ParameterRange, SearchSpaceConfig
+from bo_shaping.config.sections import (
+    BudgetConfig,
+    DesignConfig,
+    EarlyStoppingConfig,
+    NoiseConfig,
+    ObjectiveConfig,
+    WorkersConfig,
+)
+from bo_shaping.config.study_config import StudyConfig
+
+__all__ = [
+    "BudgetConfig",
+    "DesignConfig",
+    "EarlyStoppingConfig",
+    "NoiseConfig",
+    "ObjectiveConfig",
+    "ParameterRange",
+    "SearchSpaceConfig",
+    "StudyConfig",
+    "WorkersConfig",
+]

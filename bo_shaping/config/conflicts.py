@@ -1,0 +1,91 @@
+"""Settings of a study that contradict each other, or that would do nothing: refused with the way out.
+
+Each check takes the sections that no section can check by itself, and raises `ValueError` naming both settings.
+"""
+
+import itertools
+
+from pydantic import ValidationError
+
+from bo_shaping.config.search_space_config import SearchSpaceConfig
+from bo_shaping.config.sections import (
+    BudgetConfig,
+    DesignConfig,
+    EarlyStoppingConfig,
+    ObjectiveConfig,
+    WorkersConfig,
+)
+from inner_loop.io.schema import describe_validation_error
+from inner_loop.spec import EvaluationConfig, PPOConfig
+
+
+def check_parameters(search_space: SearchSpaceConfig, ppo: PPOConfig) -> None:
+    """Every searched parameter does something, and every arm is a valid `ppo`."""
+    parameters = search_space.parameters
+    idle = {
+        "value_coef": "ppo.algorithm: ppo" if ppo.algorithm != "ppo" else None,
+        "value_clip_range": "ppo.algorithm: ppo" if ppo.algorithm != "ppo" else None,
+        "missing_eos_penalty": "ppo.missing_eos: penalty" if ppo.missing_eos != "penalty" else None,
+        "adaptive_kl_horizon": "ppo.adaptive_kl"
+        if ppo.adaptive_kl is None and "adaptive_kl" not in parameters
+        else None,
+    }
+    for name in parameters:
+        if idle.get(name):
+            raise ValueError(f"search_space.parameters.{name} would change nothing: it needs {idle[name]}")
+    names, base = list(parameters), ppo.model_dump()
+    for values in itertools.product(*(parameter.bounds for parameter in parameters.values())):
+        try:
+            type(ppo).model_validate(base | dict(zip(names, values, strict=True)))
+        except ValidationError as error:
+            arm = ", ".join(f"{name} {value:g}" for name, value in zip(names, values, strict=True))
+            raise ValueError(f"search_space.parameters allow {arm}: {describe_validation_error(error)}") from None
+
+
+def check_early_stopping(
+    early: EarlyStoppingConfig | None, ppo: PPOConfig, evaluation: EvaluationConfig, budget: BudgetConfig
+) -> None:
+    """Some trial could be ended: there are curves to compare with, and points to compare at."""
+    if early is None:
+        return
+    steps, every = ppo.steps, evaluation.every
+    # The curve has a point every so many steps; the one after the last step ends the trial anyway.
+    if not any(early.min_step <= step < steps for step in range(every, steps, every)):
+        raise ValueError(
+            f"early_stopping could never end a trial: the learning curve (ppo.steps {steps}, evaluation.every {every}) "
+            f"has no point from early_stopping.min_step {early.min_step} on and before the end"
+        )
+    if early.patience > early.min_step:
+        raise ValueError(
+            f"early_stopping.patience looks back {early.patience} steps, so early_stopping.min_step must be at least "
+            f"that, got {early.min_step}"
+        )
+    if early.min_curves >= budget.trials:
+        raise ValueError(
+            f"early_stopping.min_curves must be below budget.trials, got {early.min_curves} and {budget.trials}"
+        )
+
+
+def check_objective(objective: ObjectiveConfig, design: DesignConfig, budget: BudgetConfig) -> None:
+    """Nothing that is about one best arm goes with a whole front."""
+    if not objective.pareto:
+        return
+    if design.acquisition == "kg":
+        raise ValueError("design.acquisition: kg knows one objective; with objective.pareto use lognei")
+    if budget.stop_when_regret_below is not None:
+        raise ValueError("budget.stop_when_regret_below is about one best arm, objective.pareto looks for many")
+
+
+def check_executor(
+    executor: str, workers: WorkersConfig, budget: BudgetConfig, early_stopping: EarlyStoppingConfig | None
+) -> None:
+    """The executor knows every setting that is made about it."""
+    for setting, is_set, works_with in (
+        ("workers.gpus_per_trial", workers.gpus_per_trial > 0, ("process", "ray", "slurm")),
+        ("workers.address", workers.address is not None, ("ray",)),
+        ("workers.options", bool(workers.options), ("slurm",)),
+        ("early_stopping", early_stopping is not None, ("process", "ray", "slurm")),
+        ("budget.trial_seconds", budget.trial_seconds is not None, ("process", "ray", "slurm")),
+    ):
+        if is_set and executor not in works_with:
+            raise ValueError(f"{setting} does nothing with executor: {executor}; it works with {', '.join(works_with)}")

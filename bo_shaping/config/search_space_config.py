@@ -1,0 +1,106 @@
+"""Where the outer loop looks: which components are mixed, within what bounds, and which fields of `ppo` vary."""
+
+from typing import Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from bo_shaping.config.tunable import check_tunable
+from bo_shaping.config.weight_bounds import SLACK, free, tighten
+from inner_loop.io.schema import StrictModel, describe_validation_error, nearest
+from inner_loop.spec import COMPONENTS, SPARSE, PPOConfig
+
+DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "lime", SPARSE)
+"""Those that the published system mixes (arXiv:2504.16272)."""
+
+
+class ParameterRange(StrictModel):
+    """The range over which one field of `ppo` is searched; a field that holds integers is searched over integers."""
+
+    bounds: tuple[float, float]
+    """Smallest and largest value, both included."""
+    log: bool = False
+    """Whether the search is uniform in the logarithm of the value."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        lower, upper = self.bounds
+        if not lower < upper:
+            raise ValueError(f"bounds must be increasing, got [{lower}, {upper}]")
+        if self.log and lower <= 0:
+            raise ValueError(f"a logarithmic range needs positive bounds, got [{lower}, {upper}]")
+        return self
+
+
+class SearchSpaceConfig(StrictModel):
+    """Where the outer loop looks: the simplex over `components` times a box of `parameters`."""
+
+    components: tuple[str, ...] = DEFAULT_COMPONENTS
+    """Ways to spread the reward over tokens that are mixed; at least two, `sparse` among them."""
+    fixed: dict[str, float] = Field(default={})
+    """Weights of components that are held; the others share what is left of 1."""
+    bounds: dict[str, tuple[float, float]] = Field(default={})
+    """Smallest and largest weight of a component, within 0 and 1."""
+    parameters: dict[str, ParameterRange] = Field(default={"gae_lambda": ParameterRange(bounds=(0.5, 1.0))})
+    """Numeric fields of `ppo` that are searched too, such as gae_lambda, kl_coef, learning_rate or epochs."""
+
+    @field_validator("components")
+    @classmethod
+    def _are_components(cls, components: tuple[str, ...]) -> tuple[str, ...]:
+        for component in components:
+            if component not in COMPONENTS:
+                raise ValueError(
+                    f"unknown component {component!r}, did you mean {nearest(component, COMPONENTS)!r}? "
+                    f"Components: {', '.join(COMPONENTS)}"
+                )
+        if len(set(components)) != len(components) or len(components) < 2 or SPARSE not in components:
+            raise ValueError(
+                f"components must be at least two different ones with {SPARSE!r} among them, got {list(components)}"
+            )
+        return components
+
+    @field_validator("parameters")
+    @classmethod
+    def _are_tunable(cls, parameters: dict[str, ParameterRange]) -> dict[str, ParameterRange]:
+        for name, parameter in parameters.items():
+            check_tunable(name)
+            for bound in parameter.bounds:
+                try:
+                    PPOConfig.model_validate({name: bound})
+                except ValidationError as error:
+                    raise ValueError(describe_validation_error(error)) from None
+        return parameters
+
+    @model_validator(mode="after")
+    def _leaves_something_to_search(self) -> Self:
+        for key, names in (("fixed", self.fixed), ("bounds", self.bounds)):
+            for name in names:
+                if name not in self.components:
+                    raise ValueError(
+                        f"{key}: unknown component {name!r}, did you mean {nearest(name, self.components)!r}? "
+                        f"components: {', '.join(self.components)}"
+                    )
+        for name, weight in self.fixed.items():
+            if name in self.bounds:
+                raise ValueError(f"the weight of {name!r} is fixed, so it cannot have bounds too")
+            if not 0 <= weight <= 1:
+                raise ValueError(f"fixed.{name} must be between 0 and 1, got {weight}")
+        for name, (lower, upper) in self.bounds.items():
+            if not 0 <= lower < upper <= 1:
+                raise ValueError(f"bounds.{name} must be increasing and within 0 and 1, got [{lower}, {upper}]")
+        if (held := sum(self.fixed.values())) > 1 + SLACK:
+            raise ValueError(f"the fixed weights sum to {held:.6g}, which must not be above 1")
+        if not self.free_components and not self.parameters:
+            raise ValueError("nothing is left to search: fixed and bounds determine all weights, without parameters")
+        return self
+
+    @property
+    def weight_bounds(self) -> dict[str, tuple[float, float]]:
+        """Smallest and largest weight that each component can have, given the others; equal for one that is held."""
+        fixed = {name: (weight, weight) for name, weight in self.fixed.items()}
+        whole = dict.fromkeys(self.components, (0.0, 1.0))
+        return tighten(whole | self.bounds | fixed)
+
+    @property
+    def free_components(self) -> list[str]:
+        """The components whose weight is searched: those that are not held."""
+        return free(self.weight_bounds)

@@ -1,0 +1,130 @@
+"""What a study is: the task, the inner loop, the search space and the budget, from YAML."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
+
+from bo_shaping.config.conflicts import (
+    check_early_stopping,
+    check_executor,
+    check_objective,
+    check_parameters,
+)
+from bo_shaping.config.inner_loop import DEFAULT_INNER_LOOP
+from bo_shaping.config.search_space_config import SearchSpaceConfig
+from bo_shaping.config.sections import (
+    BudgetConfig,
+    DesignConfig,
+    EarlyStoppingConfig,
+    NoiseConfig,
+    ObjectiveConfig,
+    WorkersConfig,
+)
+from bo_shaping.errors import ConfigError
+from inner_loop.io.schema import StrictModel, describe_validation_error
+from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
+
+
+class StudyConfig(StrictModel):
+    """Everything a study depends on."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    """Name of the study and of its folder."""
+    seed: NonNegativeInt = 0
+    """Seed of the outer loop, and first seed of every arm: all arms share their seeds (common random numbers)."""
+    task: TaskConfig = TaskConfig()
+    ppo: PPOConfig = PPOConfig()
+    """Inner training; fields named in `search_space.parameters` are overridden by each trial."""
+    attribution: AttributionConfig = AttributionConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    n_samples: int = Field(default=8, ge=0, le=64)
+    """Explained validation responses kept per trial."""
+    search_space: SearchSpaceConfig = SearchSpaceConfig()
+    design: DesignConfig = DesignConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    budget: BudgetConfig = BudgetConfig()
+    noise: NoiseConfig = NoiseConfig()
+    early_stopping: EarlyStoppingConfig | None = None
+    inner_loop: str = Field(default=DEFAULT_INNER_LOOP, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    """`module:function` that turns a `TrialSpec` into progress events and a `TrialResult`."""
+    executor: Literal["process", "inline", "ray", "slurm"] = "process"
+    """Where trials run: in detached processes on this machine, one after the other inside the driver, on a Ray cluster,
+    or as Slurm jobs."""
+    workers: WorkersConfig = WorkersConfig()
+    storage: str | None = None
+    """SQLAlchemy URL of the database; null for an SQLite file in the study's folder."""
+    threads_per_trial: PositiveInt = 1
+    """Compute threads of one trial. More than one is slower as soon as another process is busy."""
+
+    @field_validator("evaluation")
+    @classmethod
+    def _never_sees_the_heldout_prompts(cls, evaluation: EvaluationConfig) -> EvaluationConfig:
+        if evaluation.split != "validation":
+            raise ValueError(f"split must be 'validation' in a study, got {evaluation.split!r}")
+        return evaluation
+
+    @model_validator(mode="after")
+    def _has_no_conflicts(self) -> Self:
+        check_parameters(self.search_space, self.ppo)
+        check_early_stopping(self.early_stopping, self.ppo, self.evaluation, self.budget)
+        check_objective(self.objective, self.design, self.budget)
+        check_executor(self.executor, self.workers, self.budget, self.early_stopping)
+        return self
+
+    @classmethod
+    def from_yaml(cls, path: str | Path, overrides: Sequence[str] = ()) -> "StudyConfig":
+        """Read a study from a YAML file; a missing `name` becomes the name of the file.
+
+        Args:
+            path: The YAML file.
+            overrides: Dotted settings such as `ppo.steps=3`; values are read as YAML.
+
+        Raises:
+            ConfigError: In one sentence that names the file and, for an unknown key, the nearest valid one.
+        """
+        path = Path(path)
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"There is no config file {path}.") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"The config file {path} cannot be read: {error}.") from None
+        except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2024-13-45 is a ValueError
+            raise ConfigError(f"The config file {path} is not valid YAML: {' '.join(str(error).split())}.") from None
+        if data is None:
+            data = {}
+        if not isinstance(data, dict):
+            raise ConfigError(f"The config file {path} must hold keys and values, got {type(data).__name__}.")
+        for override in overrides:
+            _apply(data, override)
+        data.setdefault("name", path.stem)
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise ConfigError(f"{path}: {describe_validation_error(error)}.") from None
+
+    def to_yaml(self) -> str:
+        """The resolved configuration, every default written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    """Set `a.b.c=value` in nested dictionaries, in place."""
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"A setting looks like ppo.steps=3, got {override!r}.")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise ConfigError(f"The value of the setting {override!r} is not valid YAML.") from None
+    *sections, last = key.split(".")
+    for section in sections:
+        if data.get(section) is None:
+            data[section] = {}
+        data = data[section]
+        if not isinstance(data, dict):
+            raise ConfigError(f"The setting {override!r} goes through {section!r}, which holds no keys.")
+    data[last] = value

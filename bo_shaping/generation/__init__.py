@@ -1,0 +1,1 @@
+"""What is tried next? The initial design, the acquisition function, replicates at the end, and early stopping."""

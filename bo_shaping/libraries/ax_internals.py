@@ -1,0 +1,81 @@
+"""Private names of Ax that a study cannot do without (`ax-platform` 1.3)."""
+
+from typing import Any
+
+from ax.adapter.base import Adapter
+from ax.api.client import Client
+from ax.core.base_trial import BaseTrial
+from ax.core.data import DataRow
+from ax.core.experiment import Experiment
+from ax.core.generator_run import GeneratorRun
+from ax.generation_strategy.generation_node import GenerationNode
+from ax.generation_strategy.generation_strategy import GenerationStrategy
+from ax.generators.torch.utils import _to_equality_constraints as to_equality_constraints
+
+__all__ = [
+    "current_node",
+    "data_rows",
+    "experiment_of",
+    "experiment_of_adapter",
+    "fit",
+    "forget_how_it_was_made",
+    "forget_status_reason",
+    "order_trials",
+    "set_run_metadata",
+    "strategy_of",
+    "to_equality_constraints",
+]
+
+
+def experiment_of(client: Client) -> Experiment:
+    """The client's experiment itself: the public interface hands out copies of single facts only."""
+    experiment: Experiment = client._experiment
+    return experiment
+
+
+def strategy_of(client: Client) -> GenerationStrategy:
+    """The client's generation strategy: its public form is a choice between named methods."""
+    strategy: GenerationStrategy = client._generation_strategy
+    return strategy
+
+
+def current_node(strategy: GenerationStrategy) -> GenerationNode:
+    """The node that the strategy asks next; only its name is public."""
+    node: GenerationNode = strategy._curr
+    return node
+
+
+def fit(node: GenerationNode, experiment: Experiment) -> None:
+    """Fit the node without asking it for a candidate, which is the only public occasion."""
+    node._fit(experiment=experiment)
+
+
+def experiment_of_adapter(adapter: Adapter) -> Experiment:
+    """The experiment that an adapter was fitted to: a transform is given the data only."""
+    experiment: Experiment = adapter._experiment
+    return experiment
+
+
+def forget_how_it_was_made(generator_run: GeneratorRun) -> None:
+    """Drop the names of our classes: with them, an Ax without this package cannot load the experiment."""
+    generator_run._generator_kwargs = generator_run._adapter_kwargs = None
+
+
+def forget_status_reason(trial: BaseTrial) -> None:
+    """Let a trial that has ended begin again, which Ax has no word for."""
+    trial._status_reason = trial._time_completed = None
+
+
+def set_run_metadata(trial: BaseTrial, metadata: dict[str, Any]) -> None:
+    """Replace the trial's metadata; the public interface can only add to them."""
+    trial._run_metadata = metadata
+
+
+def data_rows(experiment: Experiment) -> list[DataRow]:
+    """The experiment's data row by row; `data.df` makes a table of them at every call, which takes far longer."""
+    return list(experiment.data._data_rows)
+
+
+def order_trials(experiment: Experiment) -> None:
+    """Put the trials into the order of their indices, as they were made: PostgreSQL returns rows in any order."""
+    experiment._trials = dict(sorted(experiment.trials.items()))

@@ -1,0 +1,1 @@
+"""What can be tried? Mixing weights on a simplex times a box of training parameters, and how they become Ax arms."""

@@ -1,0 +1,111 @@
+"""The mixing weights and the box of training parameters, as Ax parameters and as trial specs.
+
+An arm in Ax is `{"w_shap": ..., "w_lime": ..., "w_sparse": ..., "gae_lambda": ...}`; all weights are parameters, tied
+by the equality constraint that they sum to 1, so that the Gaussian process treats the components alike. A weight that
+is held is one of Ax's fixed parameters: arms then say the whole mixture, to plain Ax too, and the constraint is about
+the others.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bo_shaping.config import SearchSpaceConfig, StudyConfig
+from bo_shaping.config.tunable import is_integer
+from bo_shaping.space import simplex
+from inner_loop.spec import TrialSpec
+
+if TYPE_CHECKING:
+    from ax.core.parameter import Parameter
+    from ax.core.search_space import SearchSpace
+
+PREFIX = "w_"
+
+
+def project(weights: Mapping[str, float], space: SearchSpaceConfig | None = None) -> dict[str, float]:
+    """The point of the search space that `weights` means, never -1e-16: see `simplex.nearest_point`.
+
+    Args:
+        weights: Mixing weights by component.
+        space: What holds and bounds weights; None for the whole simplex over the components of `weights`.
+
+    Raises:
+        ValueError: If no weight is positive, or one is not finite or of no component of the space.
+    """
+    return simplex.nearest_point(weights, dict.fromkeys(weights, (0.0, 1.0)) if space is None else space.weight_bounds)
+
+
+def corner(space: SearchSpaceConfig, component: str) -> dict[str, float]:
+    """The mixture nearest to a component alone: the most of it that the space allows, and of the others as they come.
+
+    Without `fixed` and `bounds` that is the component alone; else the centre of the face on which it has most weight.
+    For `sparse` it is the baseline of the study.
+    """
+    bounds = space.weight_bounds
+    extreme = simplex.vertices(bounds)
+    return simplex.mean_point([w for w in extreme if w[component] >= bounds[component][1] - simplex.SLACK], bounds)
+
+
+def to_arm(
+    weights: Mapping[str, float], parameters: Mapping[str, float], space: SearchSpaceConfig | None = None
+) -> dict[str, float]:
+    """Ax parameters of mixing weights and training parameters; those that count are ints."""
+    return {PREFIX + name: weight for name, weight in project(weights, space).items()} | {
+        name: round(value) if is_integer(name) else value for name, value in parameters.items()
+    }
+
+
+def from_arm(
+    arm: Mapping[str, float], space: SearchSpaceConfig | None = None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Mixing weights, projected, and training parameters of an Ax arm, all floats."""
+    weights = {name.removeprefix(PREFIX): value for name, value in arm.items() if name.startswith(PREFIX)}
+    parameters = {name: float(value) for name, value in arm.items() if not name.startswith(PREFIX)}
+    return project(weights, space), parameters
+
+
+def to_specs(config: StudyConfig, arm: Mapping[str, float], seeds: Sequence[int]) -> list[TrialSpec]:
+    """One spec per seed, equal but for the seed."""
+    weights, parameters = from_arm(arm, config.search_space)
+    for name, parameter in config.search_space.parameters.items():
+        # An optimiser may leave a range by a rounding error, which the schema of `ppo` would refuse.
+        lower, upper = parameter.bounds
+        parameters[name] = min(max(parameters[name], lower), upper)
+    # Validated again, because a copied model is not; that also turns whole floats into ints.
+    ppo = type(config.ppo).model_validate(config.ppo.model_dump() | parameters)
+    return [
+        TrialSpec(
+            weights=weights,
+            task=config.task,
+            attribution=config.attribution,
+            ppo=ppo,
+            evaluation=config.evaluation,
+            seed=seed,
+            n_samples=config.n_samples,
+        )
+        for seed in seeds
+    ]
+
+
+def ax_search_space(config: SearchSpaceConfig) -> "SearchSpace":
+    """The Ax search space, with the native equality constraint of the simplex."""
+    from ax.core.parameter import FixedParameter, ParameterType, RangeParameter
+    from ax.core.parameter_constraint import ParameterConstraint
+    from ax.core.search_space import SearchSpace
+
+    parameters: list[Parameter] = []
+    movable = []
+    for name, (lower, upper) in config.weight_bounds.items():
+        if lower == upper:
+            parameters.append(FixedParameter(PREFIX + name, ParameterType.FLOAT, value=lower))
+        else:
+            parameters.append(RangeParameter(PREFIX + name, ParameterType.FLOAT, lower=lower, upper=upper))
+            movable.append(PREFIX + name)
+    for name, parameter in config.parameters.items():
+        kind, number = (ParameterType.INT, int) if is_integer(name) else (ParameterType.FLOAT, float)
+        lower, upper = (number(bound) for bound in parameter.bounds)
+        parameters.append(RangeParameter(name, kind, lower=lower, upper=upper, log_scale=parameter.log))
+    constraints = []
+    if movable:
+        rest = 1 - sum(lower for lower, upper in config.weight_bounds.values() if lower == upper)
+        constraints.append(ParameterConstraint(equality=f"{' + '.join(movable)} == {rest:.{simplex.DIGITS}f}"))
+    return SearchSpace(parameters=parameters, parameter_constraints=constraints)

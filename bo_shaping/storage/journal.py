@@ -1,0 +1,202 @@
+"""The journal of a study: one line per change of state, only ever appended. The study is what its journal says.
+
+    {"crc": "8c736521", "fence": 2, "kind": "trial", "content": {...}}
+
+A line is on the disk (fsync) before the change goes anywhere else, so that a driver that is killed has lost nothing
+that it had begun. Every driver carries a fence number, larger than that of the driver before, and says so in its first
+line: lines with a smaller number that come later, from a driver that slept through its own replacement, do not count.
+Nothing here needs Ax, SQL or torch.
+"""
+
+import contextlib
+import json
+import os
+import zlib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from bo_shaping.errors import FencedError, StorageError
+from bo_shaping.storage.records import Entry
+
+Kind = Literal["opened", "config", "trial"]
+"""`opened`: a driver begins. `config`: the configuration in force from here on. `trial`: the new state of a trial."""
+
+
+class Journal:
+    """The journal in a file; reading again costs only what is new."""
+
+    def __init__(self, path: Path, remedy: str = "", is_tolerant: bool = False) -> None:
+        """`remedy` is what a person can do about a damaged journal, for messages; a tolerant one reads over damage."""
+        self.path = path
+        self._is_tolerant = is_tolerant
+        self._remedy = remedy
+        self._fence: int | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._position, self._n_lines = 0, 0
+        self._inode: int | None = None
+        self._last_fence, self._driver = 0, ""
+        self._config: dict[str, Any] | None = None
+        self._lines: dict[int, dict[str, Any]] = {}
+        self._entries: dict[int, Entry] = {}
+
+    @property
+    def position(self) -> int:
+        """Bytes read so far: unchanged as long as nothing has happened."""
+        return self._position
+
+    @property
+    def last_fence(self) -> int:
+        """Fence number of the newest driver."""
+        return self._last_fence
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """The configuration in force, as it was written down; None before there is one."""
+        return self._config
+
+    def entries(self) -> dict[int, Entry]:
+        """Every trial's state, in the order of the indices.
+
+        Raises:
+            StorageError: If the journal was damaged.
+        """
+        self.read()
+        for index in self._lines.keys() - self._entries.keys():
+            try:
+                self._entries[index] = Entry.model_validate(self._lines[index])
+            except ValidationError:
+                if self._is_tolerant:
+                    continue
+                raise StorageError(f"{self.path} holds a trial {index} that cannot be read; {self._remedy}") from None
+        return {index: self._entries[index] for index in sorted(self._entries)}
+
+    def read(self) -> None:
+        """Take in the lines that were added since the last call. A last line without its end does not count yet.
+
+        Raises:
+            StorageError: If the file is missing or was damaged.
+        """
+        try:
+            with self.path.open("rb") as file:
+                status = os.fstat(file.fileno())
+                if status.st_ino != self._inode or status.st_size < self._position:
+                    self._forget()
+                    self._inode = status.st_ino
+                if status.st_size == self._position:
+                    return
+                file.seek(self._position)
+                new = file.read()
+        except FileNotFoundError:
+            raise StorageError(f"{self.path} is missing; {self._remedy}") from None
+        for line in new[: new.rfind(b"\n") + 1].splitlines(keepends=True):
+            self._take_in(line)
+            self._position += len(line)
+            self._n_lines += 1
+
+    def _take_in(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+            crc = event.pop("crc")
+            fence, kind, content = event["fence"], event["kind"], event["content"]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            crc = event = None
+        if event is None or crc != _crc(event):
+            if self._is_tolerant:
+                return
+            raise StorageError(f"{self.path} is damaged in line {self._n_lines + 1}; {self._remedy}")
+        if fence < self._last_fence:
+            return
+        self._last_fence = fence
+        if kind == "opened":
+            self._driver = content["driver"]
+        elif kind == "config":
+            self._config = content
+        elif kind == "trial":
+            index = content["record"]["index"]
+            self._lines[index] = content
+            self._entries.pop(index, None)
+
+    def open(self, fence: int, driver: str) -> int:
+        """Begin to write as the driver that holds the study under this fence number; a torn last line is cut off.
+
+        Returns:
+            `position` before the first line of this driver.
+
+        Raises:
+            FencedError: If a driver with a larger number has written already.
+        """
+        if self.path.exists():
+            self.read()
+            if self.path.stat().st_size > self._position:
+                os.truncate(self.path, self._position)
+        self._fence, position = fence, self._position
+        self.append("opened", {"driver": driver})
+        return position
+
+    def append(self, kind: Kind, content: dict[str, Any]) -> None:
+        """Write one line down, for good.
+
+        Raises:
+            FencedError: If another driver has taken the study over; the line then does not count.
+            StorageError: If it could not be written; the journal is as it was.
+        """
+        if self._fence is None and self.path.exists():
+            # Written by nobody who drives the study, it counts as the last driver's.
+            self.read()
+        event = {"fence": self._last_fence if self._fence is None else self._fence, "kind": kind, "content": content}
+        line = json.dumps({"crc": _crc(event), **event}, ensure_ascii=False).encode() + b"\n"
+        is_new = not self.path.exists()
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                try:
+                    _write_all(file.fileno(), line)
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        os.ftruncate(file.fileno(), size)
+                    raise
+            if is_new:
+                _sync_folder(self.path.parent)
+        except OSError as error:
+            raise StorageError(
+                f"{self.path} cannot be written ({error.strerror or error}); nothing is lost: see to the disk, then "
+                "resume the study"
+            ) from None
+        self.check()
+
+    def check(self) -> None:
+        """Raise `FencedError` if another driver has taken the study over from this one."""
+        self.read()
+        if self._fence is not None and self._last_fence > self._fence:
+            raise FencedError(
+                f"The study was taken over by {self._driver} while this process did not answer; nothing that it did "
+                "since then counts."
+            )
+
+    def write(self, entry: Entry) -> None:
+        """Write down the new state of a trial; see `append`."""
+        self.append("trial", entry.model_dump(mode="json", exclude_defaults=True))
+
+
+def _crc(event: dict[str, Any]) -> str:
+    return f"{zlib.crc32(json.dumps(event, sort_keys=True).encode()):08x}"
+
+
+def _write_all(descriptor: int, line: bytes) -> None:
+    """Write and flush to the disk; a disk that is full may take a part and say nothing."""
+    written = os.write(descriptor, line)
+    if written < len(line):
+        os.write(descriptor, line[written:])
+    os.fsync(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,254 @@
+"""A small Gaussian process with seed effects, averaged over its hyper-parameters: what the recommendation rests on.
+
+    y_i = m + f(x_i) + b_seed(i) + e_i        f ~ GP(0, s^2 k),  b ~ N(0, t^2),  e ~ N(0, v / r_i + known_i)
+
+Notation: n observations, each the mean of r trainings (one, as a rule), d inputs in [0, 1], g points, h draws of the
+hyper-parameters, s joint draws of f. Outcomes are standardised inside and come back in their own units. k is the
+Matern-5/2 kernel with one length per input.
+
+Ax's own process keeps the single most probable hyper-parameters. With ten or fifteen trials that is too sure of
+itself, so here their whole posterior is drawn from, by elliptical slice sampling [Murray2010]_; joint draws of f are
+prior draws made of random Fourier features and corrected by the data [Wilson2020]_.
+
+.. [Murray2010] Elliptical slice sampling. AISTATS 2010, arXiv:1001.0175.
+.. [Wilson2020] Efficiently Sampling Functions from Gaussian Process Posteriors. ICML 2020, arXiv:2002.09309.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+
+from bo_shaping.surrogate.observations import Rows
+
+Array = NDArray[np.float64]
+
+N_HYPER = 16
+"""Draws of the hyper-parameters that are averaged."""
+THINNING = 8
+BURN_IN = 80
+"""Steps of the sampler between two draws that are kept, and before the first. It starts at the prior mean."""
+N_FEATURES = 256
+"""Random frequencies per prior draw; each gives a cosine and a sine."""
+
+# Normal priors of the logarithms, (mean, standard deviation), for outcomes of variance 1 and inputs in [0, 1].
+LENGTH_PRIOR = (0.2, 0.7)
+SIGNAL_PRIOR = (0.3, 0.8)
+NOISE_PRIOR = (-3.0, 1.5)
+SEED_PRIOR = (-4.0, 1.5)
+"""Small unless the data say otherwise: the effect of seeds shrinks to nothing without evidence."""
+MEAN_VARIANCE = 1.0
+"""Prior variance of the constant m."""
+JITTER = 1e-6
+
+
+@dataclass(frozen=True)
+class _Hyper:
+    """One draw of the hyper-parameters, with what follows from it and the data."""
+
+    lengths: Array
+    signal: float
+    noise: float
+    seed: float
+    factor: Array
+    """Lower Cholesky factor of the covariance of the observations, `n x n`."""
+    alpha: Array
+    """Inverse covariance times standardised outcomes, `n`."""
+
+
+class GaussianProcess:
+    """The posterior given observations of one metric; equal arguments give equal draws."""
+
+    def __init__(
+        self,
+        X: Array,
+        y: Array,
+        seeds: list[int],
+        *,
+        known: Array | None = None,
+        n_trainings: Array | None = None,
+        learn_noise: bool = True,
+        n_hyper: int = N_HYPER,
+        random_seed: int = 0,
+    ) -> None:
+        """Draw hyper-parameters.
+
+        Args:
+            X: `n x d` inputs in [0, 1].
+            y: `n` outcomes.
+            seeds: `n` seeds of the trainings; equal seeds share their effect.
+            known: `n` known variances of the noise, added to what is learned.
+            n_trainings: `n` numbers of trainings that outcomes are means of; 1 each without.
+            learn_noise: Whether there is noise beside the known one.
+            n_hyper: How many draws.
+            random_seed: Seed of all draws.
+        """
+        self._X = np.asarray(X, dtype=float)
+        self.seeds = sorted(set(seeds))
+        self._member = np.equal.outer(np.array(seeds), np.array(self.seeds)).astype(float)
+        self._mean = float(np.mean(y))
+        spread = float(np.std(y))
+        # Equal outcomes say nothing about their scale; any serves.
+        self._scale = spread if spread > JITTER * (1 + abs(self._mean)) else 1.0
+        self._y = (np.asarray(y, dtype=float) - self._mean) / self._scale
+        self._known = np.zeros(len(self._y)) if known is None else np.asarray(known, dtype=float) / self._scale**2
+        self._learn_noise = learn_noise
+        self._share = np.ones(len(self._y)) if n_trainings is None else 1 / np.asarray(n_trainings, dtype=float)
+        self._rng = np.random.default_rng(random_seed)
+        self._squares = (self._X[:, None, :] - self._X[None, :, :]) ** 2
+        self._hypers = self._draw_hypers(n_hyper)
+
+    @classmethod
+    def of(cls, X: Array, rows: Rows, **options: int) -> "GaussianProcess":
+        """The process of `rows`, whose arms are the points `X`; further options as of the class."""
+        return cls(
+            X,
+            rows.y,
+            rows.seeds,
+            known=rows.known,
+            n_trainings=rows.n_trainings,
+            learn_noise=rows.learn_noise,
+            **options,
+        )
+
+    @property
+    def has_seed_effects(self) -> bool:
+        """Whether more than one seed was seen."""
+        return len(self.seeds) > 1
+
+    def moments(self, X: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of f + m at `X` (`g x d`): `g` each, without seed effects and noise."""
+        means, variances = [], []
+        for hyper in self._hypers:
+            cross = self._cross(X, hyper)
+            means.append(cross @ hyper.alpha)
+            half = solve_triangular(hyper.factor, cross.T, lower=True)
+            variances.append(hyper.signal + MEAN_VARIANCE - (half**2).sum(axis=0))
+        mean = np.mean(means, axis=0)
+        variance = np.maximum(np.mean(variances, axis=0), 0.0) + np.var(means, axis=0)
+        return self._mean + self._scale * mean, self._scale * np.sqrt(variance)
+
+    def mean(self, X: Array) -> Array:
+        """The first of `moments`, in less time."""
+        mean = np.mean([self._cross(X, hyper) @ hyper.alpha for hyper in self._hypers], axis=0)
+        return np.asarray(self._mean + self._scale * mean)
+
+    def draws(self, X: Array, n: int) -> Array:
+        """`s x g` joint draws of f + m at `X`, as many as `n` rounded up to a multiple of the hyper-parameter draws."""
+        per_hyper = -(-n // len(self._hypers))
+        return np.concatenate([self._paths(X, hyper, per_hyper) for hyper in self._hypers])
+
+    def seed_effects(self) -> dict[int, float]:
+        """Best linear prediction of what each seed adds; zeros where there is one seed."""
+        if not self.has_seed_effects:
+            return dict.fromkeys(self.seeds, 0.0)
+        effects = np.mean([hyper.seed * (self._member.T @ hyper.alpha) for hyper in self._hypers], axis=0)
+        return {seed: float(self._scale * effect) for seed, effect in zip(self.seeds, effects, strict=True)}
+
+    def seed_correlation(self) -> tuple[float, float]:
+        """Mean and standard deviation of t^2 / (t^2 + v), the correlation of two arms' errors under one seed."""
+        shares = [hyper.seed / (hyper.seed + hyper.noise + self._known.mean()) for hyper in self._hypers]
+        return float(np.mean(shares)), float(np.std(shares))
+
+    def noise(self) -> float:
+        """Standard deviation of one training around m + f + b."""
+        return float(self._scale * np.sqrt(np.mean([hyper.noise for hyper in self._hypers])))
+
+    def _draw_hypers(self, n_hyper: int) -> list[_Hyper]:
+        """Elliptical slice sampling of the log hyper-parameters, whose prior is normal."""
+        d, rng = self._X.shape[1], self._rng
+        center, width = (
+            np.array(column) for column in zip(*[LENGTH_PRIOR] * d, SIGNAL_PRIOR, NOISE_PRIOR, SEED_PRIOR, strict=True)
+        )
+        state = np.zeros(d + 3)
+        likelihood = self._log_likelihood(center)
+        hypers = []
+        for step in range(BURN_IN + n_hyper * THINNING):
+            other = rng.standard_normal(d + 3)
+            threshold = likelihood + np.log(rng.uniform())
+            angle = rng.uniform(0, 2 * np.pi)
+            low, high = angle - 2 * np.pi, angle
+            while True:
+                proposal = state * np.cos(angle) + other * np.sin(angle)
+                likelihood = self._log_likelihood(center + width * proposal)
+                if likelihood > threshold:
+                    break
+                low, high = (angle, high) if angle < 0 else (low, angle)
+                angle = rng.uniform(low, high)
+            state = proposal
+            if step >= BURN_IN and (step - BURN_IN) % THINNING == THINNING - 1:
+                hypers.append(self._hyper(center + width * state))
+        return hypers
+
+    def _log_likelihood(self, log_hyper: Array) -> float:
+        factor = self._factor(log_hyper)
+        half = solve_triangular(factor, self._y, lower=True, check_finite=False)
+        return float(-0.5 * half @ half - np.log(np.diagonal(factor)).sum())
+
+    def _factor(self, log_hyper: Array) -> Array:
+        d = self._X.shape[1]
+        signal, noise, seed = np.exp(log_hyper[d:])
+        covariance = _matern(self._squares @ np.exp(-2 * log_hyper[:d]))
+        covariance *= signal
+        covariance += MEAN_VARIANCE
+        if self.has_seed_effects:
+            covariance += seed * (self._member @ self._member.T)
+        diagonal = self._known + JITTER + (noise * self._share if self._learn_noise else 0.0)
+        covariance[np.diag_indices_from(covariance)] += diagonal
+        return np.asarray(cholesky(covariance, lower=True, overwrite_a=True, check_finite=False))
+
+    def _hyper(self, log_hyper: Array) -> _Hyper:
+        d = self._X.shape[1]
+        factor = self._factor(log_hyper)
+        signal, noise, seed = np.exp(log_hyper[d:])
+        return _Hyper(
+            lengths=np.exp(log_hyper[:d]),
+            signal=signal,
+            noise=noise if self._learn_noise else 0.0,
+            seed=seed if self.has_seed_effects else 0.0,
+            factor=factor,
+            alpha=cho_solve((factor, True), self._y),
+        )
+
+    def _cross(self, X: Array, hyper: _Hyper) -> Array:
+        """Covariance of f + m at `X` with the observations, `g x n`."""
+        A, B = X / hyper.lengths, self._X / hyper.lengths
+        squares = (A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2 * A @ B.T
+        return hyper.signal * _matern(np.maximum(squares, 0.0)) + MEAN_VARIANCE
+
+    def _paths(self, X: Array, hyper: _Hyper, n: int) -> Array:
+        """`n x g`: prior draws of f + m, moved by what the data say against them."""
+        rng, d = self._rng, self._X.shape[1]
+        # The spectral density of a Matern-5/2 kernel is Student's t with 5 degrees of freedom.
+        stretch = np.sqrt(5 / rng.chisquare(5, size=N_FEATURES))
+        frequencies = rng.standard_normal((d, N_FEATURES)) * stretch / hyper.lengths[:, None]
+        weights = rng.standard_normal((2 * N_FEATURES, n)) * np.sqrt(hyper.signal / N_FEATURES)
+        constant = rng.standard_normal(n) * np.sqrt(MEAN_VARIANCE)
+        noise = (
+            rng.standard_normal((len(self._y), n)) * np.sqrt(hyper.noise * self._share + self._known + JITTER)[:, None]
+        )
+        seeds = self._member @ (rng.standard_normal((len(self.seeds), n)) * np.sqrt(hyper.seed))
+        observed = _features(self._X, frequencies) @ weights + constant + noise + seeds
+        correction = cho_solve((hyper.factor, True), self._y[:, None] - observed)
+        paths = _features(X, frequencies) @ weights + constant + self._cross(X, hyper) @ correction
+        return np.asarray(self._mean + self._scale * paths.T)
+
+
+def _matern(squares: Array) -> Array:
+    """Matern-5/2 correlation of squared scaled distances."""
+    root = 5 * squares
+    np.sqrt(root, out=root)
+    # In place: with hundreds of trials, fresh pages for every intermediate take twice as long as the arithmetic.
+    correlation = root * root
+    correlation /= 3
+    correlation += root
+    correlation += 1
+    np.negative(root, out=root)
+    correlation *= np.exp(root, out=root)
+    return np.asarray(correlation)
+
+
+def _features(X: Array, frequencies: Array) -> Array:
+    phases = X @ frequencies
+    return np.concatenate([np.cos(phases), np.sin(phases)], axis=1)

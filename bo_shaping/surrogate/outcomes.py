@@ -1,0 +1,123 @@
+"""From what the inner loop measured to what the surrogate is told: outcomes of a trial, and its learning curve.
+
+The standard error over validation prompts is never passed on: it does not contain the variance between trainings. With
+replicates the standard error is over seeds here, and pooled over arms before a surrogate sees it (`observations`).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from pydantic import NonNegativeFloat
+
+from bo_shaping.config import StudyConfig
+from bo_shaping.errors import TrialResultError
+from inner_loop.io.schema import StrictModel
+from inner_loop.spec import CurvePoint, TrialProgress, TrialResult
+
+REWARD, KL = "reward", "kl"
+"""Names of the two metrics that every study has in Ax; further ones are named as in `CurvePoint`."""
+
+LARGEST = 1e100
+"""Outcomes beyond this, in either direction, are refused: their squares and sums would not be finite."""
+
+DECIMALS = 8
+"""Digits of outcomes behind the point: Ax's database keeps 10, and numbers must survive a load unchanged."""
+
+Outcome = dict[str, float | tuple[float, float]]
+"""Metric to mean, or to mean and standard error."""
+
+
+class Observation(StrictModel):
+    """One number that the surrogate is told."""
+
+    metric: str
+    mean: float
+    sem: NonNegativeFloat | None = None
+    """None leaves the noise to the Gaussian process."""
+    step: float | None = None
+    """PPO step, for a point of a learning curve."""
+
+
+def outcome_data(config: StudyConfig, results: Sequence[TrialResult]) -> Outcome:
+    """What the surrogate is told about a trial: means over seeds, with standard errors over seeds if there are several.
+
+    What counts is how many results there are: `noise.replicates` may have been another when the trial began. Trials
+    with and without a standard error are made comparable where a surrogate is fitted (`observations`).
+    """
+    outcome: Outcome = {}
+    for metric, values in seed_values(config, results).items():
+        mean = _storable(float(np.mean(values)))
+        if len(values) == 1:
+            outcome[metric] = mean
+        else:
+            outcome[metric] = (mean, _storable(float(np.std(values, ddof=1) / math.sqrt(len(values)))))
+    return outcome
+
+
+def seed_values(config: StudyConfig, results: Sequence[TrialResult]) -> dict[str, list[float]]:
+    """Outcomes by metric, one per seed: kept in the trial's `run_metadata["values"]`, where noise is pooled from.
+
+    Raises:
+        TrialResultError: If something that the objective or a constraint is about was not measured.
+    """
+    columns: dict[str, list[float]] = {}
+    on_curve = [name for name in config.objective.measures if name not in (REWARD, KL)]
+    on_curve += ["auc"] if config.objective.measure == "auc" else []
+    for result in results:
+        if on_curve and not result.curve:
+            raise TrialResultError(f"the result has no learning curve, from which the study takes {on_curve[0]}")
+        reward = result.auc if config.objective.measure == "auc" else result.mean
+        row = {REWARD: reward, KL: result.kl}
+        row |= {name: getattr(result.curve[-1], name) for name in config.objective.measures if name not in row}
+        for metric, value in row.items():
+            if value is None or not abs(value) <= LARGEST:
+                raise TrialResultError(f"the result has no usable {metric}, which the study needs: {value}")
+            columns.setdefault(metric, []).append(_storable(value))
+    return columns
+
+
+def curve_data(config: StudyConfig, events: Iterable[TrialProgress]) -> list[tuple[int, Outcome]]:
+    """The points of a learning curve as outcomes of a training that ends there, by step.
+
+    With replicates it is the mean curve of those that have come so far.
+    """
+    points: dict[int, list[CurvePoint]] = {}
+    for event in events:
+        if event.point is not None:
+            points.setdefault(event.point.step, []).append(event.point)
+    steps = sorted(points)
+    heights = [float(np.mean([point.mean for point in points[step]])) for step in steps]
+    curve: list[tuple[int, Outcome]] = []
+    for i, step in enumerate(steps):
+        is_auc = config.objective.measure == "auc"
+        row = {REWARD: _mean_height(steps[: i + 1], heights[: i + 1]) if is_auc else heights[i]}
+        for name in dict.fromkeys([KL, *config.objective.measures]):
+            measures = [getattr(point, name) for point in points[step]]
+            if None not in measures:
+                row[name] = float(np.mean(measures))
+        curve.append((step, {metric: _storable(value) for metric, value in row.items()}))
+    return curve
+
+
+def curve_observations(config: StudyConfig, events: Sequence[TrialProgress]) -> tuple[Observation, ...]:
+    """A learning curve as rows for the surrogate."""
+    return tuple(row for step, outcome in curve_data(config, events) for row in observations(outcome, step))
+
+
+def observations(outcome: Outcome | Mapping[str, float], step: float | None = None) -> tuple[Observation, ...]:
+    """Outcomes as rows for the surrogate."""
+    rows = []
+    for metric, value in outcome.items():
+        mean, sem = value if isinstance(value, tuple) else (value, None)
+        rows.append(Observation(metric=metric, mean=mean, sem=sem, step=step))
+    return tuple(rows)
+
+
+def _mean_height(steps: Sequence[int], heights: Sequence[float]) -> float:
+    """Area under the curve over its length, as `TrialResult.auc`."""
+    return float(np.trapezoid(heights, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else heights[0]
+
+
+def _storable(value: float) -> float:
+    return round(value, DECIMALS)

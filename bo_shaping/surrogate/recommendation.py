@@ -1,0 +1,142 @@
+"""The recommendation of a study as plain data, and its file: read without Ax, so that `best` answers at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+CREDIBILITY = 0.9
+"""Probability inside every interval."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Components whose weights the trials cannot tell apart: their sum is known much better than each of them."""
+
+    components: list[str]
+    total: tuple[float, float]
+    """90 % credible interval of the sum of their best weights."""
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A point that no other is expected to beat in both reward and KL."""
+
+    weights: dict[str, float]
+    parameters: dict[str, float]
+    mean: float
+    """Expected validation reward."""
+    mean_interval: tuple[float, float]
+    """Its 90 % credible interval."""
+    kl: float
+    """Expected KL to the reference."""
+    kl_interval: tuple[float, float]
+    """Its 90 % credible interval."""
+
+
+@dataclass(frozen=True)
+class Best:
+    """The recommendation: the allowed point of highest posterior mean, never the luckiest observation.
+
+    After the trials of `budget.replicate_last` it is the best arm that these measured, unless another point is better
+    with 90 % probability.
+    """
+
+    weights: dict[str, float]
+    parameters: dict[str, float]
+    """Training parameters that go with the weights, such as `gae_lambda`."""
+    interval: dict[str, tuple[float, float]]
+    """90 % credible interval of the best value of every weight and training parameter."""
+    mean: float
+    """Expected validation reward."""
+    mean_interval: tuple[float, float]
+    """90 % credible interval of the expected validation reward (without the noise of one training)."""
+    kl: float | None
+    """Expected KL to the reference; None if trials were told without one."""
+    prob_better_than_sparse: float
+    """Probability that its expected reward exceeds that of pure sparse with sparse's own best training parameters."""
+    prob_better_than: dict[str, float]
+    """The same against every single component."""
+    prob_best: dict[str, float]
+    """Probability that a component alone, at some training parameters, is the best of all allowed points."""
+    regret: float
+    """Expected regret still on the table: what the best allowed point gives beyond this one, on average over what is
+    possible."""
+    joint: list[Group]
+    """Groups of weights that cannot be told apart."""
+    front: list[FrontPoint]
+    """The Pareto front of reward and KL, from least to most KL; empty unless `objective.pareto`."""
+    seed_correlation: float | None
+    """Correlation between the luck of trainings that share a seed; None where no two seeds were shared by arms."""
+    n_trials: int
+    """Trials with a result behind it, completed or stopped."""
+    nearest_trial: int
+    """Index of the completed trial whose arm is nearest."""
+    note: str
+    """What a reader must know before using it; empty if nothing."""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Best":
+        """The recommendation from plain JSON data."""
+        interval = {name: (float(low), float(high)) for name, (low, high) in data["interval"].items()}
+        return cls(
+            **{
+                **data,
+                "interval": interval,
+                "mean_interval": _pair(data["mean_interval"]),
+                "joint": [Group(list(group["components"]), _pair(group["total"])) for group in data["joint"]],
+                "front": [
+                    FrontPoint(
+                        **{
+                            **point,
+                            "mean_interval": _pair(point["mean_interval"]),
+                            "kl_interval": _pair(point["kl_interval"]),
+                        }
+                    )
+                    for point in data["front"]
+                ],
+            }
+        )
+
+
+def _pair(values: Sequence[float]) -> tuple[float, float]:
+    low, high = values
+    return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The posterior over the simplex, with the training parameters held at the recommended ones."""
+
+    components: list[str]
+    """Order of the columns of `weights` and `draws`."""
+    weights: Array
+    """`g x k` mixing weights."""
+    parameters: dict[str, float]
+    """The recommended training parameters."""
+    mean: Array
+    """`g` posterior means of the reward."""
+    sd: Array
+    """`g` posterior standard deviations of the reward."""
+    kl: Array
+    """`g` posterior means of the KL; zeros if trials were told without one."""
+    draws: Array
+    """`s x k` best weights, one row per joint draw of reward and KL (training parameters free)."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "components": self.components,
+            "parameters": self.parameters,
+            **{name: getattr(self, name).round(5).tolist() for name in ("weights", "mean", "sd", "kl", "draws")},
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Surface":
+        """The surface from plain JSON data."""
+        arrays = {name: np.asarray(data[name], dtype=float) for name in ("weights", "mean", "sd", "kl", "draws")}
+        return cls(components=list(data["components"]), parameters=dict(data["parameters"]), **arrays)

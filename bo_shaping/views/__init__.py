@@ -1,0 +1,1 @@
+"""What does a person see? Status, live view, tables, logs, the report, exports and the doctor."""

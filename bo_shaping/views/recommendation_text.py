@@ -1,0 +1,97 @@
+"""The recommendation in words and numbers on a terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bo_shaping.storage.records import TrialRecord
+from bo_shaping.surrogate.recommendation import Best
+from bo_shaping.text.wording import describe_prob_best, describe_probability
+from bo_shaping.views.trials_table import arm_text, reward_text
+
+_SAME = 1e-6
+"""Arms whose numbers differ by less are the same one."""
+
+
+def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> None:
+    """Print the recommendation; `records` are those of the study's trials."""
+    for title, values in (("weight", best.weights), ("parameter", best.parameters)):
+        for name, value in values.items():
+            low, high = best.interval[name]
+            console.print(f"{title:>9} {name:<12} {value:6.3g}   90 % between {low:.3g} and {high:.3g}")
+    low, high = best.mean_interval
+    beats = {
+        name: "– (it is recommended)" if best.weights[name] == 1 else describe_probability(value)
+        for name, value in best.prob_better_than.items()
+    }
+    divergence = "" if best.kl is None else f", expected KL {best.kl:.1f}"
+    _print_lines(
+        console,
+        f"expected reward {best.mean:.3f} ({low:.3f} to {high:.3f}){divergence}",
+        f"probability of being better than: {_listed(beats)}",
+        f"expected regret {best.regret:.3f}: what the best point may give beyond this one, on average",
+        f"from {best.n_trials} finished trials; {_measured(best, records)}",
+    )
+    if best.front:
+        _print_front(console, best)
+    if best.note:
+        _print_lines(console, f"Note: {best.note}")
+
+
+def print_posterior(console: Console, best: Best) -> None:
+    """Print what else the Gaussian process knows: who may be the best, and which weights it knows only together."""
+    groups = [
+        f"{' + '.join(group.components)}: together 90 % between {group.total[0]:.2f} and {group.total[1]:.2f}"
+        for group in best.joint
+    ]
+    _print_lines(
+        console,
+        f"probability of being the best, alone: {_listed(describe_prob_best(best.prob_best))}",
+        *([f"weights that cannot be told apart: {'; '.join(groups)}"] if groups else []),
+    )
+
+
+def _print_front(console: Console, best: Best) -> None:
+    """The Pareto front, from least to most KL."""
+    names = [*best.weights, *best.parameters]
+    table = Table(box=None, header_style="bold", pad_edge=False, title="Pareto front", title_justify="left")
+    for name in (*names, "reward", "90 %", "KL", "90 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for point in best.front:
+        values = [f"{weight:.2f}" for weight in point.weights.values()]
+        values += [f"{value:.3g}" for value in point.parameters.values()]
+        (low, high), (least, most) = point.mean_interval, point.kl_interval
+        table.add_row(
+            *values, f"{point.mean:.3f}", f"{low:.2f} to {high:.2f}", f"{point.kl:.1f}", f"{least:.1f} to {most:.1f}"
+        )
+    console.print(table)
+
+
+def _print_lines(console: Console, *lines: str) -> None:
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _measured(best: Best, records: Sequence[TrialRecord]) -> str:
+    """What the trial nearest to the recommendation measured, and whether it is the recommendation itself."""
+    trial = next((record for record in records if record.index == best.nearest_trial), None)
+    if trial is None:
+        return f"the nearest is trial {best.nearest_trial}"
+    measured = f"reward {reward_text(trial)}" + ("" if trial.kl is None else f", KL {trial.kl:.2f}")
+    if _is_run_of(best, trial):
+        return f"trial {trial.index} ran these very weights: {measured}"
+    return (
+        f"none ran these very weights, the nearest is trial {trial.index}: "
+        f"{arm_text(trial.weights, trial.parameters)}; {measured}"
+    )
+
+
+def _is_run_of(best: Best, trial: TrialRecord) -> bool:
+    here, there = best.weights | best.parameters, trial.weights | trial.parameters
+    return all(abs(here[name] - there[name]) <= _SAME * max(1.0, abs(here[name])) for name in here)
+
+
+def _listed(words: dict[str, str]) -> str:
+    return ", ".join(f"{name} {word}" for name, word in words.items())

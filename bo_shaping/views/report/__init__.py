@@ -1,0 +1,26 @@
+"""Pictures and pages of a study: where the best weights are, how the policies learned, what each token was paid.
+
+`write_report(study)` makes one self-contained HTML page; the functions that draw its parts take plain data and return
+matplotlib figures (or HTML), so notebooks use the same ones.
+"""
+
+from bo_shaping.views.report.curves import curves_figure
+from bo_shaping.views.report.front import front_figure
+from bo_shaping.views.report.simplex import simplex_figure
+from bo_shaping.views.report.tokens import token_credit_html
+from bo_shaping.views.report.trial_frame import Landmarks, find_landmarks
+from bo_shaping.views.report.trial_table import trial_table_html
+from bo_shaping.views.report.weights import weights_figure
+from bo_shaping.views.report.writing import write_report
+
+__all__ = [
+    "Landmarks",
+    "curves_figure",
+    "find_landmarks",
+    "front_figure",
+    "simplex_figure",
+    "token_credit_html",
+    "trial_table_html",
+    "weights_figure",
+    "write_report",
+]

@@ -1,0 +1,105 @@
+"""Chips: texts with the signed number that each was credited under it, in the colours of the report."""
+
+import math
+import unicodedata
+from collections.abc import Mapping
+
+import numpy as np
+
+from bo_shaping.text.escaping import escape, escape_marked
+
+# As in SHAP's plots red raises the score and blue lowers it; this red and blue stay apart for colour-blind eyes.
+_POSITIVE_RGB = (214, 81, 58)
+_NEGATIVE_RGB = (44, 123, 182)
+_MAX_ALPHA = 0.78
+
+_SIGNIFICANT_DIGITS = 4
+_MAX_DECIMALS = 9
+
+
+def _rgba(rgb: tuple[int, int, int], alpha: float) -> str:
+    return f"rgba({rgb[0]},{rgb[1]},{rgb[2]},{alpha:.2f})"
+
+
+CHIP_CSS = f"""
+.tc {{ font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1f2733; }}
+.tc .legend {{ display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; font-size: .82rem; color: #59636f;
+  margin: 0 0 .8rem; }}
+.tc .ramp {{ display: inline-block; width: 9rem; height: .7rem; vertical-align: -.05rem; border-radius: 3px;
+  background: linear-gradient(to right, {_rgba(_NEGATIVE_RGB, _MAX_ALPHA)}, #fff,
+  {_rgba(_POSITIVE_RGB, _MAX_ALPHA)}); }}
+.tc .card {{ border: 1px solid #e3e7ec; border-radius: 8px; padding: .8rem 1rem; margin: 0 0 1rem; background: #fff; }}
+.tc .prompt {{ margin: 0 0 .6rem; font-size: .9rem; color: #59636f; white-space: pre-wrap; overflow-wrap: anywhere; }}
+.tc .row {{ display: grid; grid-template-columns: 6.2rem minmax(0, 1fr); align-items: start; padding: .28rem 0; }}
+.tc .row + .row {{ border-top: 1px solid #f0f2f5; }}
+.tc .row.mix {{ border-top: 2px solid #c3c9d1; }}
+.tc .name {{ font-size: .82rem; color: #59636f; padding-top: .2rem; }}
+.tc .mix .name {{ color: #1f2733; font-weight: 650; }}
+.tc .tok {{ display: inline-block; min-width: 2.5rem; max-width: 100%; text-align: center; vertical-align: top;
+  padding: .12rem .15rem; margin: 0 .1rem .15rem 0; border-radius: 4px; font-size: .9rem; line-height: 1.25; }}
+.tc .tok bdi {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
+.tc .tok small {{ display: block; font-size: .66rem; font-variant-numeric: tabular-nums; }}
+.tc .esc {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .78em; color: #4a1668;
+  border: 1px dotted #6d4a86; border-radius: 3px; padding: 0 .1em; }}
+.tc .end {{ color: #3b4550; font-style: italic; font-size: .8rem; }}
+"""
+
+RAMP_HTML = '<span>lowers the score − <span class="ramp"></span> + raises the score</span>'
+"""Legend of the colours."""
+
+
+def chip_html(text: str, value: float, hover: str, scale: float, *, small: str = "") -> str:
+    """One chip: the text on the colour of its value, the signed value under it.
+
+    Args:
+        text: Any text; empty for the end of the response.
+        value: What it was credited.
+        hover: Shown when the pointer rests on the chip.
+        scale: The value of the strongest colour.
+        small: HTML to write under the text instead of the value to two decimals.
+    """
+    shown = f"<bdi>{escape_marked(text)}</bdi>" if text else '<span class="end">end</span>'
+    # In text that runs from right to left, a sign would otherwise end up behind its number.
+    return (
+        f'<span class="tok" style="background:{_rgba(*shade(value, scale))}" title="{escape(hover)}">'
+        f'{shown}<small dir="ltr">{small or signed(value)}</small></span>'
+    )
+
+
+def direction(text: str) -> str:
+    """`rtl` if the first letter of the text belongs to a script that runs from right to left, else `ltr`.
+
+    >>> direction("... שלום, world")
+    'rtl'
+    """
+    for character in text:
+        match unicodedata.bidirectional(character):
+            case "R" | "AL":
+                return "rtl"
+            case "L":
+                return "ltr"
+    return "ltr"
+
+
+def shade(value: float, scale: float) -> tuple[tuple[int, int, int], float]:
+    """Colour of a value, and its opacity on white: stronger towards `scale`, and no stronger beyond."""
+    share = abs(value) / scale if scale > 0 and math.isfinite(value) else 0.0
+    return _POSITIVE_RGB if value >= 0 else _NEGATIVE_RGB, _MAX_ALPHA * min(share, 1.0)
+
+
+def peak_value(values: Mapping[str, np.ndarray]) -> float:
+    """The largest absolute value of any method: the scale of a response's colours and decimals."""
+    return max((float(np.abs(row).max()) for row in values.values() if len(row)), default=0.0)
+
+
+def signed(value: float, decimals: int = 2) -> str:
+    """The value with its sign, a true minus as wide as the plus; one that rounds to zero has no sign to read."""
+    text = f"{value:+.{decimals}f}"
+    return "0" if float(text) == 0 else text.replace("-", "−")
+
+
+def decimals_for(scale: float) -> int:
+    """Decimals that give a value of size `scale` four significant digits."""
+    if scale <= 0 or not math.isfinite(scale):
+        return 2
+    return min(max(_SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(scale)), 0), _MAX_DECIMALS)

@@ -1,0 +1,134 @@
+"""How the policies learned: reward against steps, and reward against KL, with the pure components as baselines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bo_shaping.views.report.style import (
+    ACCENT,
+    FAINT,
+    INK,
+    MUTED,
+    component_colours,
+    new_figure,
+    say_nothing_yet,
+    tidy_axes,
+)
+from bo_shaping.views.report.trial_frame import Landmarks, component_names
+from inner_loop.spec import CurvePoint
+
+_BUDGET_IN_SIGHT = 1.5
+"""The KL budget is drawn up to this many times the largest KL."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """How one trial is drawn, and what the legend calls it."""
+
+    colour: str
+    width: float
+    label: str | None = None
+
+
+def curves_figure(
+    trials: pd.DataFrame,
+    curves: Mapping[int, Sequence[CurvePoint]],
+    landmarks: Landmarks,
+    *,
+    kl_budget: float | None = None,
+) -> Figure:
+    """Learning curves of all trials; the recommended one and the best pure ones stand out.
+
+    The band is one standard error over validation prompts: it says nothing about other PPO seeds. The right half shows
+    the same points against KL, where a policy that only moved further has no advantage. A cross is where a trial was
+    stopped early.
+
+    Args:
+        trials: One row per trial, as `Study.trials` returns it.
+        curves: Trial index -> learning curve, as `Study.curves` returns them.
+        landmarks: Which trials to name (`find_landmarks`).
+        kl_budget: Drawn as a line; None without a budget.
+    """
+    curves = {index: curve for index, curve in sorted(curves.items()) if curve}
+    if not curves:
+        return say_nothing_yet("No learning curve yet")
+    figure = new_figure(10.2, 4.7)
+    by_step, by_kl = figure.subplots(1, 2, sharey=True)
+    lines = _choose_lines(curves, landmarks, component_names(trials), kl_budget)
+    # The named trials are drawn last, over the faint ones.
+    stopped = set(trials.loc[trials["status"] == "stopped", "index"])
+    for index in sorted(curves, key=lambda i: lines[i].width):
+        _draw_trial(by_step, by_kl, curves[index], lines[index], "x" if index in stopped else "o")
+    largest = max(point.kl for curve in curves.values() for point in curve)
+    # A budget that no trial comes near would squeeze all curves into a corner.
+    if kl_budget is not None and kl_budget <= _BUDGET_IN_SIGHT * largest:
+        by_kl.axvline(kl_budget, color=MUTED, linewidth=1, linestyle="dashed")
+        by_kl.annotate(
+            f"KL budget {kl_budget:g}",
+            (kl_budget, 0.01),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3, 2),
+            textcoords="offset points",
+            rotation=90,
+            ha="right",
+            va="bottom",
+            fontsize=8,
+            color=MUTED,
+        )
+    for ax in (by_step, by_kl):
+        tidy_axes(ax)
+    by_step.xaxis.set_major_locator(MaxNLocator(integer=True))
+    by_step.set_xlabel("PPO step")
+    by_step.set_ylabel("validation reward (unshaped)")
+    by_kl.set_xlabel("KL to the reference policy, nats per response")
+    by_step.set_title("Reward while learning (band: ± SEM over prompts)", fontsize=10, color=INK, loc="left")
+    by_kl.set_title("Reward at equal KL (dot: end of training, x: stopped)", fontsize=10, color=INK, loc="left")
+    handles, labels = by_step.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: -handles[i].get_linewidth())
+    figure.legend(
+        [handles[i] for i in order],
+        [labels[i] for i in order],
+        loc="outside lower center",
+        ncols=3,
+        fontsize=8.5,
+        frameon=False,
+        labelcolor=INK,
+    )
+    return figure
+
+
+def _choose_lines(
+    curves: Mapping[int, Sequence[CurvePoint]], landmarks: Landmarks, components: list[str], kl_budget: float | None
+) -> dict[int, _Line]:
+    colours = component_colours(components)
+    lines = {index: _Line(FAINT, 0.9) for index in curves}
+    for name, index in landmarks.corners.items():
+        if index in curves:
+            over = kl_budget is not None and curves[index][-1].kl > kl_budget
+            which = "over the KL budget" if over else "its best trial"
+            lines[index] = _Line(colours[name], 1.8, f"pure {name}, {which} (#{index})")
+    if landmarks.chosen is not None and landmarks.chosen in curves:
+        pure = next((f", pure {name}" for name, index in landmarks.corners.items() if index == landmarks.chosen), "")
+        lines[landmarks.chosen] = _Line(ACCENT, 2.6, f"{landmarks.why} (#{landmarks.chosen}{pure})")
+    others = [index for index, line in lines.items() if line.label is None]
+    if others:
+        lines[others[0]] = _Line(FAINT, 0.9, "other trials")
+    return lines
+
+
+def _draw_trial(by_step: Axes, by_kl: Axes, curve: Sequence[CurvePoint], line: _Line, end: str) -> None:
+    steps = [point.step for point in curve]
+    mean = np.array([point.mean for point in curve])
+    sem = np.array([point.sem for point in curve])
+    kl = [point.kl for point in curve]
+    named = line.width > 1
+    by_step.plot(steps, mean, color=line.colour, linewidth=line.width, label=line.label)
+    by_kl.plot(kl, mean, color=line.colour, linewidth=line.width)
+    by_kl.plot(kl[-1], mean[-1], end, color=line.colour, markersize=6 if named else 3)
+    if named:
+        by_step.fill_between(steps, mean - sem, mean + sem, color=line.colour, alpha=0.16, linewidth=0)

@@ -1,0 +1,203 @@
+"""The HTML page of a study: what was learned, in words, pictures and tables."""
+
+import base64
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from bo_shaping.text.escaping import escape
+from bo_shaping.text.wording import describe_prob_best, describe_probability
+from bo_shaping.views.report.frame import html_page, page_template
+from bo_shaping.views.report.style import component_colours
+from bo_shaping.views.report.tokens import token_credit_html
+from bo_shaping.views.report.trial_frame import CORNER_ATOL, WEIGHT_PREFIX, Landmarks, component_names, finished_trials
+from bo_shaping.views.report.trial_table import trial_table_html
+from bo_shaping.views.report.verdict import Verdict
+from inner_loop.spec import ExplainedResponse
+
+if TYPE_CHECKING:
+    from bo_shaping.surrogate.recommendation import Best, FrontPoint
+
+
+def render_page(
+    title: str,
+    verdict: Verdict,
+    pictures: Mapping[str, bytes],
+    trials: pd.DataFrame,
+    landmarks: Landmarks,
+    *,
+    best: "Best | None" = None,
+    samples: list[ExplainedResponse] | None = None,
+    kl_budget: float | None = None,
+    replicates: int = 1,
+    config_yaml: str = "",
+) -> str:
+    """Fill the page template; every text that is not ours is escaped here or by the part that writes it.
+
+    Args:
+        title: Name of the study.
+        verdict: Headline and notes.
+        pictures: PNG files by name: `simplex`, `weights`, `curves`, and `front` if the study has one.
+        trials: One row per trial.
+        landmarks: Trials to highlight.
+        best: The recommendation, if there is one.
+        samples: Explained responses of the highlighted trial.
+        kl_budget: Largest KL allowed.
+        replicates: Seeds per trial: with more than one, the standard errors in the table are over seeds.
+        config_yaml: The resolved configuration, shown folded.
+    """
+    body = page_template("page").substitute(
+        title=escape(title),
+        headline=escape(verdict.headline),
+        tiles=_tiles(trials, best, kl_budget),
+        notes=_notes(verdict.notes),
+        simplex_lead=escape(_simplex_lead(best, len(component_names(trials)))),
+        rivals=_rivals(best),
+        legend=_legend(component_names(trials), landmarks),
+        standard_error=_standard_error(replicates),
+        trial_table=trial_table_html(trials, landmarks, kl_budget=kl_budget),
+        token_credit=_token_section(samples or [], trials, landmarks),
+        config=_config(config_yaml),
+        front=_front(best, pictures.get("front")),
+        **{f"{name}_png": _data_url(pictures[name]) for name in ("simplex", "weights", "curves")},
+    )
+    return html_page(f"{title} · reward-shaping study", body)
+
+
+def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -> str:
+    tiles = []
+    if best is not None:
+        colours = component_colours(list(best.weights))
+        for name, weight in best.weights.items():
+            tiles.append(_tile(f"weight of {name}", f"{weight:.2f}", _range(best.interval[name]), colours[name]))
+        for name, value in best.parameters.items():
+            tiles.append(_tile(name, f"{value:.3g}", _range(best.interval[name], ".3g")))
+        tiles.append(_tile("expected reward", f"{best.mean:.2f}", _range(best.mean_interval)))
+        tiles.append(_tile("expected regret", f"{best.regret:.3f}", "what the best point may give beyond this one"))
+        budget = "no KL budget" if kl_budget is None else f"budget {kl_budget:g} nats per response"
+        if best.kl is not None:
+            tiles.append(_tile("expected KL", f"{best.kl:.1f}", budget))
+        if not _is_pure(best, "sparse"):
+            tiles.append(
+                _tile(
+                    "P(better than sparse)",
+                    describe_probability(best.prob_better_than_sparse),
+                    "sparse with its own best settings",
+                )
+            )
+    counted = f"of {len(trials)} in the study"
+    tiles.append(_tile("finished trials", str(len(finished_trials(trials))), counted))
+    return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def _tile(what: str, value: str, detail: str, colour: str | None = None) -> str:
+    attributes = f'class="tile weight" style="--c:{colour}"' if colour else 'class="tile"'
+    return (
+        f'<div {attributes}><p class="what">{escape(what)}</p><p class="value">{escape(value)}</p>'
+        f'<p class="range">{escape(detail)}</p></div>'
+    )
+
+
+def _notes(notes: list[str]) -> str:
+    if not notes:
+        return ""
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    return f'<section class="notes"><h2>Read this with the numbers</h2><ul>{items}</ul></section>'
+
+
+def _simplex_lead(best: "Best | None", k: int) -> str:
+    if best is None:
+        return "Every trial is one short PPO training with its own mixture of credit components."
+    where = ", ".join(f"{name} {value:.3g}" for name, value in best.parameters.items())
+    at = f" at the recommended {where}" if where else ""
+    surface = {
+        2: f"The curve is the expected validation reward{at}; ",
+        3: f"Colour is the expected validation reward{at}; ",
+    }
+    return (
+        f"{surface.get(k, 'Every line is a trial; ')}trials show what was measured, each with its own settings. The "
+        "recommendation maximises the posterior mean and is not the luckiest observation; the draws show where else "
+        "the best weights may be."
+    )
+
+
+def _rivals(best: "Best | None") -> str:
+    if best is None:
+        return ""
+    beats = {
+        name: describe_probability(value) for name, value in best.prob_better_than.items() if not _is_pure(best, name)
+    }
+    heads = ("Probability of", "the recommendation being better", "being the best, alone")
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    rows = "".join(
+        f"<tr><td>{escape(name)}</td><td>{escape(beats.get(name, '–'))}</td><td>{escape(word)}</td></tr>"
+        for name, word in describe_prob_best(best.prob_best).items()
+    )
+    return f'<table class="rivals"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _front(best: "Best | None", png: bytes | None) -> str:
+    if best is None or png is None:
+        return ""
+    names = [*best.weights, *best.parameters, "reward", "90 %", "KL", "90 %"]
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _front_row(point))}</tr>" for point in best.front)
+    return (
+        '<section><h2>Reward against KL</h2><p class="lead">The Pareto front: no point is expected to be better '
+        f'in both than one on it.</p><img alt="Pareto front of reward and KL" src="{_data_url(png)}">'
+        f'<table class="rivals"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>'
+    )
+
+
+def _front_row(point: "FrontPoint") -> list[str]:
+    (low, high), (least, most) = point.mean_interval, point.kl_interval
+    arm = [f"{weight:.2f}" for weight in point.weights.values()] + [f"{v:.3g}" for v in point.parameters.values()]
+    return [*arm, f"{point.mean:.2f}", f"{low:.2f} to {high:.2f}", f"{point.kl:.1f}", f"{least:.1f} to {most:.1f}"]
+
+
+def _is_pure(best: "Best", component: str) -> bool:
+    return best.weights[component] >= 1 - CORNER_ATOL
+
+
+def _legend(components: list[str], landmarks: Landmarks) -> str:
+    names = [
+        f'<span style="color:{colour}">&#9632;</span> {escape(name)}'
+        for name, colour in component_colours(components).items()
+    ]
+    highlighted = f" Highlighted: #{landmarks.chosen}, {escape(landmarks.why)}." if landmarks.chosen is not None else ""
+    return " ".join(names) + "." + highlighted
+
+
+def _standard_error(replicates: int) -> str:
+    if replicates > 1:
+        return f"± is the standard error over {replicates} seeds."
+    return "± is the standard error over validation prompts; it does not contain the variance between seeds."
+
+
+def _token_section(samples: list[ExplainedResponse], trials: pd.DataFrame, landmarks: Landmarks) -> str:
+    if not samples or landmarks.chosen is None:
+        return ""
+    row = finished_trials(trials).loc[[landmarks.chosen]]
+    weights = {name: float(row[WEIGHT_PREFIX + name].iloc[0]) for name in component_names(trials)}
+    return (
+        f'<section><h2>What each token was paid</h2><p class="lead">Validation responses of trial '
+        f"#{landmarks.chosen}: the credit that each component gives to each token, and the mixture that the "
+        f"policy was trained on.</p>{token_credit_html(samples, weights)}</section>"
+    )
+
+
+def _config(config_yaml: str) -> str:
+    if not config_yaml:
+        return ""
+    # Line breaks are layout here; everything else goes through the same escaping as all text.
+    lines = "\n".join(escape(line) for line in config_yaml.splitlines())
+    return f"<section><details><summary>Configuration of the study</summary><pre>{lines}</pre></details></section>"
+
+
+def _range(interval: tuple[float, float], form: str = ".2f") -> str:
+    return f"90 %: {interval[0]:{form}} to {interval[1]:{form}}"
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

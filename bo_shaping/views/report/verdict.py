@@ -1,0 +1,87 @@
+"""What a study found, in plain words that do not claim more than its numbers carry."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bo_shaping.text.wording import describe_probability, describe_weights
+from bo_shaping.views.report.trial_frame import Landmarks, finished_trials
+from inner_loop.spec import TrialResult
+
+if TYPE_CHECKING:
+    from bo_shaping.surrogate.recommendation import Best
+
+FEW_TRIALS = 10
+"""Below this many finished trials a surface over weights and a further parameter is mostly prior."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The headline and what a careful reader should know beside it."""
+
+    headline: str
+    notes: list[str]
+
+
+def judge(
+    trials: pd.DataFrame,
+    results: Mapping[int, TrialResult],
+    best: "Best | None",
+    landmarks: Landmarks,
+) -> Verdict:
+    """Put the outcome in words."""
+    finished = finished_trials(trials)
+    failed = _n_failed(trials)
+    notes = [f"{failed} of {len(trials)} trials failed; their reasons are in the table."] if failed else []
+    if finished.empty:
+        return Verdict("No trial has finished yet", notes)
+    if best is None:
+        return Verdict("Too few trials for a recommendation", [_count(len(finished)), *notes])
+    notes = [
+        *([best.note] if best.note else []),
+        *([_count(len(finished))] if len(finished) < FEW_TRIALS else []),
+        *_measured_difference(results, landmarks),
+        *notes,
+    ]
+    return Verdict(_headline(best), notes)
+
+
+def _headline(best: "Best") -> str:
+    mixture = describe_weights(best.weights)
+    probability = best.prob_better_than_sparse
+    if mixture == "pure sparse":
+        return "The sparse reward itself is recommended: no mixture is expected to do better"
+    if probability >= 0.95:
+        return f"{mixture} beats the sparse reward (probability {describe_probability(probability)})"
+    if probability >= 0.8:
+        return f"{mixture} probably beats the sparse reward (probability {describe_probability(probability)})"
+    return f"{mixture} cannot be told apart from the sparse reward"
+
+
+def _count(n: int) -> str:
+    trials = "trial has" if n == 1 else "trials have"
+    return f"Only {n} {trials} finished: read the numbers as a first impression, and add trials before relying on them."
+
+
+def _measured_difference(results: Mapping[int, TrialResult], landmarks: Landmarks) -> list[str]:
+    chosen, sparse = landmarks.chosen, landmarks.corners.get("sparse")
+    if chosen is None or sparse is None or chosen == sparse or not {chosen, sparse} <= set(results):
+        return []
+    ours, theirs = results[chosen], results[sparse]
+    if len(ours.scores) != len(theirs.scores) or len(ours.scores) < 2:
+        return []
+    difference = np.array(ours.scores) - np.array(theirs.scores)
+    sem = difference.std(ddof=1) / math.sqrt(len(difference))
+    return [
+        f"Measured on the same {len(difference)} prompts, trial #{chosen} ({landmarks.why}) scores "
+        f"{difference.mean():+.2f} ± {sem:.2f} against the best sparse trial #{sparse}, at KL {ours.kl:.1f} against "
+        f"{theirs.kl:.1f}. The ± is over prompts, paired; it does not contain the variance between seeds."
+    ]
+
+
+def _n_failed(trials: pd.DataFrame) -> int:
+    return 0 if trials.empty else int(trials["status"].astype(str).str.upper().eq("FAILED").sum())

@@ -1,0 +1,75 @@
+"""From a study to files: the only place of the report that knows about `Study`."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bo_shaping.errors import TooFewTrialsError
+from bo_shaping.text.passwords import without_password
+from bo_shaping.views.report.curves import curves_figure
+from bo_shaping.views.report.front import front_figure
+from bo_shaping.views.report.page import render_page
+from bo_shaping.views.report.simplex import simplex_figure
+from bo_shaping.views.report.style import png_bytes
+from bo_shaping.views.report.trial_frame import find_landmarks
+from bo_shaping.views.report.verdict import judge
+from bo_shaping.views.report.weights import weights_figure
+from inner_loop.io.atomic_file import write_atomically
+
+if TYPE_CHECKING:
+    from bo_shaping.study import Study
+    from bo_shaping.surrogate.recommendation import Best, Surface
+
+
+def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Write `index.html` (self-contained), `simplex.png`, `curves.png`, `weights.png`, and `front.png` if there is one.
+
+    A study of any age can be reported: without enough trials for a recommendation the page says so.
+
+    Args:
+        study: The study; only read.
+        output_dir: Where to write; `report` in the study's folder by default.
+
+    Returns:
+        The path of `index.html`.
+    """
+    folder = Path(output_dir) if output_dir is not None else study.path / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    trials, kl_budget = study.trials(), study.config.objective.max_kl
+    # One training per trial is shown, that of its first seed.
+    results = {index: first for index, (first, *_) in study.results().items()}
+    best, surface = _recommendation(study)
+    landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_budget)
+    bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
+    pictures = {
+        "simplex": png_bytes(simplex_figure(trials, best, surface, kl_budget=kl_budget)),
+        "curves": png_bytes(curves_figure(trials, study.curves(), landmarks, kl_budget=kl_budget)),
+        "weights": png_bytes(weights_figure(best, surface, bounds=bounds)),
+    }
+    if best is not None and best.front:
+        pictures["front"] = png_bytes(front_figure(trials, best.front))
+    chosen = results.get(landmarks.chosen) if landmarks.chosen is not None else None
+    page = render_page(
+        study.name,
+        judge(trials, results, best, landmarks),
+        pictures,
+        trials,
+        landmarks,
+        best=best,
+        samples=list(chosen.samples) if chosen else None,
+        kl_budget=kl_budget,
+        replicates=study.config.noise.replicates,
+        config_yaml=without_password(study.config.to_yaml()),
+    )
+    for name, png in pictures.items():
+        write_atomically(folder / f"{name}.png", png)
+    index = folder / "index.html"
+    write_atomically(index, page)
+    return index
+
+
+def _recommendation(study: "Study") -> "tuple[Best | None, Surface | None]":
+    try:
+        return study.best(), study.surface()
+    except TooFewTrialsError:
+        return None, None

@@ -1,0 +1,149 @@
+"""The trials of a study as a table that fits the terminal, and in full width anywhere else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from bo_shaping.storage.records import TrialRecord
+from bo_shaping.text.hidden_characters import visible_text
+from bo_shaping.views.status import TrialStatus
+
+_STYLES = {
+    "completed": "green",
+    "stopped": "green dim",
+    "failed": "red",
+    "running": "cyan",
+    "interrupted": "yellow",
+    "asked": "cyan",
+}
+_BAR_WIDTH, _ARM_WIDTH = 16, 16
+_UNBOUNDED = 10_000
+"""Columns of what is no terminal."""
+
+
+@dataclass(frozen=True)
+class TrialsView:
+    """One row per trial, and below them what is more than a number: progress, and why a trial failed or was stopped.
+
+    Reasons quote models and files: nothing in them is markup, and no character of theirs reaches the terminal that
+    could do more than be read.
+    """
+
+    trials: Sequence[TrialStatus]
+    details: bool = False
+    """Whether to show where the arm came from, which seeds it ran, and how long that took."""
+    brief: bool = False
+    """Whether a remark that is longer than a line is cut."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """A column per weight and parameter where they fit, else one for the arm."""
+        if not console.is_terminal:
+            # Lines that are whole can be searched; print with `crop=False`.
+            options = options.update(max_width=_UNBOUNDED)
+        forms = [(self.details, False), (self.details, True), (False, True)]
+        tables = [self._table(details, one_column) for details, one_column in forms]
+        fitting = (table for table in tables if _least_width(table, console, options) <= options.max_width)
+        yield from console.render(next(fitting, tables[-1]), options)
+        running = Table.grid(padding=(0, 1))
+        for trial in self.trials:
+            if trial.status == "running":
+                bar = ProgressBar(total=1.0, completed=trial.done, width=_BAR_WIDTH)
+                running.add_row(_who(trial), *([bar] if console.is_terminal else []), Text(_remark(trial)))
+            elif remark := _remark(trial):
+                line = Text.assemble(_who(trial), " ", remark)
+                line.no_wrap, line.overflow = self.brief, "ellipsis" if self.brief else None
+                yield from console.render(line, options)
+        if running.row_count:
+            yield from console.render(running, options)
+
+    def _table(self, details: bool, one_column: bool) -> Table:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        arm = list((self.trials[0].record.weights | self.trials[0].record.parameters) if self.trials else ())
+        table.add_column("trial", justify="right", no_wrap=True)
+        table.add_column("status", no_wrap=True)
+        if details:
+            table.add_column("origin", no_wrap=True)
+            table.add_column("seeds", justify="right", no_wrap=True)
+        if one_column:
+            table.add_column("arm", min_width=_ARM_WIDTH)
+        else:
+            for name in arm:
+                table.add_column(name, justify="right", no_wrap=True)
+        for name in ("reward", "KL", *(["seconds"] if details else [])):
+            table.add_column(name, justify="right", no_wrap=True)
+        for trial in self.trials:
+            record = trial.record
+            table.add_row(
+                str(record.index),
+                Text(trial.status, _STYLES[trial.status]),
+                *([record.origin, " ".join(map(str, record.seeds))] if details else []),
+                *([_short_arm(record)] if one_column else _arm_cells(record)),
+                reward_text(record),
+                "" if record.kl is None else f"{round(record.kl, 1) + 0.0:.1f}",
+                *(["" if record.seconds is None else f"{record.seconds:.0f}"] if details else []),
+            )
+        return table
+
+
+def print_trials(console: Console, trials: Sequence[TrialStatus], *, details: bool = False) -> None:
+    """Print the table of trials; nothing is cut off."""
+    console.print(TrialsView(trials, details), crop=False)
+
+
+def arm_text(weights: dict[str, float], parameters: dict[str, float]) -> str:
+    """An arm in one line: 'shap 0.50 lime 0.25 sparse 0.25, gae_lambda 0.95'."""
+    mixture = " ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
+    return ", ".join([mixture, *(f"{name} {value:.3g}" for name, value in parameters.items())])
+
+
+def reward_text(record: TrialRecord) -> str:
+    """The reward with its standard error, where they are known."""
+    if record.mean is None:
+        return ""
+    return f"{record.mean:.3f}" + ("" if record.sem is None else f" ± {record.sem:.3f}")
+
+
+def trial_line(trial: TrialStatus) -> str:
+    """A trial in one plain line, where there is no table."""
+    record = trial.record
+    text = f"trial {record.index} {trial.status}: {arm_text(record.weights, record.parameters)}"
+    if record.mean is not None:
+        text += f"; reward {reward_text(record)}"
+        text += "" if record.kl is None else f", KL {record.kl:.2f}"
+        text += "" if record.seconds is None else f", {record.seconds:.0f} s"
+    if record.reason:
+        text += f"; {visible_text(record.reason)}"
+    return text
+
+
+def _remark(trial: TrialStatus) -> str:
+    record, progress = trial.record, trial.progress
+    if trial.status == "running":
+        attempt = f"attempt {record.attempt}, " if record.attempt > 1 else ""
+        if progress is None:
+            return f"{attempt}starting"
+        score = "" if progress.score is None else f", score {progress.score:.2f}"
+        return f"{attempt}step {progress.step}/{progress.n_steps}{score}"
+    at = f"at step {record.step}" if trial.status == "stopped" and record.step is not None else ""
+    return ": ".join(part for part in (at, visible_text(record.reason or "")) if part)
+
+
+def _who(trial: TrialStatus) -> Text:
+    return Text.assemble(f"trial {trial.record.index} ", (trial.status, _STYLES[trial.status]), ":")
+
+
+def _arm_cells(record: TrialRecord) -> list[str]:
+    return [f"{weight:.2f}" for weight in record.weights.values()] + [f"{v:.3g}" for v in record.parameters.values()]
+
+
+def _short_arm(record: TrialRecord) -> str:
+    return arm_text({name: weight for name, weight in record.weights.items() if weight >= 0.005}, record.parameters)
+
+
+def _least_width(table: Table, console: Console, options: ConsoleOptions) -> int:
+    return Measurement.get(console, options.update(max_width=_UNBOUNDED), table).minimum

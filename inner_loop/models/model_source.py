@@ -1,0 +1,60 @@
+"""Where a model comes from: the package, a folder or a hub; and what every loading of one shares."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from inner_loop.errors import TaskError
+
+EMBEDDED = "embedded"
+"""Name of the models and prompts that ship with the package."""
+
+
+def model_source(name: str, field: str) -> str:
+    """Where transformers finds model `name`: a folder (embedded or given), or the hub name itself.
+
+    Raises:
+        TaskError: If `name` is written as a path and there is no model folder at it.
+    """
+    if name == EMBEDDED:
+        return str(files("inner_loop") / "embedded" / field)
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return str(folder)
+    # "org/model" may be a hub name; with a leading . / ~, or inside a folder that is here, it is meant as a path.
+    written_as_path = (
+        name.startswith((".", "/", "~")) or folder.exists() or (folder.parent != Path() and folder.parent.exists())
+    )
+    if written_as_path:
+        raise TaskError(
+            f"task.{field}: there is no model folder at {name!r} (no config.json in it); give a folder written by "
+            "save_pretrained, a hub name, or 'embedded'. experiments/fetch_models.py makes local folders."
+        )
+    return name
+
+
+@contextmanager
+def without_progress_bars() -> Iterator[None]:
+    """Transformers draws a bar for every model it loads, even one that takes milliseconds."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def default_device() -> torch.device:
+    """The GPU that PyTorch sees, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message; model loaders append pages of advice."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

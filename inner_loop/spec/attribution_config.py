@@ -1,0 +1,42 @@
+"""How the reward model is explained."""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from inner_loop.io.schema import StrictModel
+
+BasePlacement = Literal["last", "uniform", "drop"]
+"""Where r(x, nothing) goes, which no token of a response can change."""
+
+
+class AttributionConfig(StrictModel):
+    """How the reward model is explained, and where the part of the score goes that no unit earned."""
+
+    units: Literal["auto", "tokens", "words", "spans", "sentences"] = "auto"
+    """The players of the game. `tokens` are the reward model's; `spans` are at most `max_units` groups of neighbours;
+    `auto` takes tokens for short responses, spans for longer ones, sentences for long ones (SCAR, arXiv:2505.20417)."""
+    max_units: PositiveInt = 12
+    """Most spans of a response; `auto` never makes more units than this or `token_limit`."""
+    token_limit: PositiveInt = 12
+    """`auto` explains tokens up to this many; with more units than 12 to 16, 64 evaluations say little about each."""
+    span_limit: PositiveInt = 128
+    """`auto` explains spans of words up to this many tokens, sentences beyond."""
+    parser: str | None = None
+    """Where spans and Owen values get their tree from: None for the tree of `shap.maskers.Text`, `spacy:MODEL`, or
+    `module:function` (see `inner_loop.units.parsers`)."""
+    masking: Literal["remove", "mask", "attention"] = "remove"
+    """What happens to an absent unit: its tokens are removed, or each is replaced by the reward model's mask token (one
+    per unit in texts for a callable), or they are hidden by the attention mask."""
+    budget: int = Field(default=64, ge=2)
+    """Most distinct reward-model evaluations per response, the full and the empty response included."""
+    engine: Literal["own", "library"] = "own"
+    """`library` asks the shap and lime packages instead, a response at a time: slow, for comparison."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Precision of the masked evaluations; the full and the empty response are always scored in float32. `auto` is
+    bfloat16 where the hardware gains from it."""
+    cache_size: NonNegativeInt = 0
+    """Scores of masked sequences that are kept between calls, the most recently used ones; 0 for none."""
+    base_value: BasePlacement = "last"
+    """Where r(x, nothing) goes: on the last token, `uniform`ly on all tokens, or `drop`ped from every component (the
+    return then changes by a constant per prompt)."""

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from bo_shaping.config import SearchSpaceConfig
+from bo_shaping.space import lattice
+from bo_shaping.space.arms import to_arm
+
+FIVE = ("shap", "lime", "owen", "attention", "sparse")
+
+
+def space(**settings):
+    return SearchSpaceConfig.model_validate(settings)
+
+
+def test_three_weights_and_one_parameter_are_covered_by_a_full_lattice(monkeypatch):
+    monkeypatch.setattr(lattice, "FINEST", 20)
+    monkeypatch.setitem(lattice.LEVELS, 1, 9)
+    arms = lattice.covering(space())
+    assert len(arms) == 231 * 9
+    assert {arm["gae_lambda"] for arm in arms} == set(np.linspace(0.5, 1, 9))
+    assert to_arm({"shap": 0.0, "lime": 0.0, "sparse": 1.0}, {"gae_lambda": 1.0}) in arms
+    log = space(parameters={"kl_coef": {"bounds": [0.01, 1], "log": True}})
+    assert sorted({round(arm["kl_coef"], 6) for arm in lattice.covering(log)})[4] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"components": FIVE},
+        {"components": FIVE, "parameters": {"gae_lambda": {"bounds": [0.5, 1]}, "epochs": {"bounds": [1, 4]}}},
+        {"components": (*FIVE, "prefix", "uniform"), "parameters": {}},
+        {"fixed": {"lime": 0.3}, "bounds": {"sparse": [0.2, 0.5]}},
+        {"components": ("shap", "sparse"), "fixed": {"shap": 0.4}},
+        {
+            "parameters": {
+                name: {"bounds": bounds}
+                for name, bounds in {"gae_lambda": [0.5, 1], "epochs": [1, 4], "kl_coef": [0, 1]}.items()
+            }
+        },
+    ],
+)
+def test_any_space_is_covered_by_a_few_thousand_arms_within_it(settings):
+    config = space(**settings)
+    arms = lattice.covering(config)
+    assert 5 <= len(arms) <= 4000
+    assert lattice.covering(config) == arms
+    for name, (low, high) in config.weight_bounds.items():
+        weights = np.array([arm[f"w_{name}"] for arm in arms])
+        # Every bound is reached: the corners of the region are among the arms.
+        assert weights.min() == pytest.approx(low, abs=1e-9)
+        assert weights.max() == pytest.approx(high, abs=1e-9)
+    np.testing.assert_allclose([sum(v for name, v in arm.items() if name[:2] == "w_") for arm in arms], 1.0)
+    for name, parameter in config.parameters.items():
+        values = np.array([arm[name] for arm in arms])
+        assert parameter.bounds[0] <= values.min() <= values.max() <= parameter.bounds[1]
+        assert np.ptp(values) > 0.9 * (parameter.bounds[1] - parameter.bounds[0])
+    assert all(isinstance(arm.get("epochs", 1), int) for arm in arms)
+
+
+def test_points_nearby_are_near_in_the_space_and_reach_its_faces():
+    config = space(components=FIVE, bounds={"shap": [0.1, 1.0]})
+    arm = to_arm({"shap": 0.5, "lime": 0.48, "owen": 0.02}, {"gae_lambda": 0.9}, config)
+    near = lattice.nearby(config, arm, 0.1, 200, np.random.default_rng(0))
+    assert len(near) == 200
+    assert max(abs(other[name] - arm[name]) for other in near for name in arm) < 0.13
+    assert any(other["w_owen"] == 0 for other in near)
+    assert any(other["gae_lambda"] == 0.9 and other["w_lime"] != 0.48 for other in near)
+    assert min(other["w_shap"] for other in near) >= 0.1

@@ -1,0 +1,61 @@
+import csv
+import io
+import json
+
+from bo_shaping.views.export import export_csv, export_json
+from tests.bo_shaping.bare_study import EVIL, EVIL_SHOWN, add_trial, bare_study
+
+ARM = ["0.25", "0.0", "0.75", "0.9"]
+
+
+def test_the_table_has_a_row_per_trial_and_a_column_per_fact(studies):
+    folder = bare_study(studies / "toy")
+    add_trial(folder, 0, "completed", seeds=(3, 4), origin="design", measures={"length": 18.5})
+    add_trial(folder, 1, "failed", reason=f"a, b\n{EVIL}", attempt=2)
+    header, *rows = csv.reader(io.StringIO(export_csv(folder)))
+    assert header == [
+        *("index", "status", "origin", "seeds", "attempt", "w_shap", "w_lime", "w_sparse", "gae_lambda"),
+        *("mean", "sem", "kl", "length", "step", "seconds", "reason"),
+    ]
+    assert rows == [
+        [
+            "0",
+            "completed",
+            "design",
+            "3 4",
+            "1",
+            "0.25",
+            "0.0",
+            "0.75",
+            "0.9",
+            "1.0",
+            "0.1",
+            "2.0",
+            "18.5",
+            "",
+            "3.0",
+            "",
+        ],
+        ["1", "failed", "model", "0", "2", "0.25", "0.0", "0.75", "0.9", *[""] * 6, f"a, b\\n{EVIL_SHOWN}"],
+    ]
+
+
+def test_a_study_without_trials_is_a_table_without_rows(studies):
+    assert export_csv(bare_study(studies / "toy")).count("\n") == 1
+
+
+def test_json_holds_configuration_curves_and_recommendation(finished):
+    best = finished.best()
+    data = json.loads(export_json(finished.folder))
+    assert data["config"]["name"] == "closed"
+    assert [trial["index"] for trial in data["trials"]] == list(range(10))
+    for trial in data["trials"]:
+        (curve,) = trial["curves"]
+        assert curve[-1]["mean"] == trial["mean"] == finished.results()[trial["index"]][0].mean
+    assert data["best"]["weights"] == best.weights
+
+
+def test_no_export_carries_a_password(studies):
+    folder = bare_study(studies / "toy", storage="postgresql://me:secret@nowhere/db")
+    assert "secret" not in export_json(folder) + export_csv(folder)
+    assert json.loads(export_json(folder))["config"]["storage"] == "postgresql://me:***@nowhere/db"

@@ -1,0 +1,115 @@
+import json
+
+import pytest
+
+from inner_loop.errors import RewardModelError, TaskError
+from inner_loop.models.model_source import model_source
+from inner_loop.models.task import check_task, load_prompts, load_task
+from inner_loop.spec import EvaluationConfig, TaskConfig
+from tests.inner_loop.conftest import make_tiny_policy
+
+
+def write_prompts(folder, lines, split="train"):
+    (folder / f"{split}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return TaskConfig(prompts=str(folder))
+
+
+def line(text):
+    return json.dumps({"prompt": text})
+
+
+def test_the_embedded_task_is_complete():
+    check_task(TaskConfig(), EvaluationConfig())
+    task = load_task(TaskConfig(), EvaluationConfig(n_prompts=3))
+    assert len(task.evaluation_prompts) == 3
+    assert {p.text for p in task.train_prompts}.isdisjoint(p.text for p in task.evaluation_prompts)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ([line("fine"), line("  ")], "train.jsonl:2 is an empty prompt"),
+        ([line("fine"), "not json"], "train.jsonl:2 is not a JSON object"),
+        ([line("word " * 40)], r"prompt 1 of .* tokens, over max_prompt_tokens = 16"),
+        ([], "holds no prompts"),
+    ],
+)
+def test_unusable_prompts_are_named(tmp_path, tokenizer, lines, message):
+    config = write_prompts(tmp_path, lines)
+    with pytest.raises(TaskError, match=message):
+        load_prompts(config, "train", tokenizer)
+
+
+def test_a_missing_prompt_file_is_named(tmp_path, tokenizer):
+    with pytest.raises(TaskError, match=r"there is no file .*validation.jsonl"):
+        load_prompts(TaskConfig(prompts=str(tmp_path)), "validation", tokenizer)
+
+
+def test_prompts_must_be_utf8(tmp_path, tokenizer):
+    (tmp_path / "train.jsonl").write_bytes('{"prompt": "café"}'.encode("latin-1"))
+    with pytest.raises(TaskError, match="cannot be read as UTF-8 text"):
+        load_prompts(TaskConfig(prompts=str(tmp_path)), "train", tokenizer)
+
+
+def test_more_prompts_than_there_are(tmp_path, tokenizer):
+    write_prompts(tmp_path, [line("one")], "validation")
+    config = write_prompts(tmp_path, [line("one")])
+    with pytest.raises(TaskError, match=r"n_prompts is 5, but the validation split of .* has 1 prompts"):
+        check_task(config, EvaluationConfig(n_prompts=5))
+
+
+@pytest.mark.parametrize("field", ["policy", "reward_model"])
+def test_a_missing_model_folder_is_found_before_any_weights_are_loaded(field):
+    with pytest.raises(TaskError, match=f"task.{field}: there is no model folder at './models/none'"):
+        check_task(TaskConfig(**{field: "./models/none"}), EvaluationConfig())
+
+
+def score_as_nan(texts):
+    return [float("nan")] * len(texts)
+
+
+def score_too_few(texts):
+    return [0.0]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"), [("score_as_nan", "text 0 as nan"), ("score_too_few", "1 scores for 2")]
+)
+def test_a_reward_model_is_tried_before_any_trial(function, message):
+    config = TaskConfig(reward_model=f"tests.inner_loop.models.test_task:{function}")
+    with pytest.raises(RewardModelError, match=message):
+        check_task(config, EvaluationConfig())
+
+
+@pytest.fixture
+def policy_folder(tmp_path, tokenizer):
+    """A policy of 64 positions."""
+    make_tiny_policy(tokenizer).save_pretrained(tmp_path / "policy")
+    tokenizer.save_pretrained(tmp_path / "policy")
+    return tmp_path / "policy"
+
+
+def test_prompt_and_response_must_fit_the_policys_context(tmp_path, policy_folder):
+    for split in ("train", "validation"):
+        write_prompts(tmp_path, [line("the film is")], split)
+    settings = {"policy": str(policy_folder), "prompts": str(tmp_path)}
+    n_tokens = len(load_task(TaskConfig(**settings), EvaluationConfig(n_prompts=1)).train_prompts[0].ids)
+    check_task(TaskConfig(**settings, response_tokens=64 - n_tokens), EvaluationConfig(n_prompts=1))
+    too_long = TaskConfig(**settings, response_tokens=65 - n_tokens)
+    for check in (check_task, load_task):
+        with pytest.raises(TaskError, match=f"has a context of 64 tokens, and the longest prompt takes {n_tokens}"):
+            check(too_long, EvaluationConfig(n_prompts=1))
+
+
+def test_a_tokenizer_needs_an_end_but_no_padding(policy_folder):
+    file = policy_folder / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps(settings | {"pad_token": None}))
+    assert load_task(TaskConfig(policy=str(policy_folder)), EvaluationConfig()).tokenizer.pad_token_id is None
+    file.write_text(json.dumps(settings | {"eos_token": None}))
+    with pytest.raises(TaskError, match="has no end-of-sequence token, which ends responses"):
+        check_task(TaskConfig(policy=str(policy_folder)), EvaluationConfig())
+
+
+def test_hub_names_pass_through():
+    assert model_source("some-org/some-model", "policy") == "some-org/some-model"
