@@ -1,6 +1,6 @@
 """A study: launch it, run it, load it again, and ask what it learned."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -286,9 +286,13 @@ class Study:
         """What the inner loop returned for each completed trial that the study ran, one result per seed."""
         return self._folder.results()
 
-    def curves(self) -> dict[int, list[CurvePoint]]:
-        """The learning curve of each trial that was completed or stopped, as far as it went; of its first seed."""
-        return self._folder.curves()
+    def curves(self, results: Mapping[int, Sequence[TrialResult]] | None = None) -> dict[int, list[CurvePoint]]:
+        """The learning curve of each trial that was completed or stopped, as far as it went: the mean over its seeds.
+
+        Args:
+            results: What `results` gave, if that was read already.
+        """
+        return self._folder.curves(results)
 
     def shaping_function(self) -> "ShapingFunction":
         """The learned mixture, for your own PPO or GRPO loop.

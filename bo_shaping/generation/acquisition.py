@@ -65,40 +65,21 @@ class SimplexAcquisition(Acquisition):
             surrogate=surrogate, search_space_digest=search_space_digest, torch_opt_config=torch_opt_config, **options
         )
 
-    def optimize(
-        self,
-        n: int,
-        search_space_digest: SearchSpaceDigest,
-        inequality_constraints: list[Equality] | None = None,
-        equality_constraints: list[Equality] | None = None,
-        fixed_features: dict[int, float] | None = None,
-        rounding_func: Callable[[Tensor], Tensor] | None = None,
-        optimizer_options: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def optimize(self, n: int, search_space_digest: SearchSpaceDigest, **options: Any) -> tuple[Tensor, Tensor, Tensor]:
         """The best candidates (`n x d`), their acquisition values (`n`) and arm weights (`n`).
 
-        Spaces with other constraints than that weights sum to a number go to Ax's own optimiser.
+        Spaces with other constraints than that weights sum to a number go to Ax's own optimiser, with the same options.
         """
-        if inequality_constraints or not _is_simplex(equality_constraints):
-            return super().optimize(
-                n=n,
-                search_space_digest=search_space_digest,
-                inequality_constraints=inequality_constraints,
-                equality_constraints=equality_constraints,
-                fixed_features=fixed_features,
-                rounding_func=rounding_func,
-                optimizer_options=optimizer_options,
-                **kwargs,
-            )
-        bounds = torch.tensor(search_space_digest.bounds, dtype=self.dtype).T
-        for column, fixed in (fixed_features or {}).items():
-            bounds[:, column] = fixed
+        equality: list[Equality] = options.get("equality_constraints") or []
+        if options.get("inequality_constraints") or not _is_simplex(equality):
+            return super().optimize(n=n, search_space_digest=search_space_digest, **options)
+        bounds = self._bounds(search_space_digest, options.get("fixed_features"))
+        rounding_func: Callable[[Tensor], Tensor] | None = options.get("rounding_func")
         pending: Tensor | None = self.X_pending
         chosen: list[Tensor] = []
         values: list[Tensor] = []
         for _ in range(n):
-            candidate, value = self._best_candidate(bounds, equality_constraints or [], rounding_func)
+            candidate, value = self._best_candidate(bounds, equality, rounding_func)
             chosen.append(candidate)
             values.append(value)
             if n > 1:
@@ -176,11 +157,16 @@ class SimplexAcquisition(Acquisition):
             botorch_acqf_options = {**botorch_acqf_options, "lattice": self._lattice(), "outcome": outcome}
         return super()._construct_botorch_acquisition(botorch_acqf_class, botorch_acqf_options, model)
 
+    def _bounds(self, space: SearchSpaceDigest, fixed_features: dict[int, float] | None) -> Tensor:
+        """`2 x d` bounds, equal where a column is fixed."""
+        bounds = torch.tensor(space.bounds, dtype=self.dtype).T
+        for column, value in (fixed_features or {}).items():
+            bounds[:, column] = value
+        return bounds
+
     def _lattice(self) -> Tensor:
         """Points of which one is to be recommended in the end: all over the space, and those that were run."""
-        bounds = torch.tensor(self.search_space_digest.bounds, dtype=self.dtype).T
-        for column, value in (self._fixed_features or {}).items():
-            bounds[:, column] = value
+        bounds = self._bounds(self.search_space_digest, self._fixed_features)
         simplex, total = _simplex_of(self._equality or [])
         points = scan_points(N_LATTICE, bounds, simplex, total, seed=0)
         return points if self.X_observed is None else torch.cat([points, self.X_observed])
@@ -194,7 +180,7 @@ def _simplex_of(equality: list[Equality]) -> tuple[Tensor, float]:
     return columns, right / float(coefficients[0])
 
 
-def _is_simplex(equality: list[Equality] | None) -> bool:
+def _is_simplex(equality: list[Equality]) -> bool:
     """Whether there is at most one equality, and it says what a sum is."""
     return not equality or (len(equality) == 1 and bool((equality[0][1] == equality[0][1][0]).all()))
 

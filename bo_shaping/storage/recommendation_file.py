@@ -10,13 +10,16 @@ from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.surrogate.recommendation import Best, Surface
 from inner_loop.io.atomic_file import write_atomically
 
+FORMAT = 2
+"""Goes up when the same trials give another file: one of an earlier version of this package is not read."""
+
 
 def read_recommendation(folder: StudyFolder) -> tuple[Best, Surface] | None:
     """The stored recommendation if it rests on this configuration and the trials finished now, else None."""
     try:
         stored = json.loads(folder.best_file.read_text(encoding="utf-8"))
         best, surface = Best.from_json(stored["best"]), Surface.from_json(stored["surface"])
-        if stored["config"] != _fingerprint(folder.config()):
+        if stored["format"] != FORMAT or stored["config"] != _fingerprint(folder.config()):
             return None
     except (OSError, KeyError, TypeError, ValueError):
         return None
@@ -26,7 +29,7 @@ def read_recommendation(folder: StudyFolder) -> tuple[Best, Surface] | None:
 
 def write_recommendation(folder: StudyFolder, config: StudyConfig, best: Best, surface: Surface) -> None:
     """Store a recommendation made under this configuration."""
-    stored = {"config": _fingerprint(config), "best": asdict(best), "surface": surface.to_json()}
+    stored = {"format": FORMAT, "config": _fingerprint(config), "best": asdict(best), "surface": surface.to_json()}
     write_atomically(folder.best_file, json.dumps(stored))
 
 

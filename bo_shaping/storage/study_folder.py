@@ -15,7 +15,7 @@ import difflib
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StorageError, StudyExistsError, StudyLockedError, StudyNotFoundError, TrialResultError
 from bo_shaping.storage.file_locks import is_held, try_hold
 from bo_shaping.storage.journal import Journal
+from bo_shaping.storage.mean_curve import mean_curve
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.trial_folder import TrialFolder
 from inner_loop.io.atomic_file import write_atomically
@@ -89,9 +90,14 @@ class StudyFolder:
                     results[record.index] = trial.results()
         return results
 
-    def curves(self) -> dict[int, list[CurvePoint]]:
-        """The learning curve of each trial that was completed or stopped, of its first seed, where there is one."""
-        curves = {index: first.curve for index, (first, *_) in self.results().items()}
+    def curves(self, results: Mapping[int, Sequence[TrialResult]] | None = None) -> dict[int, list[CurvePoint]]:
+        """The learning curve of each trial that was completed or stopped, where there is one: the mean over its seeds.
+
+        Args:
+            results: What `results` gave, if that was read already.
+        """
+        results = self.results() if results is None else results
+        curves = {index: mean_curve([result.curve for result in seeds]) for index, seeds in results.items()}
         stopped = [record.index for record in self.records() if record.status == "stopped"]
         curves |= {index: self.trial(index).curve() for index in stopped}
         return {index: curve for index, curve in curves.items() if curve}

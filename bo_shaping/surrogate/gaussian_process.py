@@ -151,10 +151,6 @@ class GaussianProcess:
         shares = [hyper.seed / (hyper.seed + hyper.noise + self._known.mean()) for hyper in self._hypers]
         return float(np.mean(shares)), float(np.std(shares))
 
-    def noise(self) -> float:
-        """Standard deviation of one training around m + f + b."""
-        return float(self._scale * np.sqrt(np.mean([hyper.noise for hyper in self._hypers])))
-
     def _draw_hypers(self, n_hyper: int) -> list[_Hyper]:
         """Elliptical slice sampling of the log hyper-parameters, whose prior is normal."""
         d, rng = self._X.shape[1], self._rng

@@ -7,6 +7,7 @@ those that break them least are.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,12 +54,21 @@ class Posterior:
     """`g` posterior means, by metric."""
     draws: dict[str, Array]
     """`s x g` joint draws, by metric."""
-    excess: Array
-    """`g`: by how much the means break the constraints."""
-    allowed: NDArray[np.bool_]
-    """`g`, by posterior means."""
-    allowed_draws: NDArray[np.bool_]
-    """`s x g`, by each draw."""
+
+    @cached_property
+    def excess(self) -> Array:
+        """`g`: by how much the means break the constraints."""
+        return _excess(self.constraints, self.means)
+
+    @cached_property
+    def allowed(self) -> NDArray[np.bool_]:
+        """`g`, by posterior means."""
+        return _least(self.excess)
+
+    @cached_property
+    def allowed_draws(self) -> NDArray[np.bool_]:
+        """`s x g`, by each draw."""
+        return _least(_excess(self.constraints, self.draws))
 
     @property
     def mean(self) -> Array:
@@ -132,20 +142,7 @@ def posterior_of(experiment: "Experiment", config: StudyConfig) -> Posterior:
     X = encode(axes_of(space), arms)
     means = {metric: process.mean(X) for metric, process in processes.items()}
     draws = {metric: process.draws(X, N_DRAWS) for metric, process in processes.items()}
-    excess = _excess(constraints, means)
-    return Posterior(
-        space=space,
-        constraints=constraints,
-        outcomes=outcomes,
-        processes=processes,
-        arms=arms,
-        X=X,
-        means=means,
-        draws=draws,
-        excess=excess,
-        allowed=_least(excess),
-        allowed_draws=_least(_excess(constraints, draws)),
-    )
+    return Posterior(space, constraints, outcomes, processes, arms, X, means, draws)
 
 
 def _needed(config: StudyConfig, outcomes: Mapping[int, TrialOutcome]) -> list[str]:

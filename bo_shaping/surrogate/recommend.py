@@ -154,10 +154,16 @@ def _regret(posterior: Posterior, best: int) -> float:
     return float(np.maximum(most - rewards[:, best], 0.0).mean())
 
 
-def _prob_better(posterior: Posterior, best: int, component: str) -> float:
-    """P(reward at `best` > reward of a component at the component's own best allowed training parameters)."""
+def _prob_better(posterior: Posterior, best: int, component: str) -> float | None:
+    """P(reward at `best` > reward of a component at the component's own best allowed training parameters).
+
+    None if `best` is that component.
+    """
+    points = posterior.points_of(component)
+    if best in points:
+        return None
     # The rival is chosen as `best` was, by expectation. The best of every draw would win by the luck of that draw.
-    rival = posterior.best_of(posterior.points_of(component))
+    rival = posterior.best_of(points)
     rewards = posterior.draws[REWARD]
     return float((rewards[:, best] > rewards[:, rival]).mean())
 

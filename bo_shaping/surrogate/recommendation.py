@@ -57,10 +57,11 @@ class Best:
     """90 % credible interval of the expected validation reward (without the noise of one training)."""
     kl: float | None
     """Expected KL to the reference; None if trials were told without one."""
-    prob_better_than_sparse: float
-    """Probability that its expected reward exceeds that of pure sparse with sparse's own best training parameters."""
-    prob_better_than: dict[str, float]
-    """The same against every single component."""
+    prob_better_than_sparse: float | None
+    """Probability that its expected reward exceeds that of pure sparse with sparse's own best training parameters; None
+    if it is sparse itself."""
+    prob_better_than: dict[str, float | None]
+    """The same against every single component; None for the one that is recommended, if one is."""
     prob_best: dict[str, float]
     """Probability that a component alone, at some training parameters, is the best of all allowed points."""
     regret: float

@@ -23,7 +23,7 @@ def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> 
             console.print(f"{title:>9} {name:<12} {value:6.3g}   90 % between {low:.3g} and {high:.3g}")
     low, high = best.mean_interval
     beats = {
-        name: "– (it is recommended)" if best.weights[name] == 1 else describe_probability(value)
+        name: "– (it is recommended)" if value is None else describe_probability(value)
         for name, value in best.prob_better_than.items()
     }
     divergence = "" if best.kl is None else f", expected KL {best.kl:.1f}"

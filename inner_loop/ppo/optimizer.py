@@ -85,15 +85,9 @@ class MasterAdamW:
         self._grad_scale = None
 
     def state(self) -> dict[str, Tensor]:
-        """Moments and step counts, for a checkpoint: the tensors themselves, not copies."""
+        """Moments and step counts, for a checkpoint: the tensors themselves, so that copying into them restores it."""
         parts = {"mean": self._mean, "square": self._square, "steps": self._steps}
         return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
-
-    @torch.no_grad()
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Continue from what `state` gave."""
-        for name, tensor in self.state().items():
-            tensor.copy_(state[name])
 
 
 def add_up_over_processes(weights: Mapping[str, TrainedWeight]) -> None:

@@ -9,7 +9,9 @@ from ax.api.client import Client
 
 from bo_shaping import Study
 from bo_shaping.errors import ConfigError, StorageError, StudyExistsError, TooManyFailuresError
+from bo_shaping.storage.trial_folder import TrialFolder
 from bo_shaping.surrogate.recommend import should_stop
+from bo_shaping.views.report import write_report
 from inner_loop.errors import TaskError
 from inner_loop.models.model_source import model_source
 from tests.bo_shaping import closed_form
@@ -174,6 +176,24 @@ def test_replicates_give_ax_the_standard_error_over_seeds(make_config):
     assert data["mean"].item() == pytest.approx(base + 0.01)
     assert data["sem"].item() == pytest.approx(0.01 / math.sqrt(3))
     assert study.trials().loc[0, "sem"] == pytest.approx(0.01 / math.sqrt(3))
+
+
+def test_results_of_several_seeds_come_one_by_one_and_curves_as_their_mean(make_config):
+    study = Study.launch(make_config(noise={"replicates": 2}, budget={"trials": 1}))
+    study.run()
+    results = study.results()
+    assert [[result.seed for result in seeds] for seeds in results.values()] == [[0, 1]]
+    first, second = results[0]
+    (curve,) = study.curves().values()
+    assert curve[-1].mean == pytest.approx((first.curve[-1].mean + second.curve[-1].mean) / 2)
+    assert curve == study.curves(results)[0]
+
+
+def test_the_report_reads_every_result_once(finished, monkeypatch, tmp_path):
+    read, results = [], TrialFolder.results
+    monkeypatch.setattr(TrialFolder, "results", lambda folder: read.append(folder.path.name) or results(folder))
+    write_report(finished, tmp_path)
+    assert sorted(read) == [f"{index:04d}" for index in range(10)]
 
 
 def test_one_seed_leaves_the_noise_to_the_gaussian_process(finished):

@@ -6,6 +6,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from inner_loop.models.model_source import model_source
 from inner_loop.models.task import Prompt, Task
+from tests.inner_loop.tiny_models import TINY
 
 PROMPTS = ["the film is", "a slow but", "i watched this movie with my", "one of the"]
 
@@ -24,10 +25,7 @@ def make_tiny_policy(tokenizer):
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **TINY,
         max_position_embeddings=64,
         eos_token_id=tokenizer.eos_token_id,
     )

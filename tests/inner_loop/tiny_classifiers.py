@@ -13,6 +13,7 @@ from transformers import (
 )
 
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
+from tests.inner_loop.tiny_models import TINY
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 TEXT = "the film is a good bad very quiet cafe mask story of two old friends and it never ends . , [ ] user assistant"
@@ -47,10 +48,7 @@ def tiny_bert(tokenizer, num_labels=1, max_position_embeddings=64, hidden_size=1
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(tokenizer),
-        hidden_size=hidden_size,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **TINY | {"hidden_size": hidden_size},
         max_position_embeddings=max_position_embeddings,
         initializer_range=0.5,
         num_labels=num_labels,
@@ -62,10 +60,7 @@ def tiny_llama(tokenizer, pad_token_id=None, max_position_embeddings=64):
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **TINY,
         max_position_embeddings=max_position_embeddings,
         initializer_range=0.5,
         pad_token_id=pad_token_id,

@@ -11,7 +11,7 @@ from bo_shaping.text.wording import describe_prob_best, describe_probability
 from bo_shaping.views.report.frame import html_page, page_template
 from bo_shaping.views.report.style import component_colours
 from bo_shaping.views.report.tokens import token_credit_html
-from bo_shaping.views.report.trial_frame import CORNER_ATOL, WEIGHT_PREFIX, Landmarks, component_names, finished_trials
+from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, Landmarks, component_names, finished_trials
 from bo_shaping.views.report.trial_table import trial_table_html
 from bo_shaping.views.report.verdict import Verdict
 from inner_loop.spec import ExplainedResponse
@@ -78,7 +78,7 @@ def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -
         budget = "no KL budget" if kl_budget is None else f"budget {kl_budget:g} nats per response"
         if best.kl is not None:
             tiles.append(_tile("expected KL", f"{best.kl:.1f}", budget))
-        if not _is_pure(best, "sparse"):
+        if best.prob_better_than_sparse is not None:
             tiles.append(
                 _tile(
                     "P(better than sparse)",
@@ -125,9 +125,7 @@ def _simplex_lead(best: "Best | None", k: int) -> str:
 def _rivals(best: "Best | None") -> str:
     if best is None:
         return ""
-    beats = {
-        name: describe_probability(value) for name, value in best.prob_better_than.items() if not _is_pure(best, name)
-    }
+    beats = {name: describe_probability(value) for name, value in best.prob_better_than.items() if value is not None}
     heads = ("Probability of", "the recommendation being better", "being the best, alone")
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     rows = "".join(
@@ -154,10 +152,6 @@ def _front_row(point: "FrontPoint") -> list[str]:
     (low, high), (least, most) = point.mean_interval, point.kl_interval
     arm = [f"{weight:.2f}" for weight in point.weights.values()] + [f"{v:.3g}" for v in point.parameters.values()]
     return [*arm, f"{point.mean:.2f}", f"{low:.2f} to {high:.2f}", f"{point.kl:.1f}", f"{least:.1f} to {most:.1f}"]
-
-
-def _is_pure(best: "Best", component: str) -> bool:
-    return best.weights[component] >= 1 - CORNER_ATOL
 
 
 def _legend(components: list[str], landmarks: Landmarks) -> str:

@@ -1,7 +1,7 @@
 """What a study found, in plain words that do not claim more than its numbers carry."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ class Verdict:
 
 def judge(
     trials: pd.DataFrame,
-    results: Mapping[int, TrialResult],
+    results: Mapping[int, Sequence[TrialResult]],
     best: "Best | None",
     landmarks: Landmarks,
 ) -> Verdict:
@@ -53,7 +53,7 @@ def judge(
 def _headline(best: "Best") -> str:
     mixture = describe_weights(best.weights)
     probability = best.prob_better_than_sparse
-    if mixture == "pure sparse":
+    if probability is None:
         return "The sparse reward itself is recommended: no mixture is expected to do better"
     if probability >= 0.95:
         return f"{mixture} beats the sparse reward (probability {describe_probability(probability)})"
@@ -67,20 +67,27 @@ def _count(n: int) -> str:
     return f"Only {n} {trials} finished: read the numbers as a first impression, and add trials before relying on them."
 
 
-def _measured_difference(results: Mapping[int, TrialResult], landmarks: Landmarks) -> list[str]:
+def _measured_difference(results: Mapping[int, Sequence[TrialResult]], landmarks: Landmarks) -> list[str]:
     chosen, sparse = landmarks.chosen, landmarks.corners.get("sparse")
     if chosen is None or sparse is None or chosen == sparse or not {chosen, sparse} <= set(results):
         return []
     ours, theirs = results[chosen], results[sparse]
-    if len(ours.scores) != len(theirs.scores) or len(ours.scores) < 2:
+    if len({len(result.scores) for result in (*ours, *theirs)}) > 1 or len(ours[0].scores) < 2:
         return []
-    difference = np.array(ours.scores) - np.array(theirs.scores)
+    # Prompt by prompt, each trial as the mean over its seeds.
+    difference = np.mean([result.scores for result in ours], axis=0) - np.mean(
+        [result.scores for result in theirs], axis=0
+    )
     sem = difference.std(ddof=1) / math.sqrt(len(difference))
     return [
         f"Measured on the same {len(difference)} prompts, trial #{chosen} ({landmarks.why}) scores "
-        f"{difference.mean():+.2f} ± {sem:.2f} against the best sparse trial #{sparse}, at KL {ours.kl:.1f} against "
-        f"{theirs.kl:.1f}. The ± is over prompts, paired; it does not contain the variance between seeds."
+        f"{difference.mean():+.2f} ± {sem:.2f} against the best sparse trial #{sparse}, at KL {_kl(ours):.1f} against "
+        f"{_kl(theirs):.1f}. The ± is over prompts, paired; it does not contain the variance between seeds."
     ]
+
+
+def _kl(seeds: Sequence[TrialResult]) -> float:
+    return float(np.mean([result.kl for result in seeds]))
 
 
 def _n_failed(trials: pd.DataFrame) -> int:

@@ -36,19 +36,18 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     folder = Path(output_dir) if output_dir is not None else study.path / "report"
     folder.mkdir(parents=True, exist_ok=True)
     trials, kl_budget = study.trials(), study.config.objective.max_kl
-    # One training per trial is shown, that of its first seed.
-    results = {index: first for index, (first, *_) in study.results().items()}
+    results = study.results()
     best, surface = _recommendation(study)
     landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_budget)
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
     pictures = {
         "simplex": png_bytes(simplex_figure(trials, best, surface, kl_budget=kl_budget)),
-        "curves": png_bytes(curves_figure(trials, study.curves(), landmarks, kl_budget=kl_budget)),
+        "curves": png_bytes(curves_figure(trials, study.curves(results), landmarks, kl_budget=kl_budget)),
         "weights": png_bytes(weights_figure(best, surface, bounds=bounds)),
     }
     if best is not None and best.front:
         pictures["front"] = png_bytes(front_figure(trials, best.front))
-    chosen = results.get(landmarks.chosen) if landmarks.chosen is not None else None
+    chosen = results.get(landmarks.chosen, []) if landmarks.chosen is not None else []
     page = render_page(
         study.name,
         judge(trials, results, best, landmarks),
@@ -56,7 +55,7 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
         trials,
         landmarks,
         best=best,
-        samples=list(chosen.samples) if chosen else None,
+        samples=list(chosen[0].samples) if chosen else None,  # those of the first seed,
         kl_budget=kl_budget,
         replicates=study.config.noise.replicates,
         config_yaml=without_password(study.config.to_yaml()),

@@ -18,20 +18,28 @@ import bo_shaping
 from experiments.benchmarks.outer_loop.problems import Array, Problem, Space, as_point
 
 PACKAGE = Path(bo_shaping.__file__).parent
-OPTIMISER = ("acquisition", "encoding", "gaussian_process", "observations", "scan", "seed_effects")
+OPTIMISER = (
+    "generation.acquisition",
+    "space.encoding",
+    "surrogate.gaussian_process",
+    "surrogate.observations",
+    "space.quasi_random",
+    "surrogate.seed_effects",
+)
 """Modules that the value and the cost of a candidate depend on in a given state."""
 PROPOSER = (
     *OPTIMISER,
-    "design",
-    "generation",
-    "joint_posterior",
-    "knowledge_gradient",
-    "lattice",
-    "posterior",
-    "recommendation",
-    "replicates",
-    "search_space",
-    "simplex",
+    "config.weight_bounds",
+    "generation.design",
+    "generation.strategy",
+    "surrogate.joint_posterior",
+    "generation.knowledge_gradient",
+    "space.lattice",
+    "surrogate.recommend",
+    "surrogate.recommendation",
+    "generation.replicates",
+    "space.arms",
+    "space.simplex",
 )
 """Modules that proposals and recommendations depend on."""
 
@@ -40,7 +48,7 @@ def code_of(modules: Iterable[str]) -> str:
     """Changes with the code of these modules: what other code has measured is not ours any more."""
     digest = hashlib.sha256()
     for name in sorted(modules):
-        digest.update((PACKAGE / f"{name}.py").read_bytes())
+        digest.update((PACKAGE / f"{name.replace('.', '/')}.py").read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -242,7 +242,7 @@ def test_the_last_trials_are_a_share_or_a_number():
 
 
 @pytest.mark.parametrize(
-    "path", sorted((Path(__file__).parents[2] / "experiments").glob("*.yaml")), ids=lambda p: p.name
+    "path", sorted((Path(__file__).parents[3] / "experiments").glob("*.yaml")), ids=lambda p: p.name
 )
 def test_the_studies_that_ship_load(path):
     config = StudyConfig.from_yaml(path)
@@ -250,7 +250,7 @@ def test_the_studies_that_ship_load(path):
 
 
 def test_the_example_of_all_options_has_them():
-    config = StudyConfig.from_yaml(Path(__file__).parents[2] / "experiments" / "many_components.yaml")
+    config = StudyConfig.from_yaml(Path(__file__).parents[3] / "experiments" / "many_components.yaml")
     space = config.search_space
     assert len(space.components) == len(space.free_components) == 5
     assert sum(parameter.log for parameter in space.parameters.values()) == 1

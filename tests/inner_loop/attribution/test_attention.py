@@ -17,6 +17,7 @@ from tests.inner_loop.tiny_classifiers import (
     llama_reward_model,
     word_tokenizer,
 )
+from tests.inner_loop.tiny_models import TINY
 
 PROMPTS = ["the film", "a", "the quiet film of two friends"]
 RESPONSES = [" is good", " very good story . it never ends", "."]
@@ -75,10 +76,7 @@ def test_a_head_that_pools_over_all_positions_is_read_at_all_of_them():
     tokenizer = word_tokenizer()
     config = ModernBertConfig(
         vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **TINY,
         classifier_pooling="mean",
         num_labels=1,
         pad_token_id=0,

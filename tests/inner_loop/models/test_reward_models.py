@@ -19,6 +19,7 @@ from tests.inner_loop.tiny_classifiers import (
     tiny_gpt2,
     tiny_llama,
 )
+from tests.inner_loop.tiny_models import TINY
 
 TEXTS = ["a wonderful film", "dull", "this is one of the worst movies i have ever seen in my life .", ""]
 
@@ -153,10 +154,7 @@ def test_positions_that_the_model_never_uses_do_not_count():
     tokenizer = byte_tokenizer()
     config = RobertaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
+        **TINY,
         max_position_embeddings=12,
         pad_token_id=3,
         num_labels=1,

@@ -10,6 +10,7 @@ from inner_loop.errors import TaskError
 from inner_loop.ppo.actor_critic import ActorCritic, token_outputs
 from inner_loop.ppo.tokens import TokenBatch
 from inner_loop.ppo.trunk import find_blocks
+from tests.inner_loop.tiny_models import TINY
 
 MODES = {
     "float32": {},
@@ -193,10 +194,7 @@ def test_sliding_windows_and_biases_work_with_the_cut():
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=32,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=2,
-        num_attention_heads=2,
+        **TINY,
         num_key_value_heads=1,
         use_sliding_window=True,
         sliding_window=2,

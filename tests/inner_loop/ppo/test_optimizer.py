@@ -75,7 +75,8 @@ def test_state_continues_where_it_was():
     for name, weight in second.items():
         weight.master.data.copy_(first[name].master)
     other = MasterAdamW(second, 0.1)
-    other.load_state({name: tensor.clone() for name, tensor in optimizer.state().items()})
+    for name, tensor in other.state().items():
+        tensor.copy_(optimizer.state()[name])
     for weights, stepped in ((first, optimizer), (second, other)):
         backward(weights, seed=2)
         stepped.step()

@@ -57,7 +57,7 @@ def byte_fallback():
 
 
 def smollm2():
-    folder = Path(__file__).parents[2] / "models" / "SmolLM2-135M-Instruct"
+    folder = Path(__file__).parents[3] / "models" / "SmolLM2-135M-Instruct"
     if not folder.exists():
         pytest.skip(f"no {folder}")
     return AutoTokenizer.from_pretrained(folder)

@@ -36,7 +36,7 @@ class MadeUpStudy:
     def results(self) -> dict[int, list[TrialResult]]:
         return {index: [result] for index, result in self.outcomes.items()}
 
-    def curves(self) -> dict[int, list[CurvePoint]]:
+    def curves(self, results: object = None) -> dict[int, list[CurvePoint]]:
         return {index: result.curve for index, result in self.outcomes.items()}
 
     def best(self) -> Best:

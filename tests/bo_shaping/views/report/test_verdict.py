@@ -31,7 +31,7 @@ def test_the_headline_names_the_mixture():
 
 
 def test_a_sparse_winner_is_not_compared_with_itself():
-    best = make_best(THREE, weights={"shap": 0.0, "lime": 0.0, "sparse": 1.0})
+    best = make_best(THREE, weights={"shap": 0.0, "lime": 0.0, "sparse": 1.0}, prob_better_than_sparse=None)
     assert verdict(best).headline.startswith("The sparse reward itself")
 
 
@@ -52,9 +52,19 @@ def test_the_measured_difference_is_paired():
     ours = make_result(2.0, 6.0).model_copy(update={"scores": [1.0, 1.0, 4.0]})
     theirs = make_result(1.0, 5.0).model_copy(update={"scores": [0.0, 2.0, 1.0]})
     landmarks = Landmarks(chosen=3, why="best trial so far", corners={"sparse": 2})
-    [note] = verdict(make_best(THREE), results={3: ours, 2: theirs}, landmarks=landmarks).notes
+    [note] = verdict(make_best(THREE), results={3: [ours], 2: [theirs]}, landmarks=landmarks).notes
     assert "same 3 prompts, trial #3 (best trial so far) scores +1.00 ± 1.15 against the best sparse trial #2" in note
     assert "KL 6.0 against 5.0" in note
+
+
+def test_the_measured_difference_of_several_seeds_is_that_of_their_means():
+    ours = [make_result(2.0, kl).model_copy(update={"scores": [2.0, kl]}) for kl in (2.0, 6.0)]
+    theirs = [make_result(1.0, 5.0).model_copy(update={"scores": [0.0, 2.0]})]
+    landmarks = Landmarks(chosen=3, why="best trial so far", corners={"sparse": 2})
+    [note] = verdict(make_best(THREE), results={3: ours, 2: theirs}, landmarks=landmarks).notes
+    # Prompt by prompt 2 - 0 and (2 + 6) / 2 - 2.
+    assert "scores +2.00 ± 0.00" in note
+    assert "KL 4.0 against 5.0" in note
 
 
 @pytest.mark.parametrize(
