@@ -16,7 +16,7 @@ from bo_shaping.running.tell import checked_arm, given_up, told
 from bo_shaping.running.transitions import again
 from bo_shaping.space.arms import to_arm
 from bo_shaping.storage.ledger import Ledger
-from bo_shaping.storage.lifecycle import found, rebuilt, reopened, with_absolute_folders
+from bo_shaping.storage.lifecycle import create, rebuild, reopen, with_absolute_folders
 from bo_shaping.storage.recommendation_file import read_recommendation, write_recommendation
 from bo_shaping.storage.records import Entry, TrialRecord
 from bo_shaping.storage.study_folder import StudyFolder, find_study, studies_root
@@ -61,7 +61,7 @@ class Study:
         folder.refuse_existing()
         check_inner_loop(config.inner_loop, config.task, config.evaluation)
         config = with_absolute_folders(config)
-        study = cls(folder, config, found(folder, config))
+        study = cls(folder, config, create(folder, config))
         study._is_checked = True
         return study
 
@@ -82,7 +82,7 @@ class Study:
             StorageError: If its journal or database cannot be read; `Study.rebuild` is the remedy.
         """
         folder = find_study(name_or_path)
-        ledger = reopened(folder, config or folder.config(), allow_change)
+        ledger = reopen(folder, config or folder.config(), allow_change)
         return cls(folder, ledger.config, ledger)
 
     @classmethod
@@ -98,7 +98,7 @@ class Study:
         """
         folder = find_study(name_or_path)
         config = folder.config()
-        return cls(folder, config, rebuilt(folder, config))
+        return cls(folder, config, rebuild(folder, config))
 
     @property
     def name(self) -> str:

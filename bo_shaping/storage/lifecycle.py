@@ -37,7 +37,7 @@ def with_absolute_folders(config: StudyConfig, known: Mapping[str, Any] | None =
     return config.model_copy(update={"task": config.task.model_copy(update=absolute)})
 
 
-def found(folder: StudyFolder, config: StudyConfig) -> Ledger:
+def create(folder: StudyFolder, config: StudyConfig) -> Ledger:
     """Create the study's folder, journal and database; what a launch that was killed has left is cleared away.
 
     Raises:
@@ -82,7 +82,7 @@ def _refuse_lost(folder: StudyFolder, config: StudyConfig, n_trials: int) -> Non
         )
 
 
-def reopened(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Ledger:
+def reopen(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Ledger:
     """The study, going on with this configuration; folders that it names anew are made absolute.
 
     Raises:
@@ -118,7 +118,7 @@ def _write_config(folder: StudyFolder, config: StudyConfig) -> None:
     write_atomically(file, config.to_yaml(), 0o600 | (others if config.storage is None else 0))
 
 
-def rebuilt(folder: StudyFolder, config: StudyConfig) -> Ledger:
+def rebuild(folder: StudyFolder, config: StudyConfig) -> Ledger:
     """The study with its database written anew from the journal, or the journal from the database.
 
     Raises:
