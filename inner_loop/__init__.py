@@ -4,6 +4,7 @@ Importing this package is cheap: what needs torch is loaded when it is first use
 """
 
 import importlib
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from inner_loop.spec import TrialProgress, TrialResult, TrialSpec
@@ -12,7 +13,12 @@ if TYPE_CHECKING:
     from inner_loop.shaping import ShapingFunction
     from inner_loop.trial import run_trial
 
-__all__ = ["ShapingFunction", "TrialProgress", "TrialResult", "TrialSpec", "run_trial"]
+__all__ = ["ShapingFunction", "TrialProgress", "TrialResult", "TrialSpec", "__version__", "run_trial"]
+
+try:
+    __version__ = metadata.version("bo-shaping")
+except metadata.PackageNotFoundError:  # a checkout that was not installed
+    __version__ = "0+unknown"
 
 _LAZY = {"ShapingFunction": "inner_loop.shaping", "run_trial": "inner_loop.trial"}
 
@@ -21,3 +27,7 @@ def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'inner_loop' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,15 +13,17 @@ import sys
 import warnings
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+from bo_shaping import __version__
 from bo_shaping.cli.checking import doctor
 from bo_shaping.cli.driving import launch, resume, retry, stop
 from bo_shaping.cli.exchanging import ask, export, tell
 from bo_shaping.cli.explaining import explain
 from bo_shaping.cli.looking import best, logs, report, status, trials, watch
+from bo_shaping.cli.starting import init
 from bo_shaping.cli.terms import EXIT_BAD_INPUT, EXIT_LOCKED, EXIT_NO_RESULT
 from bo_shaping.errors import BoShapingError, StudyLockedError, TooManyFailuresError
 from bo_shaping.text.hidden_characters import visible_text
@@ -36,8 +38,15 @@ app = typer.Typer(
     help="Learn how to mix SHAP, LIME and sparse token rewards for RLHF by Bayesian optimisation.",
 )
 
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
 _VERBS: dict[str, list[Callable[..., None]]] = {
-    "Run a study": [launch, resume, stop, retry],
+    "Run a study": [init, launch, resume, stop, retry],
     "Look at a study": [status, watch, trials, logs, best, report, export, doctor],
     "Train yourself what a study asks for": [ask, tell],
     "Without a study": [explain],
@@ -47,6 +56,15 @@ for _panel, _verbs in _VERBS.items():
         # A negative reward (`tell`) would otherwise be taken for an option.
         _settings = {"ignore_unknown_options": _verb is tell}
         app.command(rich_help_panel=_panel, context_settings=_settings)(_verb)
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print it.")
+    ] = False,
+) -> None:
+    """What stands before every verb."""
 
 
 def main() -> None:

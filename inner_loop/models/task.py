@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from inner_loop.errors import TaskError
+from inner_loop.libraries.transformers_internals import is_recurrent
 from inner_loop.models.model_source import EMBEDDED, default_device, first_line, model_source, without_progress_bars
 from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
 from inner_loop.spec import EvaluationConfig, TaskConfig
@@ -139,19 +140,37 @@ def _load_tokenizer(name: str) -> Any:
 
 
 def _check_context(config: TaskConfig, prompts: list[Prompt]) -> None:
-    """Raise `TaskError` unless the policy has positions for the longest prompt and its response."""
+    """Raise `TaskError` unless the policy is one we can train, with positions for the longest prompt and response."""
     from transformers import AutoConfig
 
     try:
-        policy = AutoConfig.from_pretrained(model_source(config.policy, "policy")).get_text_config()
+        whole = AutoConfig.from_pretrained(model_source(config.policy, "policy"))
     except (OSError, ValueError) as error:
         raise TaskError(f"task.policy {config.policy!r} could not be found: {first_line(error)}") from error
+    _check_architecture(config.policy, whole)
+    policy = whole.get_text_config()
     n_positions = getattr(policy, "max_position_embeddings", None)
     longest = max(len(prompt.ids) for prompt in prompts)
     if n_positions is not None and longest + config.response_tokens > n_positions:
         raise TaskError(
             f"task.policy {config.policy!r} has a context of {n_positions} tokens, and the longest prompt takes "
             f"{longest} and its response up to {config.response_tokens}: shorten the prompts or response_tokens."
+        )
+
+
+def _check_architecture(name: str, config: Any) -> None:
+    """Raise `TaskError` for what is known from the configuration alone; `ppo.stepwise` tries the loaded model."""
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    kind = config.model_type
+    if config.is_encoder_decoder:
+        raise TaskError(f"task.policy {name!r} is an encoder-decoder ({kind}); give a causal language model.")
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise TaskError(f"task.policy {name!r} is no causal language model ({kind}); give one that is.")
+    if is_recurrent(MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]):
+        raise TaskError(
+            f"task.policy {name!r} has recurrent layers ({kind}), which cannot be decoded token by token with "
+            "left-padded prompts as sampling needs; give a model with attention in every layer."
         )
 
 

@@ -28,6 +28,7 @@ from inner_loop.ppo.precision import (
     copy_with,
 )
 from inner_loop.ppo.start import StartWeights
+from inner_loop.ppo.stepwise import check_stepwise
 from inner_loop.ppo.tokens import PreparedBatch, TokenBatch, to_rows
 from inner_loop.ppo.trunk import Trunk, checkpoint_blocks, choose_attention, find_blocks
 
@@ -65,7 +66,7 @@ class ActorCritic:
 
     Raises:
         TaskError: If the model's logits are not its output embedding applied to its trunk's output, a mode does not fit
-            the model, or the policy belongs to another actor-critic.
+            the model, the model cannot be decoded token by token, or the policy belongs to another actor-critic.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class ActorCritic:
             )
         use_fast_float32()
         self.policy = policy.eval()
+        check_stepwise(policy)
         check_logits(policy)
         self._adapted = _choose_trained(policy, trainable_layers, lora_rank)
         self.value_head = _zero_head(policy) if critic != "none" else None

@@ -1,6 +1,8 @@
 import json
+import re
 
 import pytest
+from transformers import AutoTokenizer, MambaConfig, T5Config, ViTConfig
 
 from inner_loop.errors import RewardModelError, TaskError
 from inner_loop.models.model_source import model_source
@@ -113,3 +115,18 @@ def test_a_tokenizer_needs_an_end_but_no_padding(policy_folder):
 
 def test_hub_names_pass_through():
     assert model_source("some-org/some-model", "policy") == "some-org/some-model"
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (MambaConfig(vocab_size=64, hidden_size=16, num_hidden_layers=2), "has recurrent layers (mamba)"),
+        (T5Config(vocab_size=64, d_model=16), "is an encoder-decoder (t5); give a causal language model"),
+        (ViTConfig(hidden_size=16), "is no causal language model (vit)"),
+    ],
+)
+def test_a_policy_that_cannot_be_trained_is_refused_before_the_first_trial(config, words, tmp_path):
+    AutoTokenizer.from_pretrained(model_source("embedded", "policy")).save_pretrained(tmp_path)
+    config.save_pretrained(tmp_path)
+    with pytest.raises(TaskError, match=re.escape(words)):
+        check_task(TaskConfig(policy=str(tmp_path)), EvaluationConfig(n_prompts=4))
