@@ -18,7 +18,10 @@ class TrialRecord(StrictModel):
     """One trial as a person sees it."""
 
     index: NonNegativeInt
+    """Its number in the study, from 0 on."""
     status: Status
+    """`running`, `completed` or `failed`; `asked` where somebody else evaluates it; `stopped` where it ended early
+    because its learning curve fell behind."""
     weights: dict[str, float]
     """Mixing weights of the arm."""
     parameters: dict[str, float]
@@ -26,6 +29,8 @@ class TrialRecord(StrictModel):
     seeds: tuple[int, ...] = (0,)
     """Seeds of its trainings, one per replicate."""
     origin: Origin = "model"
+    """Who chose the arm: the initial `design`, a `random` draw, the `model` by its acquisition function, the last part
+    of the budget (`recommended`, `replicate`), or a person (`attached`)."""
     attempt: PositiveInt = 1
     """1, and one more for each time it was started again because its worker had died or hung."""
     mean: float | None = None

@@ -47,6 +47,7 @@ class Best:
     """
 
     weights: dict[str, float]
+    """Mixing weights by component, summing to 1."""
     parameters: dict[str, float]
     """Training parameters that go with the weights, such as `gae_lambda`."""
     interval: dict[str, tuple[float, float]]

@@ -107,7 +107,9 @@ class TrialResult(StrictModel):
     scores: list[float]
     """Final validation score of each prompt, in the order of the prompts: arms are compared by paired differences."""
     steps: list[StepStats]
+    """What each step did."""
     samples: list[ExplainedResponse]
+    """Some validation responses of the trained policy, with the credit of every token."""
     seconds: dict[str, float]
     """Wall seconds per phase: setup; sample, attribute (scores and credit) and update of all steps; evaluate; explain
     (the credit of `samples`)."""
@@ -120,6 +122,7 @@ class TrialResult(StrictModel):
     stopped: str | None = None
     """Why the training ended before its last step, successfully; None if it did not."""
     seed: NonNegativeInt
+    """Seed of the training."""
 
     @property
     def auc(self) -> float:

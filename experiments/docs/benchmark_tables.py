@@ -1,0 +1,114 @@
+"""The tables of the benchmarks, by the code that prints them, from the results that are stored."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from experiments.benchmarks.attribution import memory, ppo_share
+from experiments.benchmarks.attribution import speed as attribution_speed
+from experiments.benchmarks.attribution.accuracy import ALL
+from experiments.benchmarks.outer_loop import candidates, description, efficiency, scale
+from experiments.benchmarks.ppo import checkpoints, learning, parallel, setup, shaping
+from experiments.benchmarks.ppo import speed as ppo_speed
+from experiments.docs.markdown import table
+
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
+
+HEAD = """# Benchmark tables
+
+Every table here is made by the code that the benchmark prints it with, from the results that it has stored. The machine
+and the versions are those of the measurement. What the numbers mean, and what they do not, is told in
+[How good is it?](../evidence.md).
+"""
+
+
+def accuracy_table(summaries: list[dict[str, Any]]) -> str:
+    """Median relative L2 error by method and budget, over all models."""
+    pieces = []
+    for masking, target in dict.fromkeys((row["masking"], row["target"]) for row in summaries):
+        rows = [
+            row for row in summaries if (row["masking"], row["target"]) == (masking, target) and row["model"] == ALL
+        ]
+        budgets = sorted({row["budget"] for row in rows})
+        errors = {(row["method"], row["budget"]): f"{row['error']:.3f}" for row in rows}
+        lines = [
+            [method, *(errors.get((method, budget), "") for budget in budgets)]
+            for method in dict.fromkeys(row["method"] for row in rows)
+        ]
+        title = f"{target}, absent units: {masking} (median relative L2 error by evaluations)"
+        pieces.append(f"{title}\n{tabulate(lines, headers=['method', *map(str, budgets)], disable_numparse=True)}")
+    return "\n\n".join(pieces)
+
+
+Table = Callable[[Any], str]
+PARTS: dict[str, dict[str, tuple[str, Table]]] = {
+    "attribution": {
+        "accuracy": ("Error of the credit against exact tables", accuracy_table),
+        "speed": ("Speed of the credit", attribution_speed.table_of),
+        "memory": ("Memory of the credit", memory.table_of),
+        "ppo-share": ("Share of a PPO step that credit takes", ppo_share.table_of),
+    },
+    "ppo": {
+        "speed embedded": ("Speed of PPO, embedded policy", ppo_speed.table_of),
+        "speed SmolLM2-135M": ("Speed of PPO, SmolLM2-135M", ppo_speed.table_of),
+        "memory SmolLM2-135M": ("Memory of PPO, SmolLM2-135M", ppo_speed.table_of),
+        "learning": ("Learning of PPO, sparse reward", learning.table_of),
+        "setup": ("Time before the first step", setup.table_of),
+        "shaping": ("Cost of mixing", shaping.table_of),
+        "checkpoints": ("Cost of checkpoints", checkpoints.table_of),
+        "parallel": ("Trials side by side", parallel.table_of),
+    },
+    "outer_loop": {
+        "surface": ("The tabulated surface", description.table_of),
+        "candidates": ("One candidate", candidates.table_of),
+        "efficiency": ("Regret after so many trials, and coverage", efficiency.table_of),
+        "scale": ("A study of 500 trials", scale.table_of),
+    },
+}
+
+
+def benchmark_tables(results: Path = RESULTS) -> str:
+    """The page."""
+    pieces = [HEAD]
+    for name, parts in PARTS.items():
+        stored = json.loads((results / f"{name}.json").read_text(encoding="utf-8"))
+        for part, (title, table_of) in parts.items():
+            if part not in stored:
+                continue
+            record = stored[part]
+            only = part.split()[0]
+            pieces += [
+                f"\n## {title}\n",
+                f"`python -m experiments.benchmarks.{name} --only {only}`, measured on: "
+                f"{record['environment']['processor']}.\n",
+                f"```text\n{_trimmed(table_of(record['result']))}\n```\n",
+                *_bars(record["bars"]),
+            ]
+    pieces += ["\n## Kills\n", "`python -m experiments.benchmarks.outer_loop.kills`\n", _kills(results)]
+    return "\n".join(pieces).rstrip() + "\n"
+
+
+def _trimmed(text: str) -> str:
+    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+
+def _bars(bars: list[dict[str, Any]]) -> list[str]:
+    """How many of the benchmark's own bars were reached, and which were not."""
+    missed = [bar for bar in bars if not bar["passed"]]
+    if not bars:
+        return []
+    lines = [f"{len(bars) - len(missed)} of {len(bars)} bars reached{'.' if not missed else '; missed:'}\n"]
+    return lines + [f"- {bar['name']}: {bar['value']:.3g}" for bar in missed]
+
+
+def _kills(results: Path) -> str:
+    stored = json.loads((results / "outer_loop_kills.json").read_text(encoding="utf-8"))
+    rows = [
+        [point["point"], *(str(point[key]) for key in ("kills", "lost", "twice", "orphans", "other_next"))]
+        for point in stored["points"]
+    ]
+    heads = ["killed", "times", "trials lost", "run twice", "orphans", "another next arm"]
+    return table(heads, rows)
