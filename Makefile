@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: install quickstart test lint types notebooks clean
+.PHONY: install quickstart test lint types notebooks docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -40,5 +40,10 @@ types: install
 notebooks: install
 	$(BIN)/python -m experiments.run_notebooks
 
+# Generated pages are what the code says, no link is broken, no name unknown.
+docs: install
+	$(BIN)/python -m experiments.docs --check
+	$(BIN)/zensical build --clean --strict
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf site $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -200,15 +200,16 @@ class ShapingFunction:
         Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path, *, reward_model: Any = None) -> "ShapingFunction":
+    def load(cls, path: str | Path, *, reward_model: Any = None, allow_code: bool = False) -> "ShapingFunction":
         """Read a function that `save` wrote.
 
         Args:
             path: The JSON file.
             reward_model: Used instead of the one named in the file.
+            allow_code: Import functions that the file names as `module:function`. A file from elsewhere may name any.
 
         Raises:
-            ValueError: If the file is not a saved shaping function.
+            ValueError: If the file is not a saved shaping function, or names code and `allow_code` is not set.
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -222,7 +223,16 @@ class ShapingFunction:
             raise
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not a saved shaping function (problem with {error}).") from error
+        names = [attribution.parser, named if reward_model is None else None]
+        code = [name for name in names if name is not None and _names_code(name)]
+        if code and not allow_code:
+            raise ValueError(f"{path} names code to import ({', '.join(code)}); if you trust it, pass allow_code=True.")
         return cls(weights, attribution, gamma, named if reward_model is None else reward_model, chat_template)
+
+
+def _names_code(name: str) -> bool:
+    """Whether a name is `module:function`, as reward models and parsers may be."""
+    return ":" in name and not name.startswith("spacy:") and not Path(name).exists()
 
 
 def _check_token_ends(index: int, response: str, token_ends: Sequence[int]) -> None:

@@ -1,5 +1,6 @@
 """The layers of both packages and the imports between them, read from the code."""
 
+import tomllib
 from html import escape
 from pathlib import Path
 
@@ -8,34 +9,17 @@ import grimp
 from experiments.docs.markdown import cell
 
 ROOT = Path(__file__).resolve().parents[2]
-LAYERS = {
-    "bo_shaping": [
-        ["cli"],
-        ["views"],
-        ["study"],
-        ["running"],
-        ["executors"],
-        ["storage"],
-        ["generation"],
-        ["surrogate"],
-        ["space"],
-        ["config"],
-        ["libraries", "text", "memory", "errors"],
-    ],
-    "inner_loop": [
-        ["trial"],
-        ["evaluation", "checkpoint"],
-        ["ppo"],
-        ["shaping"],
-        ["components"],
-        ["attribution"],
-        ["models"],
-        ["units"],
-        ["processes", "spec"],
-        ["io", "libraries", "errors"],
-    ],
-}
-"""Highest first, as the contracts in pyproject.toml have them; `experiments.docs --check` fails on a part they lack."""
+
+
+def layers_of(package: str) -> list[list[str]]:
+    """The layers as the contract in pyproject.toml has them, highest first."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    (contract,) = (contract for contract in contracts if contract.get("containers") == [package])
+    return [[part.strip() for part in layer.split("|")] for layer in contract["layers"]]
+
+
+LAYERS = {package: layers_of(package) for package in ("bo_shaping", "inner_loop")}
 
 WIDTH, ROW, LEFT, GAP = 430, 40, 20, 60
 BOX = 26
@@ -63,8 +47,8 @@ def layer_table() -> str:
     lines = [
         "# Layers",
         "",
-        "Each part imports only what stands below it; `make lint` checks that. Drawing and table are made from the code",
-        "by `python -m experiments.docs`.",
+        "Each part imports only what stands below it; `make lint` checks that. Drawing and table are made from the",
+        "code by `python -m experiments.docs`.",
         "",
         "![The layers of both packages](layers.svg)",
     ]
@@ -118,8 +102,8 @@ def layer_drawing() -> str:
     middle = LEFT + WIDTH + GAP / 2
     shapes += [
         f'<path d="M{middle - 22:g} 53 h36 m0 -5 l7 5 l-7 5 z" fill="#666" stroke="#666"/>',
-        f'<text x="{LEFT}" y="{height - 4}" font-size="12" fill="#444">Each part imports only what stands below it, and '
-        "bo_shaping imports inner_loop. Orange: imports inner_loop directly.</text>",
+        f'<text x="{LEFT}" y="{height - 4}" font-size="12" fill="#444">Each part imports only what stands below it, '
+        "and bo_shaping imports inner_loop. Orange: imports inner_loop directly.</text>",
         "</svg>",
     ]
     return "\n".join(shapes) + "\n"

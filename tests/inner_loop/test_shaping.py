@@ -272,3 +272,12 @@ def test_every_registered_component_says_what_it_needs():
         "uniform": None,
         "sparse": None,
     }
+
+
+@pytest.mark.parametrize("named", [{"reward_model": "evil:run"}, {"attribution": AttributionConfig(parser="evil:run")}])
+def test_a_file_from_elsewhere_imports_nothing_unless_its_reader_says_so(named, tmp_path):
+    function = ShapingFunction({"shap": 1.0}, **named)
+    function.save(tmp_path / "shaping.json")
+    with pytest.raises(ValueError, match=r"names code to import \(evil:run\); if you trust it, pass allow_code=True"):
+        ShapingFunction.load(tmp_path / "shaping.json")
+    assert ShapingFunction.load(tmp_path / "shaping.json", allow_code=True) == function
