@@ -8,7 +8,7 @@ from ax.api.client import Client
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.inner_loop import check_inner_loop
-from bo_shaping.errors import BoShapingError, RetryError, TellError
+from bo_shaping.errors import RetryError, TellError
 from bo_shaping.executors import make_executor
 from bo_shaping.generation.strategy import fit_strategy
 from bo_shaping.running.driver import Driver
@@ -18,7 +18,7 @@ from bo_shaping.space.arms import to_arm
 from bo_shaping.storage.ledger import Ledger
 from bo_shaping.storage.lifecycle import create, rebuild, reopen, with_absolute_folders
 from bo_shaping.storage.recommendation_file import read_recommendation, write_recommendation
-from bo_shaping.storage.records import Entry, TrialRecord
+from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.study_folder import StudyFolder, find_study, studies_root
 from bo_shaping.storage.trials_frame import trials_frame
 from bo_shaping.surrogate.recommend import recommend
@@ -187,12 +187,12 @@ class Study:
             StudyLockedError: If another process drives the study.
         """
         with self._ledger.driven():
-            self._ledger.write(told(self._config, self._entry(index, TellError), mean, sem, kl, measures))
+            self._ledger.write(told(self._config, self._ledger.entry(index, TellError), mean, sem, kl, measures))
 
     def tell_failed(self, index: int, reason: str = "given up") -> None:
         """Give up a trial that `ask` gave: it has failed, and nobody waits for its outcome. Raises as `tell`."""
         with self._ledger.driven():
-            self._ledger.write(given_up(self._entry(index, TellError), reason))
+            self._ledger.write(given_up(self._ledger.entry(index, TellError), reason))
 
     def attach(
         self,
@@ -232,19 +232,12 @@ class Study:
             StudyLockedError: If another process drives the study.
         """
         with self._ledger.driven():
-            entry = self._entry(index, RetryError)
+            entry = self._ledger.entry(index, RetryError)
             if entry.record.status != "failed":
                 raise RetryError(f"Trial {index} is {entry.record.status}; only a failed trial can be run again.")
             trial = self._folder.trial(index)
             trial.forget_ending()
             self._ledger.write(again(entry, "running" if trial.has_job() else "asked"))
-
-    def _entry(self, index: int, error: type[BoShapingError]) -> Entry:
-        entries = self._ledger.entries
-        if index not in entries:
-            there = f"0 to {len(entries) - 1}" if entries else "none yet"
-            raise error(f"Study {self.name!r} has no trial {index}; there are: {there}.")
-        return entries[index]
 
     def trial(self, index: int) -> TrialRecord:
         """What is known of one trial.

@@ -20,7 +20,7 @@ from ax.storage.json_store.encoder import object_to_json
 from ax.storage.json_store.registry import CORE_CLASS_ENCODER_REGISTRY, CORE_ENCODER_REGISTRY
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.errors import ConnectionLostError, StorageError, TooManyFailuresError
+from bo_shaping.errors import BoShapingError, ConnectionLostError, StorageError, TooManyFailuresError
 from bo_shaping.generation.strategy import new_client, propose
 from bo_shaping.libraries.ax_internals import experiment_of
 from bo_shaping.memory import trim_heap
@@ -105,6 +105,14 @@ class Ledger:
                 self._position = _UNKNOWN
                 raise
             self._position = self.folder.journal.position
+
+    def entry(self, index: int, error: type[BoShapingError]) -> Entry:
+        """One trial; raises an `error` that says which there are, if there is none of that index."""
+        entries = self.entries
+        if index not in entries:
+            there = f"0 to {len(entries) - 1}" if entries else "none yet"
+            raise error(f"Study {self.config.name!r} has no trial {index}; there are: {there}.")
+        return entries[index]
 
     def propose(self, status: Status) -> Entry:
         """Choose the next arm and add its trial."""

@@ -187,15 +187,9 @@ class ActorCritic:
             shutil.copymode(folder / "config.json", weights)
 
 
-def token_outputs(model: Any, batch: TokenBatch, temperature: float) -> TokenOutputs:
-    """Log-probabilities of the response tokens under any causal language model, in one pass."""
-    trunk = Trunk(model.base_model)
-    return _outputs(model, trunk, trunk.prepare(batch), temperature)
-
-
 @torch.no_grad()
 def check_logits(model: Any) -> None:
-    """Raise `TaskError` unless the model's logits are what `token_outputs` computes (no soft-capping, no scaling)."""
+    """Raise `TaskError` unless the model's logits are what `ActorCritic` computes (no soft-capping, no scaling)."""
     ids = torch.arange(4, device=model.device).unsqueeze(0)
     own = model(input_ids=ids, use_cache=False).logits
     ours = model.get_output_embeddings()(model.base_model(input_ids=ids, use_cache=False).last_hidden_state)

@@ -7,9 +7,10 @@ from transformers import AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, Qwen
 from trl.trainer.utils import selective_log_softmax
 
 from inner_loop.errors import TaskError
-from inner_loop.ppo.actor_critic import ActorCritic, token_outputs
+from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.ppo.tokens import TokenBatch
 from inner_loop.ppo.trunk import find_blocks
+from tests.inner_loop.ppo.token_outputs import token_outputs
 from tests.inner_loop.tiny_models import TINY
 
 MODES = {

@@ -6,10 +6,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from inner_loop.models.task import Prompt
-from inner_loop.ppo.actor_critic import token_outputs
 from inner_loop.ppo.rollout import decode_responses, left_pad, sample_rollout
 from inner_loop.ppo.sampling import draw
 from inner_loop.ppo.tokens import TokenBatch
+from tests.inner_loop.ppo.token_outputs import token_outputs
 
 
 def sample(tiny_policy, tokenizer, prompts, seed=0, n=12, temperature=1.0, **truncation):
