@@ -109,6 +109,9 @@ class ProcessExecutor:
             # The free worker left, or there was no free GPU.
             self._see_to(folder)
             return True
+        # While the worker lives that was started for this trial, somebody will take it, whatever each has in hand now.
+        if self._logs[folder.path].with_suffix(".lock") in self._living_children():
+            return True
         self._pool.dequeue(folder)
         return False
 

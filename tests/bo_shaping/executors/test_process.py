@@ -14,6 +14,7 @@ from bo_shaping.executors.gpu_slots import GpuSlots, visible_devices
 from bo_shaping.executors.heartbeat import HeartbeatWatch
 from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.process import ProcessExecutor
+from bo_shaping.executors.processes import this_process
 from bo_shaping.storage.trial_folder import Job, TrialFolder
 from inner_loop.spec import TrialSpec
 from tests.bo_shaping.executors.conftest import hold, is_gone, let_go, starts, wait_for
@@ -47,6 +48,34 @@ def run(executor, folder):
     wait_for(lambda: executor.state(folder) != "running")
     assert executor.state(folder) == "finished", executor.reason(folder)
     return folder
+
+
+def test_a_queued_trial_is_not_dead_while_the_worker_that_was_started_for_it_lives(make, make_trial, monkeypatch):
+    # Two workers start, both reach for the first trial, and one gets it: for a moment nobody looks free.
+    executor, first, second = make(), make_trial(index=0), make_trial(index=1)
+    sleeper = f"{process.__name__}.subprocess.Popen"
+    popen = subprocess.Popen
+    monkeypatch.setattr(sleeper, lambda command, pass_fds, **options: popen(["sleep", "300"], pass_fds=pass_fds))
+    executor.start(first)
+    executor.start(second)
+    children = dict(executor._children)
+    assert len(children) == 2
+    for lock in children:
+        seat = executor._pool.seat(lock.stem)
+        seat.write_in_hand(pool.InHand(worker=this_process(), trial=str(first.path)))
+    with first.locked(this_process()):
+        executor._pool.dequeue(first)
+        assert executor.state(second) == "running"
+        assert executor._pool.is_queued(second)
+        # Once that worker has ended, nobody will take it.
+        log = executor._logs[second.path]
+        child = children[log.with_suffix(".lock")]
+        child.kill()
+        child.wait()
+        assert executor.state(second) == "dead"
+    for child in children.values():
+        child.kill()
+        child.wait()
 
 
 def test_the_next_trial_goes_to_the_worker_of_the_last_one(make, make_trial):
