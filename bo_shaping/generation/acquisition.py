@@ -23,6 +23,7 @@ from torch import Tensor
 
 from bo_shaping.generation.knowledge_gradient import LatticeKnowledgeGradient
 from bo_shaping.libraries.ax_internals import to_equality_constraints
+from bo_shaping.libraries.botorch_internals import never_compile
 from bo_shaping.space.encoding import MIN_DISTANCE
 from bo_shaping.space.quasi_random import onto_simplex, scan_points
 
@@ -152,6 +153,7 @@ class SimplexAcquisition(Acquisition):
         self, botorch_acqf_class: type[AcquisitionFunction], botorch_acqf_options: dict[str, Any], model: Model
     ) -> AcquisitionFunction:
         """As Ax's; the knowledge gradient is told where to look for the best expected reward."""
+        never_compile()
         if issubclass(botorch_acqf_class, LatticeKnowledgeGradient):
             outcome = int(self._objective_weights.nonzero()[0, -1])
             botorch_acqf_options = {**botorch_acqf_options, "lattice": self._lattice(), "outcome": outcome}
