@@ -28,11 +28,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from inner_loop.components import TokenFacts
 from inner_loop.models.reward_models import RewardModel, score_responses
 from inner_loop.models.task import Prompt
 from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.ppo.kl import check_kl, kl_estimate
 from inner_loop.ppo.rollout import Rollout, sample_rollout
+from inner_loop.ppo.token_facts import token_facts
 from inner_loop.processes import joined, share_of, total
 from inner_loop.spec import CurvePoint, EvaluationConfig, PPOConfig
 
@@ -56,6 +58,8 @@ class Evaluation:
     """Per response, the end of each of its tokens in characters."""
     scores: list[float]
     """Score per prompt."""
+    token_facts: list[TokenFacts]
+    """Per response, what the policy knew of its tokens."""
 
 
 class PairedDifference(NamedTuple):
@@ -111,15 +115,17 @@ def evaluate(
     responses = [response for rollout in rollouts for response in rollout.responses]
     token_ends = [ends for rollout in rollouts for ends in rollout.token_ends]
     scores = score_responses(reward_model, texts, responses)
+    facts = list[TokenFacts]()
     sums = torch.zeros(4, dtype=torch.float64)
     for rollout in rollouts:
         mask = rollout.batch.response_mask
         ref_logprobs = actor_critic.reference_logprobs(actor_critic.prepare(rollout.batch), sampling.temperature)
+        facts += token_facts(mask, rollout.logprobs, ref_logprobs, rollout.entropy)
         kls = [kl_estimate(rollout.logprobs, ref_logprobs, kind)[mask].sum().item() for kind in ("k1", "k3")]
         sums += torch.tensor([*kls, rollout.entropy.sum().item(), mask.sum().item()], dtype=torch.float64)
     k1, k3, entropy, n_tokens = total(sums).tolist()
-    judged = sorted(joined(list(zip(indices, texts, responses, token_ends, scores, strict=True))))
-    _, texts, responses, token_ends, scores = map(list, zip(*judged, strict=True))
+    judged = sorted(joined(list(zip(indices, texts, responses, token_ends, scores, facts, strict=True))))
+    _, texts, responses, token_ends, scores, facts = map(list, zip(*judged, strict=True))
     check_kl(k1 / len(scores), sampling.max_kl)
     point = CurvePoint(
         step=step,
@@ -132,7 +138,7 @@ def evaluate(
         distinct_1=distinct_ngrams(responses, 1),
         distinct_2=distinct_ngrams(responses, 2),
     )
-    return Evaluation(point, texts, responses, token_ends, scores)
+    return Evaluation(point, texts, responses, token_ends, scores, facts)
 
 
 def paired_difference(scores: Sequence[float], reference_scores: Sequence[float]) -> PairedDifference:

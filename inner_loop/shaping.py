@@ -8,8 +8,9 @@ of the sparse reward ("return-equivalence"). Where the parts go that no unit ear
   returns of one prompt change by the same constant;
 * whatever the given score holds beyond the reward model's own r(x, y), a length penalty say, goes on the last token,
   which is the last one sampled, whether the response ended by itself or was cut;
-* LIME's coefficients sum to nothing in particular; their gap to r(x, y) - r(x, nothing) is spread evenly over the
-  units. Added, never multiplied: the sum of the coefficients can be near zero;
+* LIME's coefficients, leave-one-out, solo and gradient credit sum to nothing in particular; their gap to r(x, y) -
+  r(x, nothing) is spread evenly over the units. Added, never multiplied: their sum can be near zero. The gap of token
+  models is that to the score, over the tokens;
 * a response of one unit or none has nothing to divide among units: the whole score is on its last token (attention and
   uniform credit, which know no units, still divide it);
 * with discount gamma < 1, the credit of token t is multiplied by gamma^(T-1-t): sum_t gamma^t r_t is then what the
@@ -30,7 +31,7 @@ from pydantic import ValidationError
 from inner_loop.attribution.credit import Credit
 from inner_loop.attribution.explain import explain_responses
 from inner_loop.attribution.table import ScoreCache
-from inner_loop.components import Spread, load_component
+from inner_loop.components import Spread, TokenFacts, load_component
 from inner_loop.errors import ConservationError, MixingWeightsError
 from inner_loop.io.schema import describe_validation_error
 from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
@@ -98,6 +99,7 @@ class ShapingFunction:
         *,
         token_ends: Sequence[Sequence[int]] | None = None,
         components: Sequence[str] | None = None,
+        token_facts: Sequence[TokenFacts] | None = None,
     ) -> list[ShapedResponse]:
         """Spread the score of each response over its tokens.
 
@@ -108,6 +110,7 @@ class ShapingFunction:
             token_ends: Per response, where its policy tokens end, in characters of the response
                 (`inner_loop.units.response_units.policy_token_ends` finds out). None gives one reward per unit.
             components: Components to compute beyond those with a positive weight.
+            token_facts: Per response, what the policy knew of its tokens; `entropy` credit needs it.
 
         Returns:
             One `ShapedResponse` per response. With all weight on `sparse` and given scores, nothing is evaluated.
@@ -120,6 +123,7 @@ class ShapingFunction:
         counts = {"prompts": len(prompts), "responses": len(responses)}
         counts |= {"scores": len(scores)} if scores is not None else {}
         counts |= {"token_ends": len(token_ends)} if token_ends is not None else {}
+        counts |= {"token_facts": len(token_facts)} if token_facts is not None else {}
         if len(set(counts.values())) > 1:
             raise ValueError(f"One prompt, response and score each is needed, got {counts}.")
         if not prompts:
@@ -132,11 +136,16 @@ class ShapingFunction:
             scores = explained or score_responses(self._reward_model, prompts, responses)
         if token_ends is None:
             token_ends = [[end for _, end in c.offsets] or [len(c.response)] for c in credits_ if c]
-        for index, (response, ends) in enumerate(zip(responses, token_ends, strict=True)):
+        facts: Sequence[TokenFacts | None] = token_facts or [None] * len(prompts)
+        for index, (response, ends, known) in enumerate(zip(responses, token_ends, facts, strict=True)):
             _check_token_ends(index, response, ends)
+            if known is not None and len(known.entropy) != len(ends):
+                raise ValueError(f"Response {index} has {len(ends)} tokens, and facts of {len(known.entropy)}.")
         spreads = [
-            Spread(score, np.asarray(ends), credit, self.attribution.base_value)
-            for credit, score, ends in zip(credits_, check_scores(scores, responses), token_ends, strict=True)
+            Spread(score, np.asarray(ends), credit, self.attribution.base_value, known)
+            for credit, score, ends, known in zip(
+                credits_, check_scores(scores, responses), token_ends, facts, strict=True
+            )
         ]
         return [self._shape(index, spread, wanted) for index, spread in enumerate(spreads)]
 

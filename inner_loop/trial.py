@@ -227,6 +227,7 @@ def explain_samples(evaluation: Evaluation, shaping: ShapingFunction, count: int
         evaluation.scores[:count],
         token_ends=evaluation.token_ends[:count],
         components=list(shaping.weights),
+        token_facts=evaluation.token_facts[:count],
     )
     return [
         ExplainedResponse(

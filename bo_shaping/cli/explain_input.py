@@ -9,7 +9,9 @@ from bo_shaping.errors import ExplainInputError
 from inner_loop.io.schema import nearest
 from inner_loop.spec import AttributionConfig
 
-METHODS = ("shapley", "lime", "owen", "prefix", "attention")
+METHODS = ("shapley", "lime", "owen", "prefix", "leave_one_out", "solo", "gradient", "attention")
+"""Those that explain the reward model; `implicit` and `token_model` ask others, which a study's configuration names."""
+
 UNITS: tuple[str, ...] = get_args(AttributionConfig.model_fields["units"].annotation)
 MASKINGS: tuple[str, ...] = get_args(AttributionConfig.model_fields["masking"].annotation)
 

@@ -16,7 +16,24 @@ from bo_shaping.config.sections import (
     WorkersConfig,
 )
 from inner_loop.io.schema import describe_validation_error
-from inner_loop.spec import EvaluationConfig, PPOConfig
+from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
+from inner_loop.spec.task_config import is_function
+
+
+def check_components(search_space: SearchSpaceConfig, attribution: AttributionConfig, task: TaskConfig) -> None:
+    """Every component has the models that it asks."""
+    for name, is_named, example in (
+        ("implicit", attribution.implicit, "{model: FOLDER, reference: FOLDER}"),
+        ("token_model", attribution.token_model, "{model: FOLDER}"),
+    ):
+        if name in search_space.components and is_named is None:
+            raise ValueError(f"the component {name!r} asks a model of its own: set attribution.{name}: {example}")
+    for name, reason in (("attention", "attention weights"), ("gradient", "embeddings")):
+        if name in search_space.components and is_function(task.reward_model):
+            raise ValueError(
+                f"the component {name!r} reads the reward model's {reason}, which a function such as "
+                f"{task.reward_model} has not; leave it out, or give a transformers classifier"
+            )
 
 
 def check_parameters(search_space: SearchSpaceConfig, ppo: PPOConfig) -> None:

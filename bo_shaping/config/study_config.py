@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
 from bo_shaping.config.conflicts import (
+    check_components,
     check_early_stopping,
     check_executor,
     check_objective,
@@ -68,6 +69,7 @@ class StudyConfig(StrictModel):
 
     @model_validator(mode="after")
     def _has_no_conflicts(self) -> Self:
+        check_components(self.search_space, self.attribution, self.task)
         check_parameters(self.search_space, self.ppo)
         check_early_stopping(self.early_stopping, self.ppo, self.evaluation, self.budget)
         check_objective(self.objective, self.design, self.budget)

@@ -8,6 +8,18 @@ from inner_loop.units.response_units import last_tokens_of_units
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """What a method says of the tokens of a model of its own: more than the units' credit."""
+
+    ends: np.ndarray
+    """Ends of the model's tokens, in characters of the response."""
+    values: np.ndarray
+    """One per token, in score units, or shares of 1."""
+    are_shares: bool = False
+    """Whether the values are shares, of the score of the whole response."""
+
+
+@dataclass(frozen=True)
 class Credit:
     """Credit of one response's units, as the methods give it (not yet corrected to conserve the score)."""
 
@@ -25,8 +37,8 @@ class Credit:
     """Distinct sequences scored for this response, the full and the empty one included; attention takes a pass more."""
     std: dict[str, np.ndarray] = field(default_factory=dict)
     """Per method that estimates from coalitions, `n` posterior standard deviations; 0 where the values are exact."""
-    pieces: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    """Attention, which knows more than the units' credit: ends of the reward model's tokens, and their shares of 1."""
+    pieces: dict[str, Pieces] = field(default_factory=dict)
+    """Per method that knows nothing of units (attention, token models): what it says of its model's own tokens."""
     token_ends: list[int] | None = None
     """End of each policy token in characters of the response; None without a policy tokenizer."""
     token_values: dict[str, np.ndarray] | None = None
@@ -44,9 +56,10 @@ class Credit:
 
     def on_tokens(self, method: str, token_ends: np.ndarray) -> np.ndarray:
         """`t` credits of a method on tokens that end at `token_ends`; see `place_on_tokens`."""
-        if method in self.pieces:
-            ends, shares = self.pieces[method]
-            return place_on_tokens(ends, self.full_value * shares, token_ends)
+        if pieces := self.pieces.get(method):
+            return place_on_tokens(
+                pieces.ends, pieces.values * (self.full_value if pieces.are_shares else 1.0), token_ends
+            )
         return place_on_tokens(self.ends, self.values[method], token_ends)
 
 

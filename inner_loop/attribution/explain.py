@@ -4,24 +4,23 @@
 2. Units: every response is cut into the players of its game; Owen values also need a tree over them.
 3. Coalitions: a design fixed by the number of units and the budget; Owen values bring their tree's own if those fit.
 4. Evaluate all coalitions of all responses in one queue.
-5. Read out: every method is a linear functional of the same table; attention needs a pass of its own.
+5. Read out: every method is a linear functional of the same table; those of `PASSES` make a pass of their own.
 6. Place the credit on the policy's tokens, if it is known where those end.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from inner_loop.attribution.attention import attention_shares
-from inner_loop.attribution.coalitions import coalition_design
-from inner_loop.attribution.credit import Credit, place_on_tokens
-from inner_loop.attribution.owen import Tree, as_tree, count_tree_coalitions, flat_tree, tree_coalitions
-from inner_loop.attribution.prefix import prefix_coalitions
-from inner_loop.attribution.readout import Game, Readout, ask_libraries, read_out
+from inner_loop.attribution.credit import Credit
+from inner_loop.attribution.owen import as_tree, flat_tree
+from inner_loop.attribution.passes import PASSES, add_passes
+from inner_loop.attribution.readout import DIFFERENCES, Game, Readout, ask_libraries, read_out
+from inner_loop.attribution.shared_coalitions import shared_coalitions
 from inner_loop.attribution.table import CoalitionValues, ScoreCache, evaluate_coalitions
 from inner_loop.errors import AttributionError, RewardModelError
 from inner_loop.io.schema import describe_validation_error, nearest
@@ -33,12 +32,10 @@ from inner_loop.units.parsers import load_parser
 from inner_loop.units.partition import text_tree
 from inner_loop.units.response_units import policy_token_ends, split_units
 
-COALITION_METHODS = ("shapley", "lime", "owen", "prefix")
+COALITION_METHODS = ("shapley", "lime", "owen", *DIFFERENCES)
 """Methods that are linear functionals of the coalition values, and share one table."""
 
-ATTENTION = "attention"
-
-METHODS = (*COALITION_METHODS, ATTENTION)
+METHODS = (*COALITION_METHODS, *PASSES)
 
 
 def explain(
@@ -65,7 +62,9 @@ def explain(
             hub name of a transformers classifier, `module:function`.
         prompts: `b` prompts.
         responses: `b` responses; what is scored is prompt + response.
-        methods: Any of `shapley`, `owen`, `lime`, `prefix`, `attention`; they share the evaluations.
+        methods: Any of `METHODS`: `shapley`, `owen`, `lime`, `prefix`, `leave_one_out` and `solo` share evaluations;
+            `attention` and `gradient` pass through the reward model once more; `implicit` and `token_model` ask other
+            models, which the settings of these names say.
         units: `auto`, `tokens`, `words`, `spans` or `sentences`.
         budget: Most distinct reward-model evaluations per response.
         policy_tokenizer: A transformers tokenizer; with it every credit has values per token of it, too.
@@ -153,7 +152,7 @@ def explain_responses(
         Credit(prompt=prompt, response=response, offsets=game.offsets, **vars(readout))
         for prompt, response, game, readout in zip(prompts, responses, games, readouts, strict=True)
     ]
-    return _with_attention(credits_, reward_model, encoded) if ATTENTION in methods else credits_
+    return add_passes(credits_, methods, reward_model, encoded, config)
 
 
 def _games(
@@ -178,7 +177,7 @@ def _games(
         linkage = text_tree(response, offsets, parser) if "owen" in methods and len(offsets) > 1 else None
         tree = flat_tree(len(offsets)) if linkage is None else as_tree(linkage, len(offsets))
         free = free_prefixes is not None and free_prefixes[index]
-        coalitions = _coalitions(len(offsets), methods, config.budget, tree, prefixes_are_free=free)
+        coalitions = shared_coalitions(len(offsets), methods, config.budget, tree, prefixes_are_free=free)
         games.append(Game(offsets, coalitions, tree, linkage))
     return games
 
@@ -198,72 +197,6 @@ def _free_prefixes(
     if not is_read or not isinstance(reward_model, TransformersRewardModel) or not reward_model.scores_beginnings:
         return None
     return [bool(row.is_response[-1:].any()) for row in encoded or []]
-
-
-def _coalitions(
-    n_units: int, methods: Sequence[str], budget: int, tree: Tree, *, prefixes_are_free: bool = False
-) -> np.ndarray:
-    """Which coalitions one response's methods share: within the budget, the empty one first, then the full one.
-
-    Prefix credit has to have its own, n - 1 of them, which a causal reward model gives for free. The tree's own make
-    Owen values exact, but like prefixes they tell Shapley values and LIME less than the same number of designed ones:
-    beside those they may take half the budget. Responses for which the same coalitions serve get the same array, and
-    are read out together.
-
-    Raises:
-        AttributionError: If the budget does not cover the coalitions of prefix credit.
-    """
-    if n_units == 0:
-        return np.zeros((1, 0), dtype=bool)
-    parts, designed = [], {"shapley", "lime"} & set(methods)
-    if designed and 2**n_units <= budget:
-        return coalition_design(n_units, budget)  # everything: prefixes and the tree's own are in it
-    if "prefix" in methods:
-        if n_units + 1 > budget and not prefixes_are_free:
-            raise AttributionError(
-                f"Prefix credit of {n_units} units takes {n_units + 1} evaluations, over the budget of {budget}; "
-                "take fewer units (spans, say) or a larger budget."
-            )
-        parts.append(prefix_coalitions(n_units))
-    if "owen" in methods:
-        room = budget // 2 if designed else budget
-        if count_tree_coalitions(tree, room) <= room:
-            parts.append(tree_coalitions(tree))
-        else:
-            designed.add("owen")
-    if designed:
-        parts.append(coalition_design(n_units, budget, tree=tree if designed == {"owen"} else None))
-    if len(parts) < 2:
-        return parts[0] if parts else coalition_design(n_units, 2)
-    together = np.concatenate(parts)
-    return _shared(together.tobytes(), n_units, budget + (n_units - 1 if prefixes_are_free else 0))
-
-
-@lru_cache(maxsize=256)
-def _shared(coalitions: bytes, n_units: int, budget: int) -> np.ndarray:
-    """The first `budget` distinct rows of coalitions; one array for all responses that have the same ones."""
-    rows = np.frombuffer(coalitions, dtype=bool).reshape(-1, n_units)
-    _, first = np.unique(rows, axis=0, return_index=True)
-    return rows[np.sort(first)[:budget]]
-
-
-def _with_attention(
-    credits_: list[Credit], reward_model: RewardModel, encoded: list[EncodedResponse] | None
-) -> list[Credit]:
-    """Add `attention`: r(x, y) in proportion to the reward model's attention, per unit and per reward-model token."""
-    if encoded is None:
-        raise AttributionError(
-            "Attention credit needs a transformers reward model, of which the attention can be read; "
-            f"got {type(reward_model).__name__}."
-        )
-    finished = []
-    for credit, tokens, shares in zip(credits_, encoded, attention_shares(reward_model, encoded), strict=True):
-        kept = tokens.is_response
-        ends, shares_kept = tokens.spans[kept, 1], shares[kept]
-        units = place_on_tokens(ends, credit.full_value * shares_kept, credit.ends) if credit.offsets else np.zeros(0)
-        values = credit.values | {ATTENTION: units}
-        finished.append(replace(credit, values=values, pieces={ATTENTION: (ends, shares_kept)}))
-    return finished
 
 
 def _with_tokens(credit: Credit, token_ends: list[int]) -> Credit:

@@ -10,7 +10,23 @@ from inner_loop.attribution.estimate import Estimate, estimate
 from inner_loop.attribution.library import RememberedGame, library_values
 from inner_loop.attribution.owen import Tree
 from inner_loop.attribution.prefix import prefix_coalitions, prefix_values
+from inner_loop.attribution.single_units import SINGLE_UNIT_METHODS, single_unit_coalitions, single_unit_values
 from inner_loop.attribution.table import CoalitionValues
+
+DIFFERENCES = ("prefix", *SINGLE_UNIT_METHODS)
+"""Methods whose every value is the difference of two evaluated scores."""
+
+
+def own_coalitions(method: str, n_units: int) -> np.ndarray:
+    """`m x n` booleans: the coalitions that a method of `DIFFERENCES` reads, the empty and the full one first."""
+    return prefix_coalitions(n_units) if method == "prefix" else single_unit_coalitions(method, n_units)
+
+
+def differences(method: str, coalitions: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """`r x n` values of a method of `DIFFERENCES` from `r x m` scores of `m x n` coalitions that hold its own."""
+    if method == "prefix":
+        return prefix_values(coalitions, scores)
+    return single_unit_values(method, coalitions, scores)
 
 
 @dataclass(frozen=True)
@@ -52,8 +68,8 @@ def read_out(games: Sequence[Game], tables: Sequence[CoalitionValues], methods: 
     for (method, _, _), members in alike.items():
         first = games[members[0]]
         scores = np.stack([tables[index].values for index in members])
-        if method == "prefix":
-            values = prefix_values(first.coalitions, scores)
+        if method in DIFFERENCES:
+            values = differences(method, first.coalitions, scores)
             result = Estimate(values, np.zeros_like(values))
         else:
             result = estimate(method, first.coalitions, scores, tree=first.tree)
@@ -78,9 +94,9 @@ def ask_libraries(
     ends = remembered(np.array([[False] * n_units, [True] * n_units]))
     readout = Readout(float(ends[0]), float(ends[1]), 0)
     for method in methods:
-        if method == "prefix":  # no library has it, and nothing in it is estimated
-            coalitions = prefix_coalitions(n_units)
-            readout.values[method] = prefix_values(coalitions, remembered(coalitions)[None])[0]
+        if method in DIFFERENCES:  # no library has them, and nothing in them is estimated
+            coalitions = own_coalitions(method, n_units)
+            readout.values[method] = differences(method, coalitions, remembered(coalitions)[None])[0]
         else:
             readout.values[method] = library_values(method, remembered, n_units, budget=budget, tree=game.linkage)[0]
     readout.n_evaluations = remembered.n_evaluations

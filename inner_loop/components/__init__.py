@@ -17,7 +17,8 @@ point:
     uniform = "my_package.uniform:Uniform"
 
 A component that needs an explanation names the method of `inner_loop.attribution.explain` and finds the result in
-`spread.credit`. What it returns must sum to `spread.total`; `ShapingFunction` checks that for every response.
+`spread.credit`; what the policy knew of its tokens is in `spread.token_facts`. What it returns must sum to
+`spread.total`; `ShapingFunction` checks that for every response.
 
 This module imports neither torch nor transformers, so that configurations can be checked in an instant.
 """
@@ -25,10 +26,10 @@ This module imports neither torch nor transformers, so that configurations can b
 import importlib
 from functools import lru_cache
 
-from inner_loop.components.spread import Component, Spread
+from inner_loop.components.spread import Component, Spread, TokenFacts
 from inner_loop.spec.component_names import COMPONENTS, SPARSE
 
-__all__ = ["COMPONENTS", "SPARSE", "Component", "Spread", "load_component"]
+__all__ = ["COMPONENTS", "SPARSE", "Component", "Spread", "TokenFacts", "load_component"]
 
 
 @lru_cache

@@ -22,8 +22,8 @@ class Attention:
         credit = spread.credit
         if credit is None or not credit.offsets:
             return spread.on_last_token()
-        ends, shares = credit.pieces[self.method]
+        shares = credit.pieces[self.method]
         paid = credit.full_value - (credit.base_value if spread.base_value == "drop" else 0.0)
-        tokens = place_on_tokens(ends, paid * shares, spread.token_ends)
+        tokens = place_on_tokens(shares.ends, paid * shares.values, spread.token_ends)
         tokens[-1] += spread.total - tokens.sum()
         return tokens

@@ -1,4 +1,4 @@
-"""Components that pay each unit what an explanation says it earned: Shapley, LIME, Owen and prefix credit.
+"""Components that pay each unit what an explanation of the reward model says it earned.
 
 .. [Koo2025] Learning Explainable Dense Reward Shapes via Bayesian Optimization. arXiv:2504.16272.
 .. [Cao2025] SCAR: Shapley Credit Assignment for More Efficient RLHF. arXiv:2505.20417.
@@ -13,9 +13,9 @@ from inner_loop.components.spread import Spread
 class _Explained:
     """The credit of a unit goes to the token that completes it, the base value where the configuration says.
 
-    Shapley and Owen values sum to r(x, y) - r(x, nothing). LIME's coefficients sum to nothing in particular: their gap
-    is spread evenly over the units. Added, never multiplied: the sum of the coefficients can be near zero. A response
-    of one unit or none has nothing to divide, and gets the sparse reward.
+    Shapley, Owen and prefix values sum to r(x, y) - r(x, nothing). The others sum to nothing in particular: their gap
+    is spread evenly over the units. Added, never multiplied: their sum can be near zero. A response of one unit or none
+    has nothing to divide, and gets the sparse reward.
     """
 
     method: str
@@ -56,3 +56,21 @@ class Prefix(_Explained):
     """
 
     method = "prefix"
+
+
+class LeaveOneOut(_Explained):
+    """What the score loses when the unit is missing; free beside Shapley values (`attribution.single_units`)."""
+
+    method = "leave_one_out"
+
+
+class Solo(_Explained):
+    """What the score gains when the unit stands alone behind the prompt; free beside Shapley values."""
+
+    method = "solo"
+
+
+class Gradient(_Explained):
+    """First-order occlusion: one forward and one backward pass, no coalitions (`attribution.gradient`)."""
+
+    method = "gradient"

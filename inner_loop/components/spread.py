@@ -12,6 +12,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class TokenFacts:
+    """What is known of the `t` tokens of one response from the policy's side, at sampling."""
+
+    logprobs: np.ndarray
+    """`t` log-probabilities under the policy."""
+    ref_logprobs: np.ndarray
+    """`t` log-probabilities under the reference."""
+    entropy: np.ndarray
+    """`t` entropies of the distributions that the tokens were drawn from, in nats."""
+    values: np.ndarray | None = None
+    """`t` estimates of the critic, of the states that the tokens were drawn in; None without one."""
+
+
+@dataclass(frozen=True)
 class Spread:
     """One response whose sequence reward is to be spread over its `t >= 1` tokens."""
 
@@ -24,6 +38,8 @@ class Spread:
     base_value: BasePlacement = "last"
     """Where r(x, nothing), which no token of the response can change, goes: on the last token, evenly on all, or
     nowhere."""
+    token_facts: TokenFacts | None = None
+    """What the policy knew; None where no policy wrote the response, or nobody said."""
 
     @property
     def total(self) -> float:

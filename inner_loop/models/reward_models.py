@@ -1,7 +1,6 @@
 """Reward models: text in, score out. Transformers classifiers and plain callables behind one method."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +10,7 @@ from inner_loop.io.entry_points import import_function
 from inner_loop.models.model_source import default_device, first_line, model_source, without_progress_bars
 from inner_loop.models.scores import check_count, check_scores
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
+from inner_loop.spec.task_config import is_function
 
 _NO_TEMPLATE = "chat_template: {} has no chat template that could be applied here; leave it out."
 
@@ -90,7 +90,7 @@ def load_reward_model(name: str, *, chat_template: bool = False) -> RewardModel:
     Raises:
         TaskError: If it cannot be found, is not a classifier, or lacks the chat template that is asked for.
     """
-    if ":" in name and not Path(name).exists():
+    if is_function(name):
         if chat_template:
             raise TaskError(_NO_TEMPLATE.format(f"the function {name!r}"))
         try:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from inner_loop.errors import TaskError
 from inner_loop.models.beginnings import score_logits, scores_beginnings
@@ -58,7 +59,7 @@ class TransformersRewardModel:
         self.tokenizer = tokenizer
         self.mask_text = _mask_text(tokenizer)
         self._chat_template = chat_template
-        self._max_tokens = _max_tokens(model, tokenizer)
+        self._max_tokens = longest_sequence(model, tokenizer)
         self._encoder = ResponseEncoder(tokenizer, self._max_tokens)
         if model.device.type == "cpu":
             use_fast_float32()
@@ -107,9 +108,8 @@ class TransformersRewardModel:
             order.append(indices)
             logits.append(output.float())
         logits[0] = logits[0].to(model.device)
-        table = torch.cat(logits).cpu().numpy()
         scores = np.empty(len(sequences), dtype=np.float32)
-        scores[np.concatenate(order)] = table[:, 0] if table.shape[1] == 1 else table[:, 1] - table[:, 0]
+        scores[np.concatenate(order)] = scores_of(torch.cat(logits)).cpu().numpy()
         return scores
 
     @cached_property
@@ -149,7 +149,12 @@ def _mask_text(tokenizer: Any) -> str:
     return tokenizer.mask_token or unknown or "..."
 
 
-def _max_tokens(model: Any, tokenizer: Any) -> int | None:
+def scores_of(logits: Tensor) -> Tensor:
+    """`...` scores of `... x labels` logits: the logit of one label, the log-odds (last minus first) of two."""
+    return logits[..., 0] if logits.shape[-1] == 1 else logits[..., 1] - logits[..., 0]
+
+
+def longest_sequence(model: Any, tokenizer: Any) -> int | None:
     """The longest sequence that tokenizer and model allow; None if neither has a limit."""
     config = model.config.get_text_config()
     limits = (tokenizer.model_max_length, getattr(config, "max_position_embeddings", None))

@@ -26,6 +26,7 @@ from inner_loop.ppo.losses import policy_loss, value_loss
 from inner_loop.ppo.reward_scale import RunningScale
 from inner_loop.ppo.rewards import charge_cut_responses, pad_rewards
 from inner_loop.ppo.rollout import Rollout, sample_rollout
+from inner_loop.ppo.token_facts import token_facts
 from inner_loop.ppo.tokens import PreparedBatch, TokenBatch
 from inner_loop.processes import n_processes, own_among, share_of, total
 from inner_loop.shaping import ShapingFunction
@@ -134,7 +135,13 @@ class PPOTrainer:
             mean_kl = total(kl.sum()).item() / config.rollout_size
         check_kl(mean_kl, config.max_kl)
         with clock.phase("attribute"):  # 3. scores, b, and token rewards, b x t
-            shaped = self.shaping(rollout.prompts, rollout.responses, token_ends=rollout.token_ends)
+            values = old_values if config.algorithm == "ppo" else None
+            shaped = self.shaping(
+                rollout.prompts,
+                rollout.responses,
+                token_ends=rollout.token_ends,
+                token_facts=token_facts(mask, old_logprobs, ref_logprobs, rollout.entropy, values),
+            )
             scores = [response.score for response in shaped]
             rewards = self._settle_cut_responses(pad_rewards(shaped, mask), rollout, scores)
             if config.reward_scale == "running":

@@ -7,7 +7,7 @@ Units: rewards and scores are in the reward model's own units (log-odds for the 
 response, summed over its tokens; lengths are in policy tokens; times in seconds.
 """
 
-from inner_loop.spec.attribution_config import AttributionConfig, BasePlacement
+from inner_loop.spec.attribution_config import AttributionConfig, BasePlacement, ImplicitConfig, TokenModelConfig
 from inner_loop.spec.component_names import COMPONENTS, SPARSE, SUM_ATOL, check_components, check_mixing_weights
 from inner_loop.spec.evaluation_config import EvaluationConfig
 from inner_loop.spec.ppo_config import PPOConfig
@@ -24,9 +24,11 @@ __all__ = [
     "CurvePoint",
     "EvaluationConfig",
     "ExplainedResponse",
+    "ImplicitConfig",
     "PPOConfig",
     "StepStats",
     "TaskConfig",
+    "TokenModelConfig",
     "TrialProgress",
     "TrialResult",
     "TrialSpec",

@@ -2,12 +2,33 @@
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from inner_loop.io.schema import StrictModel
 
 BasePlacement = Literal["last", "uniform", "drop"]
 """Where r(x, nothing) goes, which no token of a response can change."""
+
+
+class ImplicitConfig(StrictModel):
+    """Two causal language models with one tokenizer, whose log-ratio is `implicit` credit."""
+
+    model: str
+    """Hub name or folder of the one that was trained on preferences (DPO, say); `embedded` for the embedded policy."""
+    reference: str
+    """Hub name or folder of the one it was trained from."""
+    beta: PositiveFloat = 1.0
+    """Score units per nat: the beta that `model` was trained with, in the reward model's units."""
+
+
+class TokenModelConfig(StrictModel):
+    """A model that scores tokens: `token_model` credit."""
+
+    model: str
+    """Hub name or folder of a transformers token classifier with one label (a score) or two (log-odds)."""
+    scores: Literal["rewards", "values"] = "rewards"
+    """Whether a score is what the token earned, or what the response is worth up to it, as in process reward models:
+    credit is then how much the score rises."""
 
 
 class AttributionConfig(StrictModel):
@@ -40,3 +61,7 @@ class AttributionConfig(StrictModel):
     base_value: BasePlacement = "last"
     """Where r(x, nothing) goes: on the last token, `uniform`ly on all tokens, or `drop`ped from every component (the
     return then changes by a constant per prompt)."""
+    implicit: ImplicitConfig | None = None
+    """The models of `implicit` credit."""
+    token_model: TokenModelConfig | None = None
+    """The model of `token_model` credit."""

@@ -18,7 +18,13 @@ COMPONENTS: dict[str, str] = {
     "lime": "inner_loop.components.explained:Lime",
     "owen": "inner_loop.components.explained:Owen",
     "prefix": "inner_loop.components.explained:Prefix",
+    "leave_one_out": "inner_loop.components.explained:LeaveOneOut",
+    "solo": "inner_loop.components.explained:Solo",
+    "gradient": "inner_loop.components.explained:Gradient",
     "attention": "inner_loop.components.attention:Attention",
+    "implicit": "inner_loop.components.token_scores:Implicit",
+    "token_model": "inner_loop.components.token_scores:TokenModel",
+    "entropy": "inner_loop.components.entropy:Entropy",
     "uniform": "inner_loop.components.uniform:Uniform",
     SPARSE: "inner_loop.components.sparse:Sparse",
 } | {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}

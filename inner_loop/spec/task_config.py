@@ -1,5 +1,7 @@
 """What is learned: the policy, the reward model and the prompts, by name."""
 
+from pathlib import Path
+
 from pydantic import PositiveInt
 
 from inner_loop.io.schema import StrictModel
@@ -22,3 +24,8 @@ class TaskConfig(StrictModel):
     """Longest prompt allowed, in policy tokens; a longer one is an error, never cut quietly."""
     response_tokens: PositiveInt = 20
     """Most tokens sampled per response."""
+
+
+def is_function(reward_model: str) -> bool:
+    """Whether the name of a reward model means `module:function`, and not a folder or hub name."""
+    return ":" in reward_model and not Path(reward_model).exists()

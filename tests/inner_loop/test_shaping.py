@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inner_loop import ShapingFunction
-from inner_loop.components import COMPONENTS, load_component
+from inner_loop.components import COMPONENTS, TokenFacts, load_component
 from inner_loop.errors import ConservationError, MixingWeightsError, RewardModelError
 from inner_loop.models.reward_models import load_reward_model
 from inner_loop.shaping import check_conservation
@@ -26,8 +26,17 @@ def random_token_ends(response, rng):
     return [*cuts.tolist(), len(response)]
 
 
-WITHOUT_ATTENTION = tuple(name for name in COMPONENTS if name != "attention")
+NEEDS_A_TRANSFORMERS_MODEL = ("attention", "gradient")
+NEEDS_A_NAMED_MODEL = ("implicit", "token_model")
+OF_ANY_REWARD = tuple(name for name in COMPONENTS if name not in NEEDS_A_TRANSFORMERS_MODEL + NEEDS_A_NAMED_MODEL)
+OF_THE_EMBEDDED = tuple(name for name in COMPONENTS if name not in NEEDS_A_NAMED_MODEL)
 BASE_VALUES = ("last", "uniform", "drop")
+
+
+def facts_of(token_ends):
+    """Facts of a policy that grows ever more certain."""
+    numbers = [1.0 / np.arange(1, len(ends) + 1) for ends in token_ends]
+    return [TokenFacts(-entropy, -entropy, entropy) for entropy in numbers]
 
 
 def random_weights(names, rng):
@@ -40,12 +49,13 @@ def test_every_component_and_mixture_conserves_the_score(seed, base_value):
     rng = np.random.default_rng(seed)
     scores = rng.normal(scale=3, size=len(RESPONSES)).tolist()
     ends = [random_token_ends(response, rng) for response in RESPONSES]
-    attribution = AttributionConfig(base_value=base_value, budget=32)
-    shaping = ShapingFunction(random_weights(WITHOUT_ATTENTION, rng), attribution, reward_model=rough)
-    for response, score in zip(shaping(PROMPTS, RESPONSES, scores, token_ends=ends), scores, strict=True):
+    attribution = AttributionConfig(base_value=base_value, budget=48)
+    shaping = ShapingFunction(random_weights(OF_ANY_REWARD, rng), attribution, reward_model=rough)
+    shaped = shaping(PROMPTS, RESPONSES, scores, token_ends=ends, token_facts=facts_of(ends))
+    for response, score in zip(shaped, scores, strict=True):
         total = score - response.base_value if base_value == "drop" else score
         assert response.rewards.sum() == pytest.approx(total, abs=1e-6)
-        assert set(response.components) == set(WITHOUT_ATTENTION)
+        assert set(response.components) == set(OF_ANY_REWARD)
         for values in response.components.values():
             assert values.sum() == pytest.approx(total, abs=1e-6)
 
@@ -58,9 +68,9 @@ def test_discounted_returns_are_those_of_the_sparse_reward(seed, gamma):
     responses = [" ".join(rng.choice(words, size=size)) for size in rng.integers(0, 30, size=4)]
     ends = [random_token_ends(response, rng) for response in responses]
     shaping = ShapingFunction(
-        random_weights(COMPONENTS, rng), AttributionConfig(budget=16), gamma=gamma, reward_model="embedded"
+        random_weights(OF_THE_EMBEDDED, rng), AttributionConfig(budget=48), gamma=gamma, reward_model="embedded"
     )
-    for response in shaping(["the film was"] * 4, responses, token_ends=ends):
+    for response in shaping(["the film was"] * 4, responses, token_ends=ends, token_facts=facts_of(ends)):
         discounts = gamma ** np.arange(len(response.rewards))
         expected = discounts[-1] * response.score
         assert (discounts * response.rewards).sum() == pytest.approx(expected, abs=1e-6)
@@ -71,11 +81,11 @@ def test_discounted_returns_are_those_of_the_sparse_reward(seed, gamma):
 def test_conservation_holds_for_any_text_tokens_weights_score_and_discount(data):
     response = data.draw(st.text(max_size=40))
     cuts = data.draw(st.lists(st.integers(0, len(response)), max_size=8))
-    shares = data.draw(st.lists(st.floats(0.01, 1), min_size=len(WITHOUT_ATTENTION), max_size=len(WITHOUT_ATTENTION)))
-    weights = dict(zip(WITHOUT_ATTENTION, (np.array(shares) / sum(shares)).tolist(), strict=True))
+    shares = data.draw(st.lists(st.floats(0.01, 1), min_size=len(OF_ANY_REWARD), max_size=len(OF_ANY_REWARD)))
+    weights = dict(zip(OF_ANY_REWARD, (np.array(shares) / sum(shares)).tolist(), strict=True))
     score, gamma = data.draw(st.floats(-1e3, 1e3)), data.draw(st.floats(0.3, 1))
     attribution = AttributionConfig(
-        budget=16,
+        budget=24,
         max_units=8,
         token_limit=8,
         units=data.draw(st.sampled_from(["auto", "spans"])),
@@ -83,7 +93,8 @@ def test_conservation_holds_for_any_text_tokens_weights_score_and_discount(data)
         base_value=data.draw(st.sampled_from(BASE_VALUES)),
     )
     shaping = ShapingFunction(weights, attribution, gamma=gamma, reward_model=rough)
-    [shaped] = shaping(["the film"], [response], [score], token_ends=[[*sorted(cuts), len(response)]])
+    ends = [[*sorted(cuts), len(response)]]
+    [shaped] = shaping(["the film"], [response], [score], token_ends=ends, token_facts=facts_of(ends))
     total = score - shaped.base_value if attribution.base_value == "drop" else score
     tolerance = 1e-6 * max(1, abs(total))
     assert all(values.sum() == pytest.approx(total, abs=tolerance) for values in shaped.components.values())
@@ -268,7 +279,13 @@ def test_every_registered_component_says_what_it_needs():
         "lime": "lime",
         "owen": "owen",
         "prefix": "prefix",
+        "leave_one_out": "leave_one_out",
+        "solo": "solo",
+        "gradient": "gradient",
         "attention": "attention",
+        "implicit": "implicit",
+        "token_model": "token_model",
+        "entropy": None,
         "uniform": None,
         "sparse": None,
     }

@@ -70,8 +70,8 @@ def test_every_option_reaches_the_explanation(bo_shaping, asked):
     }  # fmt: skip
 
 
-def test_the_methods_offered_are_the_methods_there_are():
-    assert METHODS == inner_loop.attribution.METHODS
+def test_the_methods_offered_are_all_that_explain_the_reward_model():
+    assert set(inner_loop.attribution.METHODS) - set(METHODS) == {"implicit", "token_model"}
 
 
 def test_a_file_is_explained_line_by_line_and_json_holds_everything(bo_shaping, asked, tmp_path):
@@ -174,10 +174,10 @@ def test_sixteen_colours_are_enough():
 
 
 def test_a_narrow_terminal_gets_a_table_per_method():
-    credit = make_credit("p", "one two three", methods=METHODS)
+    credit = make_credit("p", "one two three", methods=METHODS[:5])
     wide, narrow = printed([credit], width=100), printed([credit], width=40)
     assert wide.count("sum") == 1
-    assert narrow.count("sum") == len(METHODS)
+    assert narrow.count("sum") == 5
     assert all(len(line) <= 40 for line in narrow.splitlines() if not line.startswith("score"))
     for value in re.findall(r"[+-]\d\.\d\d\d", wide):
         assert value in narrow

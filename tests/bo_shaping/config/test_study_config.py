@@ -226,6 +226,19 @@ def test_constraints_that_mean_nothing_are_refused(tmp_path, constraints, messag
         (["workers.address=auto"], "workers.address does nothing with executor: process; it works with ray"),
         (["workers.options.slurm_partition=gpu", "executor=ray"], "workers.options does nothing with executor: ray"),
         (["budget.trial_seconds=60", "executor=inline"], "trial_seconds does nothing with executor: inline"),
+        (
+            ["search_space.components=[implicit, sparse]"],
+            "'implicit' asks a model of its own: set attribution.implicit",
+        ),
+        (["search_space.components=[token_model, sparse]"], "set attribution.token_model: {model: FOLDER}"),
+        (
+            ["search_space.components=[gradient, sparse]", "task.reward_model=rewards:score"],
+            "reads the reward model's embeddings, which a function such as rewards:score has not",
+        ),
+        (
+            ["search_space.components=[attention, sparse]", "task.reward_model=rewards:score"],
+            "reads the reward model's attention weights",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(tmp_path, settings, message):

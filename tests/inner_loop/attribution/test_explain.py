@@ -214,13 +214,13 @@ def test_an_object_needs_nothing_but_score():
 
 
 def test_responses_that_the_same_coalitions_serve_are_read_out_together(embedded):
-    from inner_loop.attribution.explain import _coalitions
     from inner_loop.attribution.owen import as_tree
+    from inner_loop.attribution.shared_coalitions import shared_coalitions
 
     trees = [as_tree([[0, 1], [2, [3, 4]]], 5), as_tree([0, [1, [2, [3, 4]]]], 5)]
-    first, second = (_coalitions(5, ("shapley", "owen"), 64, tree) for tree in trees)
+    first, second = (shared_coalitions(5, ("shapley", "owen"), 64, tree) for tree in trees)
     assert first is second
-    first, second = (_coalitions(9, ("shapley", "prefix"), 64, tree) for tree in trees)
+    first, second = (shared_coalitions(9, ("shapley", "prefix"), 64, tree) for tree in trees)
     assert first is second
 
 

@@ -1,0 +1,95 @@
+"""Credit that takes a pass of its own, added to what was read off the coalitions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from inner_loop.attribution.attention import attention_shares
+from inner_loop.attribution.credit import Credit, Pieces, place_on_tokens
+from inner_loop.attribution.gradient import gradient_values
+from inner_loop.attribution.token_models import TokenCredit, implicit_credit, token_model_credit
+from inner_loop.errors import AttributionError
+from inner_loop.models.encoding import EncodedResponse
+from inner_loop.models.reward_models import RewardModel
+from inner_loop.spec import AttributionConfig
+
+ATTENTION, GRADIENT, IMPLICIT, TOKEN_MODEL = PASSES = ("attention", "gradient", "implicit", "token_model")
+"""Methods that make a pass of their own: through the reward model, or through models that the settings name."""
+
+_UNNAMED = "{0} credit asks a model that has to be named: set attribution.{0}."
+
+
+def add_passes(
+    credits_: list[Credit],
+    methods: Sequence[str],
+    reward_model: RewardModel,
+    encoded: list[EncodedResponse] | None,
+    config: AttributionConfig,
+) -> list[Credit]:
+    """The credits with the values of those of `PASSES` that are among `methods`.
+
+    Raises:
+        AttributionError: If one does not suit the reward model, or its own model is not named or cannot be used.
+    """
+    prompts, responses = [credit.prompt for credit in credits_], [credit.response for credit in credits_]
+    if ATTENTION in methods:
+        credits_ = _with_attention(credits_, reward_model, encoded)
+    if GRADIENT in methods:
+        credits_ = _with_gradient(credits_, reward_model, encoded)
+    if IMPLICIT in methods:
+        if config.implicit is None:
+            raise AttributionError(_UNNAMED.format(IMPLICIT))
+        credits_ = _with_pieces(credits_, IMPLICIT, implicit_credit(config.implicit, prompts, responses))
+    if TOKEN_MODEL in methods:
+        if config.token_model is None:
+            raise AttributionError(_UNNAMED.format(TOKEN_MODEL))
+        credits_ = _with_pieces(credits_, TOKEN_MODEL, token_model_credit(config.token_model, prompts, responses))
+    return credits_
+
+
+def _with_attention(
+    credits_: list[Credit], reward_model: RewardModel, encoded: list[EncodedResponse] | None
+) -> list[Credit]:
+    """Add `attention`: r(x, y) in proportion to the reward model's attention, per unit and per reward-model token."""
+    if encoded is None:
+        raise AttributionError(
+            "Attention credit needs a transformers reward model, of which the attention can be read; "
+            f"got {type(reward_model).__name__}."
+        )
+    finished = []
+    for credit, tokens, shares in zip(credits_, encoded, attention_shares(reward_model, encoded), strict=True):
+        kept = tokens.is_response
+        ends, shares_kept = tokens.spans[kept, 1], shares[kept]
+        units = place_on_tokens(ends, credit.full_value * shares_kept, credit.ends) if credit.offsets else np.zeros(0)
+        values = credit.values | {ATTENTION: units}
+        pieces = credit.pieces | {ATTENTION: Pieces(ends, shares_kept, are_shares=True)}
+        finished.append(replace(credit, values=values, pieces=pieces))
+    return finished
+
+
+def _with_gradient(
+    credits_: list[Credit], reward_model: RewardModel, encoded: list[EncodedResponse] | None
+) -> list[Credit]:
+    """Add `gradient`: a unit has the first-order terms of its tokens."""
+    if encoded is None:
+        raise AttributionError(
+            "Gradient credit needs a transformers reward model, by whose embeddings the score can be differentiated; "
+            f"got {type(reward_model).__name__}."
+        )
+    finished = []
+    for credit, tokens, terms in zip(credits_, encoded, gradient_values(reward_model, encoded), strict=True):
+        kept = tokens.is_response
+        units = place_on_tokens(tokens.spans[kept, 1], terms[kept], credit.ends) if credit.offsets else np.zeros(0)
+        finished.append(replace(credit, values=credit.values | {GRADIENT: units}))
+    return finished
+
+
+def _with_pieces(credits_: list[Credit], method: str, tokens: Sequence[TokenCredit]) -> list[Credit]:
+    """Add what a model of its own says of its own tokens, and their sums per unit."""
+    finished = []
+    for credit, (ends, values) in zip(credits_, tokens, strict=True):
+        units = place_on_tokens(ends, values, credit.ends) if credit.offsets else np.zeros(0)
+        pieces = credit.pieces | {method: Pieces(ends, values)}
+        finished.append(replace(credit, values=credit.values | {method: units}, pieces=pieces))
+    return finished
