@@ -8,6 +8,7 @@ from ax.api.client import Client
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.inner_loop import check_inner_loop
+from bo_shaping.config.tunable import with_parameters
 from bo_shaping.errors import RetryError, TellError
 from bo_shaping.executors import make_executor
 from bo_shaping.generation.strategy import fit_strategy
@@ -295,9 +296,10 @@ class Study:
         """
         from inner_loop import ShapingFunction
 
+        best, config = self.best(), self._config
         return ShapingFunction(
-            weights=self.best().weights,
-            attribution=self._config.attribution,
+            weights=best.weights,
+            attribution=with_parameters(config.ppo, config.attribution, best.parameters)[1],
             gamma=self._config.ppo.gamma,
             reward_model=self._config.task.reward_model,
             chat_template=self._config.task.chat_template,

@@ -100,6 +100,7 @@ class ShapingFunction:
         token_ends: Sequence[Sequence[int]] | None = None,
         components: Sequence[str] | None = None,
         token_facts: Sequence[TokenFacts] | None = None,
+        to_sparse: float = 0.0,
     ) -> list[ShapedResponse]:
         """Spread the score of each response over its tokens.
 
@@ -111,6 +112,7 @@ class ShapingFunction:
                 (`inner_loop.units.response_units.policy_token_ends` finds out). None gives one reward per unit.
             components: Components to compute beyond those with a positive weight.
             token_facts: Per response, what the policy knew of its tokens; `entropy` credit needs it.
+            to_sparse: Share of the other components' weights that the sparse reward has for now, in 0..1.
 
         Returns:
             One `ShapedResponse` per response. With all weight on `sparse` and given scores, nothing is evaluated.
@@ -142,12 +144,12 @@ class ShapingFunction:
             if known is not None and len(known.entropy) != len(ends):
                 raise ValueError(f"Response {index} has {len(ends)} tokens, and facts of {len(known.entropy)}.")
         spreads = [
-            Spread(score, np.asarray(ends), credit, self.attribution.base_value, known)
+            Spread(score, np.asarray(ends), credit, self.attribution.base_value, known, self.attribution.sharpness)
             for credit, score, ends, known in zip(
                 credits_, check_scores(scores, responses), token_ends, facts, strict=True
             )
         ]
-        return [self._shape(index, spread, wanted) for index, spread in enumerate(spreads)]
+        return [self._shape(index, spread, wanted, to_sparse) for index, spread in enumerate(spreads)]
 
     def _explain(
         self, prompts: Sequence[str], responses: Sequence[str], wanted: Sequence[str], *, with_units: bool
@@ -161,12 +163,13 @@ class ShapingFunction:
             self._reward_model, prompts, responses, methods=needed, config=self.attribution, cache=self._cache
         )
 
-    def _shape(self, index: int, spread: Spread, wanted: Sequence[str]) -> ShapedResponse:
+    def _shape(self, index: int, spread: Spread, wanted: Sequence[str], to_sparse: float) -> ShapedResponse:
         components = {name: load_component(name).token_credit(spread) for name in wanted}
         mixture = np.zeros(len(spread.token_ends))
         for name, values in components.items():
             check_conservation(values, spread.total, f"{name} credits of response {index}")
             mixture += self.weights.get(name, 0.0) * values
+        mixture = (1 - to_sparse) * mixture + to_sparse * spread.on_last_token()
         check_conservation(mixture, spread.total, f"rewards of response {index}")
         # The last token is the one that the sparse reward is discounted for.
         remaining = np.arange(len(mixture))[::-1]

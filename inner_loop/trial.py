@@ -139,7 +139,8 @@ class _Trial:
         ppo = self._spec.ppo
         if self.n_steps == ppo.steps:
             return False
-        experience = self._trainer.collect(self._prompts.draw(ppo.prompts_per_step))
+        progress = self.n_steps / max(ppo.steps - 1, 1)
+        experience = self._trainer.collect(self._prompts.draw(ppo.prompts_per_step), progress)
         if ppo.stop_at_kl is not None and experience.kl > ppo.stop_at_kl:
             self._stopped = (
                 f"After {self.n_steps} steps the KL of a rollout was {experience.kl:.4g} nats, over stop_at_kl = "

@@ -15,6 +15,7 @@ from bo_shaping.config.sections import (
     ObjectiveConfig,
     WorkersConfig,
 )
+from bo_shaping.config.tunable import with_parameters
 from inner_loop.io.schema import describe_validation_error
 from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
 from inner_loop.spec.task_config import is_function
@@ -36,10 +37,12 @@ def check_components(search_space: SearchSpaceConfig, attribution: AttributionCo
             )
 
 
-def check_parameters(search_space: SearchSpaceConfig, ppo: PPOConfig) -> None:
-    """Every searched parameter does something, and every arm is a valid `ppo`."""
+def check_parameters(search_space: SearchSpaceConfig, ppo: PPOConfig, attribution: AttributionConfig) -> None:
+    """Every searched parameter does something, and every arm is valid."""
     parameters = search_space.parameters
     idle = {
+        "max_units": "attribution.units: spans" if attribution.units not in ("spans", "auto") else None,
+        "critic_lambda": "ppo.algorithm: ppo" if ppo.algorithm != "ppo" else None,
         "value_coef": "ppo.algorithm: ppo" if ppo.algorithm != "ppo" else None,
         "value_clip_range": "ppo.algorithm: ppo" if ppo.algorithm != "ppo" else None,
         "missing_eos_penalty": "ppo.missing_eos: penalty" if ppo.missing_eos != "penalty" else None,
@@ -50,10 +53,10 @@ def check_parameters(search_space: SearchSpaceConfig, ppo: PPOConfig) -> None:
     for name in parameters:
         if idle.get(name):
             raise ValueError(f"search_space.parameters.{name} would change nothing: it needs {idle[name]}")
-    names, base = list(parameters), ppo.model_dump()
+    names = list(parameters)
     for values in itertools.product(*(parameter.bounds for parameter in parameters.values())):
         try:
-            type(ppo).model_validate(base | dict(zip(names, values, strict=True)))
+            with_parameters(ppo, attribution, dict(zip(names, values, strict=True)))
         except ValidationError as error:
             arm = ", ".join(f"{name} {value:g}" for name, value in zip(names, values, strict=True))
             raise ValueError(f"search_space.parameters allow {arm}: {describe_validation_error(error)}") from None
@@ -87,6 +90,8 @@ def check_objective(objective: ObjectiveConfig, design: DesignConfig, budget: Bu
     """Nothing that is about one best arm goes with a whole front."""
     if not objective.pareto:
         return
+    if objective.measure == "held":
+        raise ValueError("objective.pareto trades reward for KL, which objective.measure: held fixes; use final or auc")
     if design.acquisition == "kg":
         raise ValueError("design.acquisition: kg knows one objective; with objective.pareto use lognei")
     if budget.stop_when_regret_below is not None:

@@ -4,17 +4,17 @@ from typing import Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from bo_shaping.config.tunable import check_tunable
+from bo_shaping.config.tunable import check_tunable, with_parameters
 from bo_shaping.config.weight_bounds import SLACK, free, tighten
 from inner_loop.io.schema import StrictModel, describe_validation_error, nearest
-from inner_loop.spec import COMPONENTS, SPARSE, PPOConfig
+from inner_loop.spec import COMPONENTS, SPARSE, AttributionConfig, PPOConfig
 
 DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "lime", SPARSE)
 """Those that the published system mixes (arXiv:2504.16272)."""
 
 
 class ParameterRange(StrictModel):
-    """The range over which one field of `ppo` is searched; a field that holds integers is searched over integers."""
+    """The range over which one field is searched; a field that holds integers is searched over integers."""
 
     bounds: tuple[float, float]
     """Smallest and largest value, both included."""
@@ -41,7 +41,8 @@ class SearchSpaceConfig(StrictModel):
     bounds: dict[str, tuple[float, float]] = Field(default={})
     """Smallest and largest weight of a component, within 0 and 1."""
     parameters: dict[str, ParameterRange] = Field(default={"gae_lambda": ParameterRange(bounds=(0.5, 1.0))})
-    """Numeric fields of `ppo` that are searched too, such as gae_lambda, kl_coef, learning_rate or epochs."""
+    """Numeric fields of `ppo` that are searched too, such as gae_lambda, kl_coef, learning_rate or epochs, and
+    max_units and sharpness of `attribution`."""
 
     @field_validator("components")
     @classmethod
@@ -65,7 +66,7 @@ class SearchSpaceConfig(StrictModel):
             check_tunable(name)
             for bound in parameter.bounds:
                 try:
-                    PPOConfig.model_validate({name: bound})
+                    with_parameters(PPOConfig(), AttributionConfig(), {name: bound})
                 except ValidationError as error:
                     raise ValueError(describe_validation_error(error)) from None
         return parameters

@@ -21,12 +21,13 @@ class DesignConfig(StrictModel):
 class ObjectiveConfig(StrictModel):
     """What counts as better: more validation reward, within a KL budget."""
 
-    measure: Literal["final", "auc"] = "final"
-    """The validation reward at the end of a training, or the area under its learning curve. `objective: auc` is short
-    for this."""
+    measure: Literal["final", "auc", "held"] = "final"
+    """The validation reward at the end of a training; the area under its learning curve; or the area under the reward
+    that is held within the KL budget: the training stops there, and what it had reached stands for its other steps.
+    `objective: auc` is short for this."""
     max_kl: PositiveFloat | None = 8.0
-    """Largest final KL to the reference policy, in nats per response; null for none. `kl <= 4` among the constraints is
-    the same as `max_kl: 4`."""
+    """Largest KL to the reference policy, in nats per response; null for none. Of `held` it is where trainings stop, so
+    that every arm keeps it; else it limits the final KL, and `kl <= 4` among the constraints is the same."""
     constraints: tuple[str, ...] = ()
     """Further limits on final metrics, such as `length >= 0.9 * baseline`, `kl <= 2 * baseline` (in place of `max_kl`)
     or `entropy >= 1.5`; the baseline is the first arm of the study, pure sparse."""
@@ -61,9 +62,24 @@ class ObjectiveConfig(StrictModel):
 
     @property
     def limits(self) -> list[Constraint]:
-        """All limits, the KL budget first."""
-        budget = [] if self.max_kl is None else [Constraint("kl", "<=", self.max_kl, relative=False)]
+        """All limits on outcomes, the KL budget first; one that is held limits nothing, since every arm keeps it."""
+        is_limit = self.max_kl is not None and self.measure != "held"
+        budget = [Constraint("kl", "<=", self.max_kl, relative=False)] if is_limit and self.max_kl else []
         return budget + [parse_constraint(text) for text in self.constraints]
+
+    @property
+    def held_kl(self) -> float | None:
+        """The KL at which trainings stop and from which on their reward is held; None if they do not."""
+        return self.max_kl if self.measure == "held" else None
+
+    @property
+    def reward_in_words(self) -> str:
+        """What the number is that the study maximises, in the words of a sentence."""
+        if self.measure == "final":
+            return "reward"
+        if self.measure == "auc" or self.max_kl is None:
+            return "mean reward along the training"
+        return f"mean reward along the training, held from KL {self.max_kl:g} on"
 
     @property
     def measures(self) -> list[str]:

@@ -38,7 +38,7 @@ class StudyConfig(StrictModel):
     """Seed of the outer loop, and first seed of every arm: all arms share their seeds (common random numbers)."""
     task: TaskConfig = TaskConfig()
     ppo: PPOConfig = PPOConfig()
-    """Inner training; fields named in `search_space.parameters` are overridden by each trial."""
+    """Inner training; fields named in `search_space.parameters`, here or in `attribution`, are set by each trial."""
     attribution: AttributionConfig = AttributionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     n_samples: int = Field(default=8, ge=0, le=64)
@@ -70,7 +70,7 @@ class StudyConfig(StrictModel):
     @model_validator(mode="after")
     def _has_no_conflicts(self) -> Self:
         check_components(self.search_space, self.attribution, self.task)
-        check_parameters(self.search_space, self.ppo)
+        check_parameters(self.search_space, self.ppo, self.attribution)
         check_early_stopping(self.early_stopping, self.ppo, self.evaluation, self.budget)
         check_objective(self.objective, self.design, self.budget)
         check_executor(self.executor, self.workers, self.budget, self.early_stopping)

@@ -1,10 +1,14 @@
-"""Which fields of `ppo` the outer loop may search: the numbers of its schema, less those named here with the reason."""
+"""What the outer loop may search beside the weights: numbers of `ppo`, and those of `attribution` that shape credit.
+
+All numbers of `ppo` but those that are named here with the reason; of `attribution` those that are named here.
+"""
 
 import types
 import typing
+from collections.abc import Mapping
 
 from inner_loop.io.schema import nearest
-from inner_loop.spec import PPOConfig
+from inner_loop.spec import AttributionConfig, PPOConfig
 
 _COST = "it changes what a trial costs, so that trials could not be compared"
 _DIVIDES = "it must divide another size, which few values of a range do"
@@ -40,12 +44,43 @@ def _number_type(annotation: object) -> type[int] | type[float] | None:
     return None
 
 
+OF_ATTRIBUTION = ("max_units", "sharpness")
+"""Fields of `attribution` that can be searched: how fine the units of spans are, and how sharp credit is. They change
+nothing of what an explanation may cost, which `attribution.budget` says."""
+
 TUNABLE = {
     name: kind
     for name, field in PPOConfig.model_fields.items()
     if name not in NOT_TUNABLE and (kind := _number_type(field.annotation)) is not None
+} | {
+    name: kind
+    for name in OF_ATTRIBUTION
+    if (kind := _number_type(AttributionConfig.model_fields[name].annotation)) is not None
 }
 """Fields that can be searched, with the type of number they hold."""
+
+
+def value_of(name: str, ppo: PPOConfig, attribution: AttributionConfig) -> float | None:
+    """What the configuration says of a field that can be searched; None where it is off."""
+    value: float | None = getattr(attribution if name in OF_ATTRIBUTION else ppo, name)
+    return value
+
+
+def with_parameters(
+    ppo: PPOConfig, attribution: AttributionConfig, parameters: Mapping[str, float]
+) -> tuple[PPOConfig, AttributionConfig]:
+    """Both sections with the values of an arm's training parameters.
+
+    Raises:
+        ValidationError: If a value, or several together, are not valid.
+    """
+    own = {name: value for name, value in parameters.items() if name in OF_ATTRIBUTION}
+    rest = {name: value for name, value in parameters.items() if name not in OF_ATTRIBUTION}
+    # Validated again, because a copied model is not; that also turns whole floats into ints.
+    return (
+        PPOConfig.model_validate(ppo.model_dump() | rest),
+        AttributionConfig.model_validate(attribution.model_dump() | own),
+    )
 
 
 def is_integer(name: str) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bo_shaping.config import ParameterRange, SearchSpaceConfig, StudyConfig
+from bo_shaping.config.tunable import value_of
 from bo_shaping.space.arms import corner, from_arm, to_arm
 from bo_shaping.space.simplex import from_cube, mean_point, vertices
 from inner_loop.spec import SPARSE
@@ -117,8 +118,8 @@ def _coordinates(arm: Arm, space: SearchSpaceConfig) -> NDArray[np.float64]:
 
 
 def _usual(config: StudyConfig, name: str) -> float:
-    """The value of a parameter in `config.ppo`, within its range; where it is off (None), the middle of the range."""
-    value, parameter = getattr(config.ppo, name), config.search_space.parameters[name]
+    """The value of a parameter in the configuration, within its range; where it is off, the middle of the range."""
+    value, parameter = value_of(name, config.ppo, config.attribution), config.search_space.parameters[name]
     lower, upper = parameter.bounds
     return _middle(parameter) if value is None else min(max(float(value), lower), upper)
 

@@ -41,7 +41,7 @@ def told(
     values |= {name: _number(name, value) for name, value in (measures or {}).items()}
     if values.get("sem", 0.0) < 0:
         raise TellError(f"sem must be >= 0, got {sem}.")
-    needed = {KL} if config.objective.max_kl is not None or config.objective.pareto else set()
+    needed = {KL} if config.objective.pareto else set()
     needed |= set(config.objective.measures) - {REWARD}
     missing = sorted(needed - values.keys())
     if missing:

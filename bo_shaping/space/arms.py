@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bo_shaping.config import SearchSpaceConfig, StudyConfig
-from bo_shaping.config.tunable import is_integer
+from bo_shaping.config.tunable import is_integer, with_parameters
 from bo_shaping.space import simplex
 from inner_loop.spec import TrialSpec
 
@@ -70,13 +70,14 @@ def to_specs(config: StudyConfig, arm: Mapping[str, float], seeds: Sequence[int]
         # An optimiser may leave a range by a rounding error, which the schema of `ppo` would refuse.
         lower, upper = parameter.bounds
         parameters[name] = min(max(parameters[name], lower), upper)
-    # Validated again, because a copied model is not; that also turns whole floats into ints.
-    ppo = type(config.ppo).model_validate(config.ppo.model_dump() | parameters)
+    stop = [kl for kl in (config.ppo.stop_at_kl, config.objective.held_kl) if kl is not None]
+    guards = {"stop_at_kl": min(stop)} if stop else {}
+    ppo, attribution = with_parameters(config.ppo, config.attribution, parameters | guards)
     return [
         TrialSpec(
             weights=weights,
             task=config.task,
-            attribution=config.attribution,
+            attribution=attribution,
             ppo=ppo,
             evaluation=config.evaluation,
             seed=seed,

@@ -12,6 +12,7 @@ from pydantic import NonNegativeFloat
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import TrialResultError
+from bo_shaping.surrogate.held_reward import Height, held_reward
 from inner_loop.io.schema import StrictModel
 from inner_loop.spec import CurvePoint, TrialProgress, TrialResult
 
@@ -63,18 +64,27 @@ def seed_values(config: StudyConfig, results: Sequence[TrialResult]) -> dict[str
     """
     columns: dict[str, list[float]] = {}
     on_curve = [name for name in config.objective.measures if name not in (REWARD, KL)]
-    on_curve += ["auc"] if config.objective.measure == "auc" else []
+    on_curve += [config.objective.measure] if config.objective.measure != "final" else []
     for result in results:
         if on_curve and not result.curve:
             raise TrialResultError(f"the result has no learning curve, from which the study takes {on_curve[0]}")
-        reward = result.auc if config.objective.measure == "auc" else result.mean
-        row = {REWARD: reward, KL: result.kl}
+        row = {REWARD: _reward(config, result), KL: result.kl}
         row |= {name: getattr(result.curve[-1], name) for name in config.objective.measures if name not in row}
         for metric, value in row.items():
             if value is None or not abs(value) <= LARGEST:
                 raise TrialResultError(f"the result has no usable {metric}, which the study needs: {value}")
             columns.setdefault(metric, []).append(_storable(value))
     return columns
+
+
+def _reward(config: StudyConfig, result: TrialResult) -> float:
+    if config.objective.measure == "held":
+        heights = [Height(point.step, point.mean, point.kl) for point in result.curve]
+        try:
+            return held_reward(heights, config.ppo.steps, config.objective.max_kl)
+        except ValueError as error:
+            raise TrialResultError(f"{error}; give a point before that (objective.measure: held needs it)") from error
+    return result.auc if config.objective.measure == "auc" else result.mean
 
 
 def curve_data(config: StudyConfig, events: Iterable[TrialProgress]) -> list[tuple[int, Outcome]]:
@@ -87,11 +97,15 @@ def curve_data(config: StudyConfig, events: Iterable[TrialProgress]) -> list[tup
         if event.point is not None:
             points.setdefault(event.point.step, []).append(event.point)
     steps = sorted(points)
-    heights = [float(np.mean([point.mean for point in points[step]])) for step in steps]
+    heights = [
+        Height(step, *(float(np.mean([getattr(point, name) for point in points[step]])) for name in ("mean", "kl")))
+        for step in steps
+    ]
+    budget = config.objective.max_kl if config.objective.measure == "held" else None
     curve: list[tuple[int, Outcome]] = []
     for i, step in enumerate(steps):
-        is_auc = config.objective.measure == "auc"
-        row = {REWARD: _mean_height(steps[: i + 1], heights[: i + 1]) if is_auc else heights[i]}
+        is_final = config.objective.measure == "final"
+        row = {REWARD: heights[i].reward if is_final else held_reward(heights[: i + 1], step, budget)}
         for name in dict.fromkeys([KL, *config.objective.measures]):
             measures = [getattr(point, name) for point in points[step]]
             if None not in measures:
@@ -112,11 +126,6 @@ def observations(outcome: Outcome | Mapping[str, float], step: float | None = No
         mean, sem = value if isinstance(value, tuple) else (value, None)
         rows.append(Observation(metric=metric, mean=mean, sem=sem, step=step))
     return tuple(rows)
-
-
-def _mean_height(steps: Sequence[int], heights: Sequence[float]) -> float:
-    """Area under the curve over its length, as `TrialResult.auc`."""
-    return float(np.trapezoid(heights, steps) / (steps[-1] - steps[0])) if len(steps) > 1 else heights[0]
 
 
 def _storable(value: float) -> float:

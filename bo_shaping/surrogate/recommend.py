@@ -120,6 +120,7 @@ def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyC
         note=" ".join(
             [*_warnings(posterior, best, groups, is_all_open, config), *_word_on_seeds(posterior, correlation)]
         ),
+        reward=config.objective.reward_in_words,
     )
 
 

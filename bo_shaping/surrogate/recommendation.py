@@ -80,6 +80,8 @@ class Best:
     """Index of the completed trial whose arm is nearest."""
     note: str
     """What a reader must know before using it; empty if nothing."""
+    reward: str = "reward"
+    """What `mean` is the expectation of, in words: it depends on `objective.measure`."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Best":

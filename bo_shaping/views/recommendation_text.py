@@ -29,7 +29,7 @@ def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> 
     divergence = "" if best.kl is None else f", expected KL {best.kl:.1f}"
     _print_lines(
         console,
-        f"expected reward {best.mean:.3f} ({low:.3f} to {high:.3f}){divergence}",
+        f"expected {best.reward} {best.mean:.3f} ({low:.3f} to {high:.3f}){divergence}",
         f"probability of being better than: {_listed(beats)}",
         f"expected regret {best.regret:.3f}: what the best point may give beyond this one, on average",
         f"from {best.n_trials} finished trials; {_measured(best, records)}",

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from bo_shaping.config import ParameterRange, StudyConfig
-from bo_shaping.config.tunable import NOT_TUNABLE, TUNABLE
+from bo_shaping.config.tunable import NOT_TUNABLE, OF_ATTRIBUTION, TUNABLE
 from experiments.docs.markdown import table
 
 HEAD = """# Configuration
@@ -114,6 +114,8 @@ def _first_paragraph(model: type[BaseModel]) -> str:
 def _searchable() -> str:
     searched = ", ".join(f"`{name}`" for name in TUNABLE)
     rows = [[f"`{name}`", reason] for name, reason in NOT_TUNABLE.items()]
-    return f"`search_space.parameters` takes these fields of `ppo`: {searched}.\n\nThese are refused:\n\n" + table(
-        ["field", "why"], rows
+    own = " and ".join(f"`{name}`" for name in OF_ATTRIBUTION)
+    return (
+        f"`search_space.parameters` takes these fields: {searched}. {own} are fields of `attribution`, all others of "
+        "`ppo`.\n\nThese are refused:\n\n" + table(["field", "why"], rows)
     )

@@ -24,7 +24,7 @@ class _Explained:
         credit = spread.credit
         if credit is None or len(credit.offsets) < 2:
             return spread.on_last_token()
-        values = credit.values[self.method]
+        values = spread.sharpened(credit.values[self.method])
         gap = credit.full_value - credit.base_value - values.sum()
         tokens = place_on_tokens(credit.ends, values + gap / len(values), spread.token_ends)
         return spread.with_the_rest(tokens)

@@ -41,12 +41,24 @@ class Spread:
     token_facts: TokenFacts | None = None
     """What the policy knew; None where no policy wrote the response, or nobody said."""
 
+    sharpness: float = 1.0
+    """Power that credit is raised to."""
+
     @property
     def total(self) -> float:
         """What the tokens' credits must sum to: the score, less the base value where that is dropped."""
         if self.base_value == "drop" and self.credit is not None:
             return self.score - self.credit.base_value
         return self.score
+
+    def sharpened(self, values: np.ndarray) -> np.ndarray:
+        """`n` credits raised to the power `sharpness`, with their signs and the sum of their sizes kept."""
+        if self.sharpness == 1.0 or not np.abs(values).max(initial=0.0) > 0:
+            return values
+        # Relative to the largest, so that no power leaves the range of floats.
+        powers = (np.abs(values) / np.abs(values).max()) ** self.sharpness
+        sharpened: np.ndarray = np.sign(values) * powers * (np.abs(values).sum() / powers.sum())
+        return sharpened
 
     def on_last_token(self) -> np.ndarray:
         """`t` credits: everything on the last token."""

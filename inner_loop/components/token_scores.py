@@ -19,7 +19,7 @@ class _TokenScores:
         pieces = None if spread.credit is None else spread.credit.pieces.get(self.method)
         if pieces is None or not len(pieces.ends):
             return spread.on_last_token()
-        tokens = place_on_tokens(pieces.ends, pieces.values, spread.token_ends)
+        tokens = place_on_tokens(pieces.ends, spread.sharpened(pieces.values), spread.token_ends)
         return tokens + (spread.total - tokens.sum()) / len(tokens)
 
 

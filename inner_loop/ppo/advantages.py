@@ -1,6 +1,7 @@
 """Advantage estimation over response tokens: b responses, t tokens (right-padded), rewards in score units.
 
 .. [Schulman2016] High-Dimensional Continuous Control Using Generalized Advantage Estimation. arXiv:1506.02438.
+.. [Yuan2025] What's Behind PPO's Collapse in Long-CoT? Value Optimization Holds the Secret. arXiv:2503.01491.
 .. [Pardo2018] Time Limits in Reinforcement Learning. arXiv:1712.00378.
 """
 
@@ -20,6 +21,7 @@ def estimate_advantages(
     *,
     gamma: float = 1.0,
     gae_lambda: float = 0.95,
+    critic_lambda: float | None = None,
     bootstrap_values: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Advantages and returns, eq. (16) of [Schulman2016]_.
@@ -30,6 +32,7 @@ def estimate_advantages(
         response_mask: `b x t`, True on response tokens; everything else is read as zero.
         gamma: Discount per token.
         gae_lambda: Decay of the weight on later temporal differences.
+        critic_lambda: The same for the returns alone ([Yuan2025]_, section 4.2); None takes `gae_lambda`.
         bootstrap_values: `b`, the value of what would have come after the last response token ([Pardo2018]_, eq. 6):
             the critic's estimate there if the response was cut, zero if it ended. None is all zero.
 
@@ -47,7 +50,9 @@ def estimate_advantages(
         next_values = torch.where(is_last_token(response_mask), bootstrap_values.unsqueeze(1), next_values)
     deltas = rewards + gamma * next_values - values
     advantages = discounted_sums(deltas, gamma * gae_lambda).masked_fill(~response_mask, 0.0)
-    return advantages, advantages + values
+    if critic_lambda is None or critic_lambda == gae_lambda:
+        return advantages, advantages + values
+    return advantages, discounted_sums(deltas, gamma * critic_lambda).masked_fill(~response_mask, 0.0) + values
 
 
 def discounted_sums(x: Tensor, decay: float) -> Tensor:

@@ -96,15 +96,17 @@ class PPOTrainer:
         size, device = actor_critic.sampler.get_output_embeddings().weight.shape[0], actor_critic.sampler.device
         self._worth = TokenWorth(size, device) if config.centre_credit else None
 
-    def step(self, prompts: list[Prompt]) -> StepStats:
+    def step(self, prompts: list[Prompt], progress: float = 0.0) -> StepStats:
         """One rollout and its update; see `collect` and `update`."""
-        return self.update(self.collect(prompts))
+        return self.update(self.collect(prompts, progress))
 
     @torch.no_grad()
-    def collect(self, prompts: list[Prompt]) -> Experience:
+    def collect(self, prompts: list[Prompt], progress: float = 0.0) -> Experience:
         """Sample `samples_per_prompt` responses to every prompt, score them and estimate their advantages.
 
-        `prompts` are those of all processes; the experience is this one's.
+        Args:
+            prompts: Those of all processes; the experience is this one's.
+            progress: How far the training is, 0 at its first step and 1 at its last: what `to_sparse` goes by.
 
         Raises:
             DivergedError: If the KL leaves `max_kl`; the weights are then useless.
@@ -141,9 +143,10 @@ class PPOTrainer:
                 rollout.responses,
                 token_ends=rollout.token_ends,
                 token_facts=token_facts(mask, old_logprobs, ref_logprobs, rollout.entropy, values),
+                to_sparse=(to_sparse := config.to_sparse * progress),
             )
             scores = [response.score for response in shaped]
-            rewards = self._settle_cut_responses(pad_rewards(shaped, mask), rollout, scores)
+            rewards = self._settle_cut_responses(pad_rewards(shaped, mask), rollout, scores, to_sparse)
             if config.reward_scale == "running":
                 rewards = self.scale(rewards)
             centred = self._centred(rewards, rollout)
@@ -206,14 +209,15 @@ class PPOTrainer:
         if self._worth is not None:
             self._worth.totals.copy_(tensors.pop(WORTH_TOTALS))
 
-    def _settle_cut_responses(self, rewards: Tensor, rollout: Rollout, scores: list[float]) -> Tensor:
+    def _settle_cut_responses(self, rewards: Tensor, rollout: Rollout, scores: list[float], to_sparse: float) -> Tensor:
         """Token rewards once `missing_eos` has been applied to responses that were cut."""
         mask, finished = rollout.batch.response_mask, rollout.finished
         if self.config.missing_eos == "penalty":
             return charge_cut_responses(rewards, mask, finished, self.config.missing_eos_penalty)
         if self.config.missing_eos == "bootstrap":
             # The sparse reward is paid when a response ends. Dense credit has been earned by the tokens that are there.
-            unpaid = self.shaping.weights.get(SPARSE, 0.0) * torch.tensor(scores)
+            weight = self.shaping.weights.get(SPARSE, 0.0)
+            unpaid = (weight + to_sparse * (1 - weight)) * torch.tensor(scores)
             return charge_cut_responses(rewards, mask, finished, unpaid)
         return rewards
 
@@ -237,7 +241,13 @@ class PPOTrainer:
             return advantages, torch.zeros_like(advantages)
         bootstrap = self._values_at_the_cut(rollout) if config.missing_eos == "bootstrap" else None
         advantages, returns = estimate_advantages(
-            values, rewards, mask, gamma=config.gamma, gae_lambda=config.gae_lambda, bootstrap_values=bootstrap
+            values,
+            rewards,
+            mask,
+            gamma=config.gamma,
+            gae_lambda=config.gae_lambda,
+            critic_lambda=config.critic_lambda,
+            bootstrap_values=bootstrap,
         )
         return whiten(advantages + centred, mask), returns
 

@@ -61,6 +61,9 @@ class AttributionConfig(StrictModel):
     base_value: BasePlacement = "last"
     """Where r(x, nothing) goes: on the last token, `uniform`ly on all tokens, or `drop`ped from every component (the
     return then changes by a constant per prompt)."""
+    sharpness: PositiveFloat = 1.0
+    """Power that credit is raised to, its sign and the sum of its sizes kept: above 1 the largest parts get more, below
+    1 all parts become more alike. Of explanations and token models."""
     implicit: ImplicitConfig | None = None
     """The models of `implicit` credit."""
     token_model: TokenModelConfig | None = None

@@ -42,6 +42,12 @@ class PPOConfig(StrictModel):
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     """Bias-variance trade of the advantage estimate; interacts with the density of the reward. Without a critic, a
     reward l tokens ahead counts (gamma * gae_lambda)^l: the textbook's RLOO and GRPO have 1."""
+    critic_lambda: float | None = Field(default=None, ge=0.0, le=1.0)
+    """Lambda of the returns that the critic learns from, apart from that of the advantages (VC-PPO, arXiv:2503.01491);
+    None takes `gae_lambda`."""
+    to_sparse: float = Field(default=0.0, ge=0.0, le=1.0)
+    """Share of all other components' weights that has moved to `sparse` by the last step, growing linearly from 0 at
+    the first: dense credit to begin with, the reward itself in the end."""
     centre_credit: bool = False
     """Whether advantages are rid of the noise that later tokens' usual rewards explain (`inner_loop.ppo.centring`): no
     expectation changes, the variance falls most with `prefix` credit and lambda near 1. Not with `grpo`."""
@@ -111,6 +117,8 @@ class PPOConfig(StrictModel):
             raise ValueError(f"missing_eos 'bootstrap' needs a critic, and algorithm {self.algorithm!r} has none")
         if self.algorithm == "grpo" and self.centre_credit:
             raise ValueError("centre_credit keeps expectations, which GRPO's division by a group's deviation does not")
+        if self.critic_lambda is not None and self.algorithm != "ppo":
+            raise ValueError(f"critic_lambda needs a critic, and algorithm {self.algorithm!r} has none")
         if self.adaptive_kl is not None and self.kl_coef == 0:
             raise ValueError("adaptive_kl multiplies kl_coef, which must then be above 0")
         return self

@@ -83,6 +83,13 @@ def test_the_shaping_function_carries_the_learned_weights(finished):
     assert shaping.reward_model == "embedded"
 
 
+def test_the_shaping_function_carries_the_learned_units(make_config):
+    space = {"parameters": {"max_units": {"bounds": [4, 24]}}}
+    study = Study.launch(make_config(attribution={"units": "spans"}, search_space=space, budget={"trials": 6}))
+    study.run()
+    assert study.shaping_function().attribution.max_units == study.best().parameters["max_units"]
+
+
 def test_the_client_is_ax_own_and_can_propose_and_predict(finished):
     client = finished.ax_client
     assert type(client) is Client

@@ -150,6 +150,28 @@ def test_attention_pays_each_token_a_positive_share_of_the_score():
     assert (shaped.rewards > 0).all()
 
 
+def test_sharper_credit_still_conserves_the_score():
+    texts = ["x", "y"], [" a good bad good day", " bad"]
+    plain = ShapingFunction({"shap": 1.0}, reward_model=rough)(*texts)
+    sharp = ShapingFunction({"shap": 1.0}, AttributionConfig(sharpness=2.0), reward_model=rough)(*texts)
+    for one, other in zip(plain, sharp, strict=True):
+        assert one.rewards.sum() == pytest.approx(other.rewards.sum()) == pytest.approx(one.score)
+    assert np.ptp(sharp[0].rewards[:-1]) > np.ptp(plain[0].rewards[:-1])
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.9])
+def test_weights_can_move_to_the_sparse_reward(reward_model, gamma):
+    shaping = ShapingFunction({"shap": 0.6, "uniform": 0.2, "sparse": 0.2}, gamma=gamma, reward_model=reward_model)
+    moved = ShapingFunction({"shap": 0.3, "uniform": 0.1, "sparse": 0.6}, gamma=gamma, reward_model=reward_model)
+    texts = ["film"], [" good film, so bad"]
+    [half], [expected] = shaping(*texts, to_sparse=0.5), moved(*texts)
+    np.testing.assert_allclose(half.rewards, expected.rewards)
+    [none], [plain] = shaping(*texts, to_sparse=0.0), shaping(*texts)
+    np.testing.assert_array_equal(none.rewards, plain.rewards)
+    [all_of_it] = shaping(*texts, to_sparse=1.0)
+    assert all_of_it.rewards[:-1].tolist() == [0.0] * (len(all_of_it.rewards) - 1)
+
+
 def test_a_response_that_was_cut_has_its_terminal_reward_on_the_last_token_sampled(reward_model):
     # No end-of-sequence token: the last token is a word, and carries its own credit and the base value.
     shaping = ShapingFunction({"shap": 0.5, "sparse": 0.5}, reward_model=reward_model)

@@ -73,7 +73,7 @@ def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -
             tiles.append(_tile(f"weight of {name}", f"{weight:.2f}", _range(best.interval[name]), colours[name]))
         for name, value in best.parameters.items():
             tiles.append(_tile(name, f"{value:.3g}", _range(best.interval[name], ".3g")))
-        tiles.append(_tile("expected reward", f"{best.mean:.2f}", _range(best.mean_interval)))
+        tiles.append(_tile(f"expected {best.reward}", f"{best.mean:.2f}", _range(best.mean_interval)))
         tiles.append(_tile("expected regret", f"{best.regret:.3f}", "what the best point may give beyond this one"))
         budget = "no KL budget" if kl_budget is None else f"budget {kl_budget:g} nats per response"
         if best.kl is not None:

@@ -36,12 +36,14 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     folder = Path(output_dir) if output_dir is not None else study.path / "report"
     folder.mkdir(parents=True, exist_ok=True)
     trials, kl_budget = study.trials(), study.config.objective.max_kl
+    # A training that stopped at the budget is past it by what its last step added, and not over it in any bad sense.
+    kl_limit = None if study.config.objective.held_kl is not None else kl_budget
     results = study.results()
     best, surface = _recommendation(study)
-    landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_budget)
+    landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_limit)
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
     pictures = {
-        "simplex": png_bytes(simplex_figure(trials, best, surface, kl_budget=kl_budget)),
+        "simplex": png_bytes(simplex_figure(trials, best, surface, kl_budget=kl_limit)),
         "curves": png_bytes(curves_figure(trials, study.curves(results), landmarks, kl_budget=kl_budget)),
         "weights": png_bytes(weights_figure(best, surface, bounds=bounds)),
     }

@@ -5,9 +5,10 @@ from pydantic import ValidationError
 
 from bo_shaping.config import StudyConfig, WorkersConfig
 from bo_shaping.config.limits import Constraint, parse_constraint
-from bo_shaping.config.tunable import NOT_TUNABLE, TUNABLE, is_integer
+from bo_shaping.config.tunable import NOT_TUNABLE, OF_ATTRIBUTION, TUNABLE, is_integer
 from bo_shaping.errors import ConfigError
 from bo_shaping.executors.heartbeat import BEAT_SECONDS
+from bo_shaping.space.arms import to_specs
 from inner_loop.spec import PPOConfig
 
 
@@ -67,7 +68,7 @@ def test_overrides_are_yaml_and_reach_nested_and_missing_sections(tmp_path):
         ("budget: {replicate_last: 2.5}", "a whole number of trials, or a share below 1, got 2.5"),
         ("budget: {trials: 4, replicate_last: 5}", "must not be above trials, got 5 and 4"),
         ("budget: {max_failures: 2}", r"budget\.max_failures: .*less than or equal to 1"),
-        ("objective: median", r"objective\.measure: .*'final' or 'auc'"),
+        ("objective: median", r"objective\.measure: .*'final', 'auc' or 'held'"),
         ("- 1", "must hold keys and values"),
         ("a: [", "not valid YAML"),
         ("name: 2024-13-45", "not valid YAML"),
@@ -144,8 +145,9 @@ def test_weight_bounds_say_what_each_component_can_have():
 def test_every_number_of_ppo_is_searchable_or_says_why_not():
     numbers = {name for name, value in PPOConfig().model_dump().items() if type(value) in (int, float)}
     off_by_default = {"adaptive_kl", "target_kl", "top_k", "stop_at_kl", "trainable_layers"}
-    assert {*TUNABLE, *NOT_TUNABLE} == numbers | off_by_default
-    assert {name for name in TUNABLE if is_integer(name)} == {"epochs", "adaptive_kl_horizon"}
+    off_by_default |= {"critic_lambda"}
+    assert {*TUNABLE, *NOT_TUNABLE} == numbers | off_by_default | {*OF_ATTRIBUTION}
+    assert {name for name in TUNABLE if is_integer(name)} == {"epochs", "adaptive_kl_horizon", "max_units"}
 
 
 def test_a_box_in_which_some_arm_would_be_refused_is_refused():
@@ -211,6 +213,19 @@ def test_constraints_that_mean_nothing_are_refused(tmp_path, constraints, messag
         StudyConfig.from_yaml(write(tmp_path, ""), [f"objective.constraints={constraints}"])
 
 
+def test_a_budget_that_is_held_limits_nothing_and_stops_the_trainings(tmp_path):
+    held, final = (
+        StudyConfig.from_yaml(write(tmp_path, ""), [f"objective.measure={measure}", "objective.max_kl=6"])
+        for measure in ("held", "final")
+    )
+    assert (held.objective.limits, [str(limit) for limit in final.objective.limits]) == ([], ["kl <= 6.0"])
+    arm = {"w_shap": 0.5, "w_lime": 0.0, "w_sparse": 0.5, "gae_lambda": 0.8}
+    assert [to_specs(config, arm, [0])[0].ppo.stop_at_kl for config in (held, final)] == [6.0, None]
+    sooner = held.model_copy(update={"ppo": held.ppo.model_copy(update={"stop_at_kl": 2.0})})
+    assert to_specs(sooner, arm, [0])[0].ppo.stop_at_kl == 2.0
+    assert "held from KL 6 on" in held.objective.reward_in_words
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -221,11 +236,23 @@ def test_constraints_that_mean_nothing_are_refused(tmp_path, constraints, messag
         (["early_stopping={}", "executor=inline"], "early_stopping does nothing with executor: inline; .*process, ray"),
         (["early_stopping.min_curves=14"], r"min_curves must be below budget\.trials, got 14 and 14"),
         (["objective.pareto=true", "design.acquisition=kg"], "kg knows one objective"),
+        (["objective.pareto=true", "objective.measure=held"], "objective.measure: held fixes; use final or auc"),
         (["objective.pareto=true", "budget.stop_when_regret_below=0.1"], "stop_when_regret_below"),
         (["workers.gpus_per_trial=1", "executor=inline"], "does nothing with executor: inline; .*process, ray, slurm"),
         (["workers.address=auto"], "workers.address does nothing with executor: process; it works with ray"),
         (["workers.options.slurm_partition=gpu", "executor=ray"], "workers.options does nothing with executor: ray"),
         (["budget.trial_seconds=60", "executor=inline"], "trial_seconds does nothing with executor: inline"),
+        (
+            ["search_space.parameters={max_units: {bounds: [4, 24]}}", "attribution.units=tokens"],
+            "max_units would change nothing: it needs attribution.units: spans",
+        ),
+        (
+            [
+                "search_space.parameters={critic_lambda: {bounds: [0.5, 1]}}",
+                "ppo={algorithm: rloo, samples_per_prompt: 2}",
+            ],
+            "critic_lambda would change nothing: it needs ppo.algorithm: ppo",
+        ),
         (
             ["search_space.components=[implicit, sparse]"],
             "'implicit' asks a model of its own: set attribution.implicit",

@@ -2,6 +2,7 @@ import pytest
 from ax.core.parameter import FixedParameter, ParameterType
 
 from bo_shaping.config import SearchSpaceConfig, StudyConfig
+from bo_shaping.generation.design import initial_design
 from bo_shaping.space.arms import ax_search_space, corner, from_arm, project, to_arm, to_specs
 
 BOUNDED = SearchSpaceConfig(
@@ -41,6 +42,17 @@ def test_specs_carry_weights_overrides_and_the_seeds_asked_for():
     assert {spec.ppo.gae_lambda for spec in specs} == {0.6}
     assert {spec.ppo.steps for spec in specs} == {7}
     assert specs[0].weights == {"shap": 0.2, "lime": 0.3, "sparse": 0.5}
+
+
+def test_what_shapes_credit_is_set_in_its_own_section():
+    parameters = {"max_units": {"bounds": [4, 24]}, "sharpness": {"bounds": [0.5, 2]}, "kl_coef": {"bounds": [0, 1]}}
+    config = StudyConfig(name="a", attribution={"units": "spans"}, search_space={"parameters": parameters})
+    arm = to_arm({"shap": 0.2, "lime": 0.3, "sparse": 0.5}, {"max_units": 9.7, "sharpness": 1.5, "kl_coef": 0.3})
+    assert (arm["max_units"], type(arm["max_units"])) == (10, int)
+    (spec,) = to_specs(config, arm, [0])
+    assert (spec.attribution.max_units, spec.attribution.sharpness, spec.ppo.kl_coef) == (10, 1.5, 0.3)
+    assert spec.attribution.units == "spans"
+    assert initial_design(config)[0]["max_units"] == 12
 
 
 def test_what_an_optimiser_moved_past_its_range_is_put_back():

@@ -28,6 +28,25 @@ def test_the_area_under_the_curve_can_be_the_reward(make_config):
     assert outcome_data(config, [result(1.0, RISING)])["reward"] == pytest.approx(0.75)
 
 
+def test_the_reward_that_is_held_within_the_budget_can_be_the_reward(make_config):
+    config = make_config(objective={"measure": "held", "max_kl": 1.5}, ppo={"steps": 10})
+    # The KL passes 1.5 at step 2.5, with a reward of 0.5.
+    assert outcome_data(config, [result(1.0, RISING)])["reward"] == pytest.approx((0.25 * 2.5 + 0.5 * 7.5) / 10)
+    stopped = result(0.9, [RISING[0], point(4, 0.8, kl=1.8)])
+    passed = 4 * 0.5 / 0.8
+    expected = (passed * 0.8 * passed / 4 / 2 + (10 - passed) * 0.8 * passed / 4) / 10
+    assert outcome_data(config, [stopped])["reward"] == pytest.approx(expected)
+    with pytest.raises(TrialResultError, match=r"begins at step 5.*objective\.measure: held needs it"):
+        outcome_data(config, [result(1.0, RISING[1:])])
+
+
+def test_a_running_curve_is_worth_what_it_has_held_so_far(make_config):
+    config = make_config(objective={"measure": "held", "max_kl": 1.5}, ppo={"steps": 10})
+    curve = curve_data(config, [TrialProgress(step=p.step, n_steps=10, point=p) for p in RISING])
+    assert [step for step, _ in curve] == [0, 5, 10]
+    assert [outcome["reward"] for _, outcome in curve] == pytest.approx([0.0, 0.375, 0.4375])
+
+
 def test_constrained_measures_are_those_of_the_last_point(make_config):
     config = make_config(objective={"constraints": ["length >= 0.9 * baseline", "entropy >= 1", "length <= 40"]})
     outcome = outcome_data(config, [result(1.0, RISING)])
@@ -42,7 +61,12 @@ def test_a_measure_that_is_missing_fails_the_trial(make_config):
 
 
 @pytest.mark.parametrize(
-    ("objective", "what"), [({"measure": "auc"}, "auc"), ({"constraints": ["length >= 0.9 * baseline"]}, "length")]
+    ("objective", "what"),
+    [
+        ({"measure": "auc"}, "auc"),
+        ({"measure": "held"}, "held"),
+        ({"constraints": ["length >= 0.9 * baseline"]}, "length"),
+    ],
 )
 def test_a_result_without_a_curve_fails_the_trial_only_where_the_curve_counts(make_config, objective, what):
     bare = result(1.0, RISING).model_copy(update={"curve": []})

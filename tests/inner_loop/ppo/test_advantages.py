@@ -105,3 +105,16 @@ def test_whitening_equal_advantages_gives_zero():
 
 def test_masked_mean_of_nothing_is_zero():
     assert masked_mean(torch.ones(1, 2), torch.zeros(1, 2, dtype=torch.bool)) == 0
+
+
+def test_the_critic_may_learn_from_returns_of_another_lambda():
+    torch.manual_seed(0)
+    values, rewards = torch.randn(2, 4, 5)
+    mask = torch.arange(5) < torch.tensor([[5], [3], [1], [4]])
+    advantages, returns = estimate_advantages(values, rewards, mask, gae_lambda=0.6, critic_lambda=1.0)
+    torch.testing.assert_close(advantages, estimate_advantages(values, rewards, mask, gae_lambda=0.6)[0])
+    # With lambda 1 they are what is still to come, whatever the critic thinks.
+    to_come = rewards.masked_fill(~mask, 0.0).flip(1).cumsum(1).flip(1)
+    torch.testing.assert_close(returns[mask], to_come[mask])
+    same = estimate_advantages(values, rewards, mask, gae_lambda=0.6, critic_lambda=0.6)
+    torch.testing.assert_close(same[1], estimate_advantages(values, rewards, mask, gae_lambda=0.6)[1])

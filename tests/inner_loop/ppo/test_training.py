@@ -94,6 +94,7 @@ def test_zero_weights_leave_sparse_training_untouched_and_explain_nothing(tiny_t
         {"adaptive_kl": 0.01, "adaptive_kl_horizon": 20},
         {"gamma": 0.5},
         {"gae_lambda": 0.1},
+        {"critic_lambda": 0.1},
         {"reward_scale": "running"},
         {"centre_credit": True},
         {"centre_credit": True, "samples_per_prompt": 2, "algorithm": "rloo"},
@@ -124,6 +125,23 @@ def test_every_knob_changes_the_outcome(bandit, settings):
     usual = parameters_after(bandit, 3, bandit.train_prompts)
     turned = parameters_after(bandit, 3, bandit.train_prompts, config=changed(**settings))
     assert usual.shape != turned.shape or not torch.equal(usual, turned)
+
+
+def test_weights_move_to_sparse_as_the_training_goes_on(bandit):
+    def rewards(progress, **settings):
+        trainer = make_trainer(copy.deepcopy(bandit), {"uniform": 1.0}, config=changed(kl_coef=0.0, **settings))
+        mask = (experience := trainer.collect(bandit.train_prompts[: CONFIG.prompts_per_step], progress)).response_mask
+        # A critic that starts at zero makes the returns of lambda 0 the rewards.
+        assert not experience.old_values[mask].any()
+        return experience.returns
+
+    settings = {"gae_lambda": 0.0}
+    plain, begun = rewards(1.0, **settings), rewards(0.0, to_sparse=1.0, **settings)
+    torch.testing.assert_close(plain, begun)
+    ended = rewards(1.0, to_sparse=1.0, **settings)
+    torch.testing.assert_close(ended.sum(dim=1), plain.sum(dim=1))
+    assert (ended.count_nonzero(dim=1) <= 1).all()
+    torch.testing.assert_close(rewards(0.5, to_sparse=0.5, **settings), 0.75 * plain + 0.25 * ended)
 
 
 def test_a_gradient_in_parts_is_that_of_the_whole_minibatch(bandit):
