@@ -24,6 +24,7 @@ from bo_shaping.storage.study_folder import StudyFolder, find_study, studies_roo
 from bo_shaping.storage.trials_frame import trials_frame
 from bo_shaping.surrogate.recommend import recommend
 from bo_shaping.surrogate.recommendation import Best, Surface
+from inner_loop.credit_similarity import CreditSimilarity
 from inner_loop.spec import CurvePoint, TrialResult
 
 if TYPE_CHECKING:
@@ -279,6 +280,10 @@ class Study:
     def results(self) -> dict[int, list[TrialResult]]:
         """What the inner loop returned for each completed trial that the study ran, one result per seed."""
         return self._folder.results()
+
+    def credit_similarity(self) -> CreditSimilarity | None:
+        """How alike the components pay, on the explained responses of the first trials; None before there are any."""
+        return self._folder.credit_similarity()
 
     def curves(self, results: Mapping[int, Sequence[TrialResult]] | None = None) -> dict[int, list[CurvePoint]]:
         """The learning curve of each trial that was completed or stopped, as far as it went: the mean over its seeds.

@@ -96,6 +96,7 @@ STUDY = {
     "surface": [],
     "trials": [],
     "results": [],
+    "credit_similarity": [],
     "curves": ["results"],
     "shaping_function": [],
 }

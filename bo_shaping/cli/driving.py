@@ -20,6 +20,7 @@ from bo_shaping.cli.terms import (
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StopRequested, TooFewTrialsError
 from bo_shaping.storage.study_folder import find_study
+from bo_shaping.views.credit_similarity import print_warnings
 from bo_shaping.views.live import live_view
 from bo_shaping.views.recommendation_text import print_best
 from bo_shaping.views.status import study_status
@@ -132,6 +133,8 @@ def _run(study: "Study", n_new: int | None) -> None:
         console.print(Text(f"The study knows enough ({setting}): {study.why_enough}."), soft_wrap=True)
     try:
         print_best(console, study.best(), study.folder.records())
+        if similarity := study.credit_similarity():
+            print_warnings(console, similarity)
     except TooFewTrialsError as error:
         console.print(Text(str(error)), soft_wrap=True)
         if n_new != 0 and not study_status(study.folder).count("completed"):

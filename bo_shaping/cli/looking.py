@@ -11,6 +11,7 @@ from rich.text import Text
 from bo_shaping.cli.terms import JsonOption, StudyArgument, TrialArgument, console, study_class
 from bo_shaping.storage.recommendation_file import read_recommendation
 from bo_shaping.storage.study_folder import find_study
+from bo_shaping.views.credit_similarity import print_similarity, print_warnings
 from bo_shaping.views.live import watch as watch_study
 from bo_shaping.views.logs import log_lines
 from bo_shaping.views.recommendation_text import print_best, print_posterior
@@ -20,12 +21,15 @@ from bo_shaping.views.trials_table import print_trials
 
 def status(study: StudyArgument, as_json: JsonOption = False) -> None:
     """Show how a study stands."""
-    current = study_status(find_study(study))
+    folder = find_study(study)
+    current = study_status(folder)
     if as_json:
         typer.echo(json.dumps(current.to_json(), indent=1))
         return
     console.print(Text(current.headline()), soft_wrap=True)
     print_trials(console, current.trials)
+    if similarity := folder.credit_similarity():
+        print_warnings(console, similarity)
 
 
 def watch(study: StudyArgument, as_json: JsonOption = False) -> None:
@@ -82,6 +86,8 @@ def best(
     print_best(console, result, folder.records())
     if posterior:
         print_posterior(console, result)
+        if similarity := folder.credit_similarity():
+            print_similarity(console, similarity)
 
 
 def report(

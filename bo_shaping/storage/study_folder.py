@@ -26,6 +26,7 @@ from bo_shaping.storage.journal import Journal
 from bo_shaping.storage.mean_curve import mean_curve
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.trial_folder import TrialFolder
+from inner_loop.credit_similarity import N_TRIALS, CreditSimilarity, similarity_of_results
 from inner_loop.io.atomic_file import write_atomically
 from inner_loop.spec import CurvePoint, TrialResult
 
@@ -77,15 +78,17 @@ class StudyFolder:
         """
         return [entry.record for entry in self.journal.entries().values()]
 
-    def results(self) -> dict[int, list[TrialResult]]:
+    def results(self, only: Sequence[int] | None = None) -> dict[int, list[TrialResult]]:
         """What the inner loop returned for each completed trial that the study ran, one result per seed.
 
-        A file that was damaged since then is left out, and `doctor` says so: the journal has what the study needs.
+        With `only`, of those trials. A file that was damaged since then is left out, and `doctor` says so: the journal
+        has what the study needs.
         """
         results = {}
         for record in self.records():
             trial = self.trial(record.index)
-            if record.status == "completed" and trial.has_result():
+            is_asked_for = only is None or record.index in only
+            if is_asked_for and record.status == "completed" and trial.has_result():
                 with contextlib.suppress(TrialResultError):
                     results[record.index] = trial.results()
         return results
@@ -101,6 +104,11 @@ class StudyFolder:
         stopped = [record.index for record in self.records() if record.status == "stopped"]
         curves |= {index: self.trial(index).curve() for index in stopped}
         return {index: curve for index, curve in curves.items() if curve}
+
+    def credit_similarity(self) -> CreditSimilarity | None:
+        """How alike the components pay, on the explained responses of the first trials; None before there are any."""
+        done = [record.index for record in self.records() if record.status == "completed"]
+        return similarity_of_results(self.config().search_space.components, self.results(done[:N_TRIALS]))
 
     @contextmanager
     def driver_lock(self, take_over: bool = False) -> Iterator[None]:

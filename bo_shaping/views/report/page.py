@@ -8,12 +8,14 @@ import pandas as pd
 
 from bo_shaping.text.escaping import escape
 from bo_shaping.text.wording import describe_prob_best, describe_probability
+from bo_shaping.views.credit_similarity import similarity_html
 from bo_shaping.views.report.frame import html_page, page_template
 from bo_shaping.views.report.style import component_colours
 from bo_shaping.views.report.tokens import token_credit_html
 from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, Landmarks, component_names, finished_trials
 from bo_shaping.views.report.trial_table import trial_table_html
 from bo_shaping.views.report.verdict import Verdict
+from inner_loop.credit_similarity import CreditSimilarity
 from inner_loop.spec import ExplainedResponse
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def render_page(
     *,
     best: "Best | None" = None,
     samples: list[ExplainedResponse] | None = None,
+    similarity: CreditSimilarity | None = None,
     kl_budget: float | None = None,
     replicates: int = 1,
     config_yaml: str = "",
@@ -43,6 +46,7 @@ def render_page(
         landmarks: Trials to highlight.
         best: The recommendation, if there is one.
         samples: Explained responses of the highlighted trial.
+        similarity: How alike the components pay.
         kl_budget: Largest KL allowed.
         replicates: Seeds per trial: with more than one, the standard errors in the table are over seeds.
         config_yaml: The resolved configuration, shown folded.
@@ -59,6 +63,7 @@ def render_page(
         trial_table=trial_table_html(trials, landmarks, kl_budget=kl_budget),
         token_credit=_token_section(samples or [], trials, landmarks),
         config=_config(config_yaml),
+        similarity=similarity_html(similarity),
         front=_front(best, pictures.get("front")),
         **{f"{name}_png": _data_url(pictures[name]) for name in ("simplex", "weights", "curves")},
     )

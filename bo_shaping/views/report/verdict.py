@@ -32,8 +32,9 @@ def judge(
     results: Mapping[int, Sequence[TrialResult]],
     best: "Best | None",
     landmarks: Landmarks,
+    warnings: Sequence[str] = (),
 ) -> Verdict:
-    """Put the outcome in words."""
+    """Put the outcome in words, with what else there is to warn of."""
     finished = finished_trials(trials)
     failed = _n_failed(trials)
     notes = [f"{failed} of {len(trials)} trials failed; their reasons are in the table."] if failed else []
@@ -45,6 +46,7 @@ def judge(
         *([best.note] if best.note else []),
         *([_count(len(finished))] if len(finished) < FEW_TRIALS else []),
         *_measured_difference(results, landmarks),
+        *warnings,
         *notes,
     ]
     return Verdict(_headline(best), notes)

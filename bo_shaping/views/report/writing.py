@@ -14,6 +14,7 @@ from bo_shaping.views.report.style import png_bytes
 from bo_shaping.views.report.trial_frame import find_landmarks
 from bo_shaping.views.report.verdict import judge
 from bo_shaping.views.report.weights import weights_figure
+from inner_loop.credit_similarity import similarity_of_results
 from inner_loop.io.atomic_file import write_atomically
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     kl_limit = None if study.config.objective.held_kl is not None else kl_budget
     results = study.results()
     best, surface = _recommendation(study)
+    similarity = similarity_of_results(study.config.search_space.components, results)
     landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_limit)
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
     pictures = {
@@ -52,12 +54,13 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     chosen = results.get(landmarks.chosen, []) if landmarks.chosen is not None else []
     page = render_page(
         study.name,
-        judge(trials, results, best, landmarks),
+        judge(trials, results, best, landmarks, similarity.warnings() if similarity else []),
         pictures,
         trials,
         landmarks,
         best=best,
         samples=list(chosen[0].samples) if chosen else None,  # those of the first seed,
+        similarity=similarity,
         kl_budget=kl_budget,
         replicates=study.config.noise.replicates,
         config_yaml=without_password(study.config.to_yaml()),

@@ -1,0 +1,54 @@
+"""How alike the components of a study pay, on a terminal and in the report."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bo_shaping.text.escaping import escape
+from inner_loop.credit_similarity import CreditSimilarity
+
+TITLE = "How alike the components pay"
+SHARE = "tokens paid"
+
+
+def print_warnings(console: Console, similarity: CreditSimilarity) -> None:
+    """One line per component that pays as another does."""
+    for warning in similarity.warnings():
+        console.print(Text(f"Note: {warning}"), soft_wrap=True)
+
+
+def print_similarity(console: Console, similarity: CreditSimilarity) -> None:
+    """The correlations within a response, and the share of the tokens that each component pays; then the warnings."""
+    table = Table(box=None, header_style="bold", pad_edge=False, title=TITLE, title_justify="left")
+    for heading in ("", *similarity.components, SHARE):
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+    for row in similarity_rows(similarity):
+        table.add_row(*map(Text, row))
+    console.print(table)
+    print_warnings(console, similarity)
+
+
+def similarity_html(similarity: CreditSimilarity | None) -> str:
+    """The same as a section of the report; empty without anything to show."""
+    if similarity is None:
+        return ""
+    headings = "".join(f"<th>{escape(text)}</th>" for text in ("", *similarity.components, SHARE))
+    rows = "".join(
+        f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in similarity_rows(similarity)
+    )
+    return (
+        f'<section><h2>{TITLE}</h2><p class="lead">Correlation of their credit within a response, over '
+        f"{similarity.n_responses} responses; and the share of the tokens that each pays, effectively. What correlates "
+        "near 1 cannot be told apart by any training.</p>"
+        f'<table class="rivals"><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></section>'
+    )
+
+
+def similarity_rows(similarity: CreditSimilarity) -> list[list[str]]:
+    """One row per component: its name, its correlation with each, and the share of tokens it pays."""
+    return [
+        [name, *("–" if value is None else f"{value:.2f}" for value in correlations), f"{share:.0%}"]
+        for name, correlations, share in zip(
+            similarity.components, similarity.correlation, similarity.token_share, strict=True
+        )
+    ]

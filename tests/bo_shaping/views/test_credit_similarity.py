@@ -1,0 +1,59 @@
+"""A study whose components pay alike says so wherever one looks."""
+
+import numpy as np
+import pytest
+
+from bo_shaping import Study
+from bo_shaping.views.credit_similarity import similarity_html
+from bo_shaping.views.report import write_report
+from inner_loop.credit_similarity import CreditSimilarity
+from inner_loop.spec import ExplainedResponse
+from tests.bo_shaping import closed_form
+
+WARNING = "lime pays as shap does (correlation 1.00 within a response)"
+
+
+def run_explained(spec):
+    """The closed form, with samples in which LIME pays as SHAP does."""
+    yield from ()
+    result = closed_form.result_of(spec, closed_form.reward(spec.weights, spec.ppo.gae_lambda))
+    credit = np.random.default_rng(spec.seed).normal(size=6)
+    components = {"shap": credit.tolist(), "lime": (2 * credit).tolist(), "sparse": [0.0] * 5 + [1.0]}
+    sample = ExplainedResponse(
+        prompt="x", response="abcdef", score=1.0, base_value=0.0, tokens=list("abcdef"), components=components,
+        rewards=credit.tolist(),
+    )  # fmt: skip
+    return result.model_copy(update={"samples": [sample]})
+
+
+@pytest.fixture
+def study(make_config):
+    inner_loop = f"{__name__}:run_explained"
+    study = Study.launch(make_config(budget={"trials": 5}).model_copy(update={"inner_loop": inner_loop}))
+    study.run()
+    return study
+
+
+def test_status_best_and_report_say_it(study, bo_shaping):
+    assert study.credit_similarity().correlation[0][1] == pytest.approx(1.0)
+    assert WARNING in bo_shaping("status", "closed")[1]
+    code, out, _ = bo_shaping("best", "closed", "--posterior")
+    assert code == 0
+    assert "How alike the components pay" in out
+    assert WARNING in out
+    page = write_report(study).read_text()
+    assert "How alike the components pay" in page
+    assert WARNING in page
+
+
+def test_without_samples_there_is_nothing_to_say(finished, bo_shaping):
+    assert finished.credit_similarity() is None
+    assert "pays as" not in bo_shaping("status", finished.path)[1]
+
+
+def test_names_in_the_page_are_escaped():
+    html = similarity_html(CreditSimilarity(["<b>", "x"], [[1.0, None], [None, 1.0]], [0.5, 0.25], 3))
+    assert "<b>" not in html
+    assert "&lt;b&gt;" in html
+    assert "–" in html
+    assert "25%" in html
