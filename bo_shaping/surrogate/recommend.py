@@ -13,6 +13,7 @@ from bo_shaping.space.encoding import axes_of, encode
 from bo_shaping.surrogate.joint_posterior import MIN_FINISHED, Posterior, posterior_of
 from bo_shaping.surrogate.outcomes import KL, REWARD
 from bo_shaping.surrogate.recommendation import CREDIBILITY, Array, Best, FrontPoint, Group, Surface
+from bo_shaping.surrogate.simplest import costs_of_leaving_out, simplest, what_matters
 from inner_loop.spec import SPARSE
 
 if TYPE_CHECKING:
@@ -121,6 +122,9 @@ def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyC
             [*_warnings(posterior, best, groups, is_all_open, config), *_word_on_seeds(posterior, correlation)]
         ),
         reward=config.objective.reward_in_words,
+        simplest=simplest(posterior, best),
+        leaving_out=costs_of_leaving_out(posterior, best),
+        matters=what_matters(posterior),
     )
 
 

@@ -1,7 +1,7 @@
 """The recommendation of a study as plain data, and its file: read without Ax, so that `best` answers at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,28 @@ class FrontPoint:
     """Expected KL to the reference."""
     kl_interval: tuple[float, float]
     """Its 90 % credible interval."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """How much less another point is expected to give than the recommended one."""
+
+    mean: float
+    """In units of the reward; negative if it is expected to give more."""
+    sd: float
+    """Its posterior standard deviation."""
+
+
+@dataclass(frozen=True)
+class Simplest:
+    """A mixture of fewer components that is not known to be worse than the recommended one."""
+
+    weights: dict[str, float]
+    parameters: dict[str, float]
+    """The training parameters that are best with these weights."""
+    cost: Cost
+    prob_best: float
+    """Probability that a mixture of these components, at some training parameters, is the best of all."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +104,12 @@ class Best:
     """What a reader must know before using it; empty if nothing."""
     reward: str = "reward"
     """What `mean` is the expectation of, in words: it depends on `objective.measure`."""
+    simplest: Simplest | None = None
+    """The mixture of fewest components that is not known to be worse; None if it is the recommended one."""
+    leaving_out: dict[str, Cost] = field(default_factory=dict)
+    """By component: what the best mixture without it is expected to lose."""
+    matters: dict[str, float] = field(default_factory=dict)
+    """Total Sobol indices of the expected reward over the search space: of the `mixture`, and of each parameter."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Best":
@@ -92,6 +120,8 @@ class Best:
                 **data,
                 "interval": interval,
                 "mean_interval": _pair(data["mean_interval"]),
+                "simplest": _simplest(data["simplest"]),
+                "leaving_out": {name: Cost(**cost) for name, cost in data["leaving_out"].items()},
                 "joint": [Group(list(group["components"]), _pair(group["total"])) for group in data["joint"]],
                 "front": [
                     FrontPoint(
@@ -105,6 +135,10 @@ class Best:
                 ],
             }
         )
+
+
+def _simplest(data: Mapping[str, Any] | None) -> Simplest | None:
+    return None if data is None else Simplest(**{**data, "cost": Cost(**data["cost"])})
 
 
 def _pair(values: Sequence[float]) -> tuple[float, float]:

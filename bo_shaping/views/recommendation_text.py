@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bo_shaping.storage.records import TrialRecord
-from bo_shaping.surrogate.recommendation import Best
+from bo_shaping.surrogate.recommendation import Best, Cost, Simplest
 from bo_shaping.text.wording import describe_prob_best, describe_probability
 from bo_shaping.views.trials_table import arm_text, reward_text
 
@@ -34,6 +34,8 @@ def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> 
         f"expected regret {best.regret:.3f}: what the best point may give beyond this one, on average",
         f"from {best.n_trials} finished trials; {_measured(best, records)}",
     )
+    if best.simplest is not None:
+        _print_lines(console, _simpler(best.simplest))
     if best.front:
         _print_front(console, best)
     if best.note:
@@ -41,7 +43,7 @@ def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> 
 
 
 def print_posterior(console: Console, best: Best) -> None:
-    """Print what else the Gaussian process knows: who may be the best, and which weights it knows only together."""
+    """Print what else the Gaussian process knows: who may be the best, what matters, what could be left out."""
     groups = [
         f"{' + '.join(group.components)}: together 90 % between {group.total[0]:.2f} and {group.total[1]:.2f}"
         for group in best.joint
@@ -50,7 +52,26 @@ def print_posterior(console: Console, best: Best) -> None:
         console,
         f"probability of being the best, alone: {_listed(describe_prob_best(best.prob_best))}",
         *([f"weights that cannot be told apart: {'; '.join(groups)}"] if groups else []),
+        f"leaving a component out costs: {_listed({name: _cost(cost) for name, cost in best.leaving_out.items()})}",
+        *([f"what matters over the search space: {_listed(_shares(best))}"] if best.matters else []),
     )
+
+
+def _simpler(other: Simplest) -> str:
+    return (
+        f"simpler, and not known to be worse: {arm_text(other.weights, other.parameters)}; it costs "
+        f"{_cost(other.cost)}, and such a mixture is the best of all with {describe_probability(other.prob_best)}"
+    )
+
+
+def _cost(cost: Cost) -> str:
+    return f"{max(cost.mean, 0.0):.3f} ± {cost.sd:.3f}"
+
+
+def _shares(best: Best) -> dict[str, str]:
+    """What matters, most first."""
+    ordered = sorted(best.matters.items(), key=lambda item: -item[1])
+    return {name: f"{share:.0%}" for name, share in ordered}
 
 
 def _print_front(console: Console, best: Best) -> None:

@@ -44,12 +44,23 @@ def judge(
         return Verdict("Too few trials for a recommendation", [_count(len(finished)), *notes])
     notes = [
         *([best.note] if best.note else []),
+        *_simpler(best),
         *([_count(len(finished))] if len(finished) < FEW_TRIALS else []),
         *_measured_difference(results, landmarks),
         *warnings,
         *notes,
     ]
     return Verdict(_headline(best), notes)
+
+
+def _simpler(best: "Best") -> list[str]:
+    if best.simplest is None:
+        return []
+    cost = best.simplest.cost
+    return [
+        f"Simpler, and not known to be worse: {describe_weights(best.simplest.weights)}. It is expected to cost "
+        f"{max(cost.mean, 0.0):.2f}, give or take {cost.sd:.2f}."
+    ]
 
 
 def _headline(best: "Best") -> str:
