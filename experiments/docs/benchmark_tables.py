@@ -10,7 +10,7 @@ from tabulate import tabulate
 from experiments.benchmarks.attribution import memory, ppo_share
 from experiments.benchmarks.attribution import speed as attribution_speed
 from experiments.benchmarks.attribution.accuracy import ALL
-from experiments.benchmarks.outer_loop import candidates, description, efficiency, scale
+from experiments.benchmarks.outer_loop import candidates, description, efficiency, fresh_seeds, scale, wide_surface
 from experiments.benchmarks.ppo import checkpoints, learning, parallel, setup, shaping
 from experiments.benchmarks.ppo import speed as ppo_speed
 from experiments.docs.markdown import table
@@ -69,6 +69,12 @@ PARTS: dict[str, dict[str, tuple[str, Table]]] = {
     },
 }
 
+WIDE: dict[str, tuple[str, str, Table]] = {
+    "wide surface": ("What matters: trainings over a wide space", wide_surface.__name__, wide_surface.table_of),
+    "fresh seeds": ("The best settings on fresh seeds", fresh_seeds.__name__, fresh_seeds.table_of),
+}
+"""Parts of `wide_surface.json`, each with a command of its own."""
+
 
 def benchmark_tables(results: Path = RESULTS) -> str:
     """The page."""
@@ -87,6 +93,10 @@ def benchmark_tables(results: Path = RESULTS) -> str:
                 f"```text\n{_trimmed(table_of(record['result']))}\n```\n",
                 *_bars(record["bars"]),
             ]
+    wide = json.loads((results / "wide_surface.json").read_text(encoding="utf-8"))
+    for part, (title, module, table_of) in WIDE.items():
+        command = f"`python -m {module}`, on: {wide[part]['environment']['processor']}.\n"
+        pieces += [f"\n## {title}\n", command, f"```text\n{_trimmed(table_of(wide[part]['result']))}\n```\n"]
     pieces += ["\n## Kills\n", "`python -m experiments.benchmarks.outer_loop.kills`\n", _kills(results)]
     return "\n".join(pieces).rstrip() + "\n"
 
