@@ -47,7 +47,7 @@ def similarity_html(similarity: CreditSimilarity | None) -> str:
 def similarity_rows(similarity: CreditSimilarity) -> list[list[str]]:
     """One row per component: its name, its correlation with each, and the share of tokens it pays."""
     return [
-        [name, *("–" if value is None else f"{value:.2f}" for value in correlations), f"{share:.0%}"]
+        [name, *("–" if value is None else f"{value:.2f}" for value in correlations), f"{100 * share:.0f} %"]
         for name, correlations, share in zip(
             similarity.components, similarity.correlation, similarity.token_share, strict=True
         )

@@ -17,10 +17,11 @@ _SAME = 1e-6
 
 def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> None:
     """Print the recommendation; `records` are those of the study's trials."""
+    width = max(12, *map(len, best.interval))
     for title, values in (("weight", best.weights), ("parameter", best.parameters)):
         for name, value in values.items():
             low, high = best.interval[name]
-            console.print(f"{title:>9} {name:<12} {value:6.3g}   90 % between {low:.3g} and {high:.3g}")
+            console.print(f"{title:>9} {name:<{width}} {value:6.3g}   90 % between {low:.3g} and {high:.3g}")
     low, high = best.mean_interval
     beats = {
         name: "– (it is recommended)" if value is None else describe_probability(value)
@@ -71,7 +72,7 @@ def _cost(cost: Cost) -> str:
 def _shares(best: Best) -> dict[str, str]:
     """What matters, most first."""
     ordered = sorted(best.matters.items(), key=lambda item: -item[1])
-    return {name: f"{share:.0%}" for name, share in ordered}
+    return {name: f"{100 * share:.0f} %" for name, share in ordered}
 
 
 def _print_front(console: Console, best: Best) -> None:

@@ -10,7 +10,15 @@ from tabulate import tabulate
 from experiments.benchmarks.attribution import memory, ppo_share
 from experiments.benchmarks.attribution import speed as attribution_speed
 from experiments.benchmarks.attribution.accuracy import ALL
-from experiments.benchmarks.outer_loop import candidates, description, efficiency, fresh_seeds, scale, wide_surface
+from experiments.benchmarks.outer_loop import (
+    candidates,
+    description,
+    efficiency,
+    fresh_seeds,
+    scale,
+    wide_search,
+    wide_surface,
+)
 from experiments.benchmarks.ppo import checkpoints, learning, parallel, setup, shaping
 from experiments.benchmarks.ppo import speed as ppo_speed
 from experiments.docs.markdown import table
@@ -71,6 +79,7 @@ PARTS: dict[str, dict[str, tuple[str, Table]]] = {
 
 WIDE: dict[str, tuple[str, str, Table]] = {
     "wide surface": ("What matters: trainings over a wide space", wide_surface.__name__, wide_surface.table_of),
+    "search": ("A search of the wide space", wide_search.__name__, wide_search.table_of),
     "fresh seeds": ("The best settings on fresh seeds", fresh_seeds.__name__, fresh_seeds.table_of),
 }
 """Parts of `wide_surface.json`, each with a command of its own."""

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.benchmarks.outer_loop.surface import Surface
+from experiments.benchmarks.outer_loop.train_wide_surface import BOX
+from experiments.benchmarks.outer_loop.train_wide_surface import COMPONENTS as WIDE_COMPONENTS
 from experiments.benchmarks.outer_loop.truths import Truth, make_truth
+from experiments.benchmarks.outer_loop.wide_surface import USUAL_BUDGET, Emulator, WideSurface, coordinates, noise_of
 
 Array = NDArray[np.float64]
 
 COMPONENTS = {3: ("shap", "lime", "sparse"), 5: ("shap", "lime", "sparse", "attention", "uniform")}
 """Names of the components by their number; which ones they are makes no difference here."""
+WIDE_PARAMETERS = ("max_units", "gae_lambda", "learning_rate", "kl_coef")
+"""Parameters of the wide surface that were found to matter."""
 NOISE_SD = 0.5
 """Noise of one observation, in standard deviations of the truth over the simplex."""
 SHARED = 0.5
@@ -127,8 +133,85 @@ class TabulatedProblem:
         return float(here.reward[drawn, 0]), float(here.kl[drawn, 0])
 
 
+@dataclass(frozen=True)
+class EmulatedProblem:
+    """The embedded task over a wide space: the emulator of real trainings, with noise as large as theirs.
+
+    Five components and the parameters that were found to matter; the others are what they usually are.
+    """
+
+    index: int
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Names of the weights."""
+        return WIDE_COMPONENTS
+
+    @property
+    def parameters(self) -> dict[str, tuple[float, float]]:
+        """Those that matter; all methods search them on a linear scale."""
+        return {name: BOX[name][:2] for name in WIDE_PARAMETERS}
+
+    @property
+    def optimum(self) -> Array:
+        """The best of many points, refined around the best ones."""
+        return _wide_truth()[2]
+
+    def regret(self, x: Array) -> float:
+        """See `Problem`."""
+        best, mean, _ = _wide_truth()
+        return float(max(best - self._worth(x[None])[0], 0.0) / (best - mean))
+
+    def observe(self, x: Array, trial: int, seed: int | None) -> tuple[float, float]:
+        """See `Problem`. How much trainings of one seed share is not known well enough here: nothing."""
+        noise, kl = np.random.default_rng([self.index, trial]).normal(size=2)
+        return float(self._worth(x[None])[0] + _wide_emulator()[1] * noise), float(5 + 0.3 * kl)
+
+    @staticmethod
+    def _worth(X: Array) -> Array:
+        return _wide_emulator()[0](_wide_coordinates(X))
+
+
+def _wide_coordinates(X: Array) -> Array:
+    """`n x d` coordinates of the emulator, of `n` points in the units of the parameters."""
+    usual = {"sharpness": 1.0, "to_sparse": 0.0, "critic_lambda": 0.95}
+    names = [*(f"w_{name}" for name in WIDE_COMPONENTS), *WIDE_PARAMETERS]
+    return np.array([coordinates(usual | dict(zip(names, x, strict=True))) for x in X.tolist()])
+
+
+@cache
+def _wide_emulator() -> tuple[Emulator, float]:
+    """The emulator, and the noise of one training."""
+    surface = WideSurface.load()
+    return Emulator.of(surface, USUAL_BUDGET), noise_of(surface.held(USUAL_BUDGET))
+
+
+@cache
+def _wide_truth() -> tuple[float, float, Array]:
+    """The highest worth, the mean worth of points drawn evenly, and where the highest is."""
+    rng, k = np.random.default_rng(0), len(WIDE_COMPONENTS)
+    low, high = np.array([BOX[name][:2] for name in WIDE_PARAMETERS]).T
+
+    def worth(X: Array) -> Array:
+        return EmulatedProblem._worth(X)
+
+    X = np.hstack([rng.dirichlet(np.ones(k), 2**13), low + rng.random((2**13, len(low))) * (high - low)])
+    mean = float(worth(X).mean())
+    X = np.vstack([X, np.hstack([rng.dirichlet(np.full(k, 0.3), 2**13), X[:, k:]])])
+    for spread in (0.3, 0.1, 0.03, 0.01):
+        best = X[worth(X).argsort()[-8:]]
+        near = np.repeat(best, 256, axis=0)
+        weights = np.maximum(near[:, :k] + spread * rng.normal(size=(len(near), k)), 0.0) + 1e-12
+        box = np.clip(near[:, k:] + spread * (high - low) * rng.normal(size=(len(near), len(low))), low, high)
+        X = np.vstack([best, np.hstack([weights / weights.sum(axis=1, keepdims=True), box])])
+    values = worth(X)
+    return float(values.max()), mean, X[values.argmax()]
+
+
 def make_problem(kind: str, index: int) -> Problem:
-    """Problem number `index` of the kind `k=3`, `k=5` or `table`."""
+    """Problem number `index` of the kind `k=3`, `k=5`, `table` or `wide`."""
+    if kind == "wide":
+        return EmulatedProblem(index)
     if kind == "table":
         return TabulatedProblem(Surface.load(), index)
     return SyntheticProblem(make_truth(int(kind.removeprefix("k=")), index), index)

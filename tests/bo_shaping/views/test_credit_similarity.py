@@ -56,4 +56,4 @@ def test_names_in_the_page_are_escaped():
     assert "<b>" not in html
     assert "&lt;b&gt;" in html
     assert "–" in html
-    assert "25%" in html
+    assert "25 %" in html
