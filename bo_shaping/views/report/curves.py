@@ -41,6 +41,7 @@ def curves_figure(
     landmarks: Landmarks,
     *,
     kl_budget: float | None = None,
+    kl_held: bool = False,
 ) -> Figure:
     """Learning curves of all trials; the recommended one and the best pure ones stand out.
 
@@ -53,13 +54,14 @@ def curves_figure(
         curves: Trial index -> learning curve, as `Study.curves` returns them.
         landmarks: Which trials to name (`find_landmarks`).
         kl_budget: Drawn as a line; None without a budget.
+        kl_held: Whether trainings stop at the budget: then none is over it.
     """
     curves = {index: curve for index, curve in sorted(curves.items()) if curve}
     if not curves:
         return say_nothing_yet("No learning curve yet")
     figure = new_figure(10.2, 4.7)
     by_step, by_kl = figure.subplots(1, 2, sharey=True)
-    lines = _choose_lines(curves, landmarks, component_names(trials), kl_budget)
+    lines = _choose_lines(curves, landmarks, component_names(trials), None if kl_held else kl_budget)
     # The named trials are drawn last, over the faint ones.
     stopped = set(trials.loc[trials["status"] == "stopped", "index"])
     for index in sorted(curves, key=lambda i: lines[i].width):

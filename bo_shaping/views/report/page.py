@@ -33,6 +33,7 @@ def render_page(
     samples: list[ExplainedResponse] | None = None,
     similarity: CreditSimilarity | None = None,
     kl_budget: float | None = None,
+    kl_held: bool = False,
     replicates: int = 1,
     config_yaml: str = "",
 ) -> str:
@@ -48,6 +49,7 @@ def render_page(
         samples: Explained responses of the highlighted trial.
         similarity: How alike the components pay.
         kl_budget: Largest KL allowed.
+        kl_held: Whether trainings stop at the budget: then none is over it.
         replicates: Seeds per trial: with more than one, the standard errors in the table are over seeds.
         config_yaml: The resolved configuration, shown folded.
     """
@@ -60,7 +62,7 @@ def render_page(
         rivals=_rivals(best),
         legend=_legend(component_names(trials), landmarks),
         standard_error=_standard_error(replicates),
-        trial_table=trial_table_html(trials, landmarks, kl_budget=kl_budget),
+        trial_table=trial_table_html(trials, landmarks, kl_budget=None if kl_held else kl_budget),
         token_credit=_token_section(samples or [], trials, landmarks),
         config=_config(config_yaml),
         similarity=similarity_html(similarity),

@@ -38,7 +38,8 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     folder.mkdir(parents=True, exist_ok=True)
     trials, kl_budget = study.trials(), study.config.objective.max_kl
     # A training that stopped at the budget is past it by what its last step added, and not over it in any bad sense.
-    kl_limit = None if study.config.objective.held_kl is not None else kl_budget
+    kl_held = study.config.objective.held_kl is not None
+    kl_limit = None if kl_held else kl_budget
     results = study.results()
     best, surface = _recommendation(study)
     similarity = similarity_of_results(study.config.search_space.components, results)
@@ -46,7 +47,9 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
     pictures = {
         "simplex": png_bytes(simplex_figure(trials, best, surface, kl_budget=kl_limit)),
-        "curves": png_bytes(curves_figure(trials, study.curves(results), landmarks, kl_budget=kl_budget)),
+        "curves": png_bytes(
+            curves_figure(trials, study.curves(results), landmarks, kl_budget=kl_budget, kl_held=kl_held)
+        ),
         "weights": png_bytes(weights_figure(best, surface, bounds=bounds)),
     }
     if best is not None and best.front:
@@ -62,6 +65,7 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
         samples=list(chosen[0].samples) if chosen else None,  # those of the first seed,
         similarity=similarity,
         kl_budget=kl_budget,
+        kl_held=kl_held,
         replicates=study.config.noise.replicates,
         config_yaml=without_password(study.config.to_yaml()),
     )

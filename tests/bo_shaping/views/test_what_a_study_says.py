@@ -1,4 +1,4 @@
-"""A study whose components pay alike says so wherever one looks."""
+"""What a study says of its components and its budget, wherever one looks."""
 
 import numpy as np
 import pytest
@@ -44,6 +44,15 @@ def test_status_best_and_report_say_it(study, bo_shaping):
     page = write_report(study).read_text()
     assert "How alike the components pay" in page
     assert WARNING in page
+
+
+@pytest.mark.parametrize(("measure", "says_over"), [("held", False), ("final", True)])
+def test_a_training_that_stopped_at_the_budget_is_not_called_over_it(make_config, measure, says_over):
+    objective = {"measure": measure, "max_kl": 0.5}
+    study = Study.launch(make_config("climb", budget={"trials": 4}, objective=objective))
+    study.run()
+    assert all(study.trials()["kl"] > 0.5)
+    assert ("&gt; budget" in write_report(study).read_text()) == says_over
 
 
 def test_without_samples_there_is_nothing_to_say(finished, bo_shaping):
