@@ -7,13 +7,13 @@ import importlib
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from inner_loop.spec import TrialProgress, TrialResult, TrialSpec
+from inner_loop.spec import TrialProgress, TrialResult, TrialSpec, result_of
 
 if TYPE_CHECKING:
     from inner_loop.shaping import ShapingFunction
     from inner_loop.trial import run_trial
 
-__all__ = ["ShapingFunction", "TrialProgress", "TrialResult", "TrialSpec", "__version__", "run_trial"]
+__all__ = ["ShapingFunction", "TrialProgress", "TrialResult", "TrialSpec", "__version__", "result_of", "run_trial"]
 
 try:
     __version__ = metadata.version("bo-shaping")

@@ -37,6 +37,7 @@ from inner_loop.io.schema import describe_validation_error
 from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
 from inner_loop.models.scores import check_scores
 from inner_loop.spec import AttributionConfig, check_components, check_mixing_weights
+from inner_loop.spec.task_config import is_function
 
 FORMAT = "bo-shaping/shaping-function/2"
 """Marks the JSON files that `ShapingFunction.save` writes."""
@@ -236,15 +237,10 @@ class ShapingFunction:
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not a saved shaping function (problem with {error}).") from error
         names = [attribution.parser, named if reward_model is None else None]
-        code = [name for name in names if name is not None and _names_code(name)]
+        code = [name for name in names if name is not None and is_function(name)]
         if code and not allow_code:
             raise ValueError(f"{path} names code to import ({', '.join(code)}); if you trust it, pass allow_code=True.")
         return cls(weights, attribution, gamma, named if reward_model is None else reward_model, chat_template)
-
-
-def _names_code(name: str) -> bool:
-    """Whether a name is `module:function`, as reward models and parsers may be."""
-    return ":" in name and not name.startswith("spacy:") and not Path(name).exists()
 
 
 def _check_token_ends(index: int, response: str, token_ends: Sequence[int]) -> None:

@@ -41,13 +41,7 @@ def run_trial(
     A generator: it yields an event at the start and after every step, and its return value is the result. Under
     `torchrun` or `accelerate launch`, the processes train together: see `inner_loop.processes`.
 
-        run = run_trial(TrialSpec(weights={"shap": 0.5, "sparse": 0.5}))
-        while True:
-            try:
-                print(next(run))
-            except StopIteration as stop:
-                result = stop.value
-                break
+        result = result_of(run_trial(TrialSpec(weights={"shap": 0.5, "sparse": 0.5})), heard=print)
 
     Args:
         spec: Everything the run depends on; equal specs give equal results on one machine.

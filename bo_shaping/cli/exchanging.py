@@ -28,13 +28,16 @@ def ask(study: StudyArgument, as_json: JsonOption = False) -> None:
     seeds = " ".join(map(str, record.seeds))
     console.print(Text(f"trial {index}: {arm_text(record.weights, record.parameters)}; seed {seeds}"), soft_wrap=True)
     command = f"bo-shaping tell {folder.handle} {index} REWARD --kl KL"
-    console.print(Text(f"Hand its validation reward over with: {command}"), soft_wrap=True)
+    reward = folder.config().objective.reward_in_words
+    console.print(Text(f"Hand its {reward} over with: {command}"), soft_wrap=True)
 
 
 def tell(
     study: StudyArgument,
     index: Annotated[int, typer.Argument(metavar="TRIAL", help="The trial, as `ask` numbered it.")],
-    mean: Annotated[float | None, typer.Argument(metavar="REWARD", help="Its final validation reward.")] = None,
+    mean: Annotated[
+        float | None, typer.Argument(metavar="REWARD", help="Its reward, as objective.measure of the study says.")
+    ] = None,
     sem: Annotated[
         float | None,
         typer.Option(help="Standard error of the reward over training seeds, for a trial with several."),

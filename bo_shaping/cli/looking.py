@@ -16,7 +16,7 @@ from bo_shaping.views.live import watch as watch_study
 from bo_shaping.views.logs import log_lines
 from bo_shaping.views.recommendation_text import print_best, print_posterior
 from bo_shaping.views.status import Status, study_status
-from bo_shaping.views.trials_table import print_trials
+from bo_shaping.views.trials_table import print_trials, print_what_reward_is
 
 
 def status(study: StudyArgument, as_json: JsonOption = False) -> None:
@@ -28,6 +28,7 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
         return
     console.print(Text(current.headline()), soft_wrap=True)
     print_trials(console, current.trials)
+    print_what_reward_is(console, current.reward)
     if similarity := folder.credit_similarity():
         print_warnings(console, similarity)
 
@@ -43,11 +44,13 @@ def trials(
     as_json: JsonOption = False,
 ) -> None:
     """Show all trials: where each arm came from, its seeds, its reward, how long it took, why it failed."""
-    chosen = [t for t in study_status(find_study(study)).trials if only in (None, t.status)]
+    current = study_status(find_study(study))
+    chosen = [trial for trial in current.trials if only in (None, trial.status)]
     if as_json:
         typer.echo(json.dumps([trial.to_json() for trial in chosen], indent=1))
     elif chosen or only is None:
         print_trials(console, chosen, details=True)
+        print_what_reward_is(console, current.reward)
     else:
         console.print(f"No trial is {only}.")
 

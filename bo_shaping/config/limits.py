@@ -7,8 +7,14 @@ from typing import Literal
 
 from inner_loop.io.schema import nearest
 
-MEASURES = ("length", "entropy", "distinct_1", "distinct_2", "kl_k3")
+OF_THE_CURVE = ("length", "entropy", "distinct_1", "distinct_2", "kl_k3")
 """Metrics of the final curve point that may be limited beside `kl`."""
+
+SECONDS, N_EVALUATIONS = COSTS = ("seconds", "n_evaluations")
+"""What a training costs: wall seconds, and responses that the reward model scored on the way to its rewards."""
+
+MEASURES = (*OF_THE_CURVE, *COSTS)
+"""All that may be limited beside `kl`."""
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _PATTERN = re.compile(rf"\s*(\w+)\s*(<=|>=)\s*({_NUMBER})\s*(\*\s*baseline)?\s*")

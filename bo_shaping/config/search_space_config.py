@@ -1,6 +1,7 @@
 """Where the outer loop looks: which components are mixed, within what bounds, and which fields of `ppo` vary."""
 
-from typing import Self
+import math
+from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -9,8 +10,11 @@ from bo_shaping.config.weight_bounds import SLACK, free, tighten
 from inner_loop.io.schema import StrictModel, describe_validation_error, nearest
 from inner_loop.spec import COMPONENTS, SPARSE, AttributionConfig, PPOConfig
 
-DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "lime", SPARSE)
-"""Those that the published system mixes (arXiv:2504.16272)."""
+DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "leave_one_out", SPARSE)
+"""The best component of the wide surface, the second best, which is free beside it, and the baseline."""
+
+PRESETS: dict[str, tuple[str, ...]] = {"papers": ("shap", "lime", SPARSE)}
+"""Components by one name: those that the published system mixes (arXiv:2504.16272)."""
 
 
 class ParameterRange(StrictModel):
@@ -30,12 +34,25 @@ class ParameterRange(StrictModel):
             raise ValueError(f"a logarithmic range needs positive bounds, got [{lower}, {upper}]")
         return self
 
+    def at(self, share: float) -> float:
+        """The value at a share between 0 and 1 of the way from the smallest to the largest."""
+        lower, upper = self.bounds
+        value = lower * (upper / lower) ** share if self.log else lower + share * (upper - lower)
+        # The power may step over a bound by one rounding error.
+        return min(max(value, lower), upper)
+
+    def share_of(self, value: float) -> float:
+        """How much of the way from the smallest to the largest a value is."""
+        lower, upper = self.bounds
+        return math.log(value / lower) / math.log(upper / lower) if self.log else (value - lower) / (upper - lower)
+
 
 class SearchSpaceConfig(StrictModel):
     """Where the outer loop looks: the simplex over `components` times a box of `parameters`."""
 
     components: tuple[str, ...] = DEFAULT_COMPONENTS
-    """Ways to spread the reward over tokens that are mixed; at least two, `sparse` among them."""
+    """Ways to spread the reward over tokens that are mixed; at least two, `sparse` among them. `papers` is short for
+    shap, lime and sparse."""
     fixed: dict[str, float] = Field(default={})
     """Weights of components that are held; the others share what is left of 1."""
     bounds: dict[str, tuple[float, float]] = Field(default={})
@@ -43,6 +60,13 @@ class SearchSpaceConfig(StrictModel):
     parameters: dict[str, ParameterRange] = Field(default={"gae_lambda": ParameterRange(bounds=(0.5, 1.0))})
     """Numeric fields of `ppo` that are searched too, such as gae_lambda, kl_coef, learning_rate or epochs, and
     max_units and sharpness of `attribution`."""
+
+    @field_validator("components", mode="before")
+    @classmethod
+    def _read_preset(cls, components: Any) -> Any:
+        if isinstance(components, str) and components not in PRESETS:
+            raise ValueError(f"components is a list, or one of {', '.join(PRESETS)}, got {components!r}")
+        return PRESETS[components] if isinstance(components, str) else components
 
     @field_validator("components")
     @classmethod

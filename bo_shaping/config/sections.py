@@ -7,13 +7,17 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from bo_shaping.config.limits import Constraint, parse_constraint
 from inner_loop.io.schema import StrictModel
 
+FINAL_REWARD = "validation reward"
+"""What a study that goes by the final reward maximises, in words."""
+
 
 class DesignConfig(StrictModel):
     """Which arms are tried, and how the Gaussian process is asked for the next one."""
 
     interior: NonNegativeInt | None = None
-    """Space-filling arms from the interior of the simplex after corners, centre and the second look at the parameters;
-    null for as many as the search space has dimensions beyond three, if half of the budget has room for them."""
+    """Space-filling arms from the interior of the simplex after corners, centre and the looks at the parameters; null
+    for as many as the search space has dimensions beyond three (with three parameters or more: beyond the arms before
+    them), if half of the budget has room for them."""
     acquisition: Literal["lognei", "kg"] = "lognei"
     """Log noisy expected improvement, or knowledge gradient."""
 
@@ -21,16 +25,18 @@ class DesignConfig(StrictModel):
 class ObjectiveConfig(StrictModel):
     """What counts as better: more validation reward, within a KL budget."""
 
-    measure: Literal["final", "auc", "held"] = "final"
+    measure: Literal["final", "auc", "held"] = "held"
     """The validation reward at the end of a training; the area under its learning curve; or the area under the reward
     that is held within the KL budget: the training stops there, and what it had reached stands for its other steps.
-    `objective: auc` is short for this."""
+    Left out, it is `held`, but `final` where there is no budget, the whole front is looked for, or `inner_loop` is your
+    own. `objective: auc` is short for this."""
     max_kl: PositiveFloat | None = 8.0
     """Largest KL to the reference policy, in nats per response; null for none. Of `held` it is where trainings stop, so
     that every arm keeps it; else it limits the final KL, and `kl <= 4` among the constraints is the same."""
     constraints: tuple[str, ...] = ()
     """Further limits on final metrics, such as `length >= 0.9 * baseline`, `kl <= 2 * baseline` (in place of `max_kl`)
-    or `entropy >= 1.5`; the baseline is the first arm of the study, pure sparse."""
+    or `entropy >= 1.5`, and on what a training costs: `n_evaluations <= 20000` (responses that the reward model
+    scores), `seconds <= 600`. The baseline is the first arm of the study, pure sparse."""
     pareto: bool = False
     """Trade reward against KL: the study looks for the whole front, as far as `max_kl`, instead of the best reward
     within it."""
@@ -40,7 +46,16 @@ class ObjectiveConfig(StrictModel):
     def _read_short_forms(cls, data: Any) -> Any:
         if isinstance(data, str):
             return {"measure": data}
-        texts = data.get("constraints") if isinstance(data, dict) else None
+        if not isinstance(data, dict):
+            return data
+        data = cls._read_kl_limit(data)
+        is_held = data.get("max_kl", 0.0) is not None and not data.get("pareto")
+        return data if is_held else {"measure": "final", **data}
+
+    @staticmethod
+    def _read_kl_limit(data: dict[str, Any]) -> dict[str, Any]:
+        """A limit on KL among the constraints is the budget, or stands in its place."""
+        texts = data.get("constraints")
         if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
             return data
         limits = [parse_constraint(text) for text in texts]
@@ -63,8 +78,7 @@ class ObjectiveConfig(StrictModel):
     @property
     def limits(self) -> list[Constraint]:
         """All limits on outcomes, the KL budget first; one that is held limits nothing, since every arm keeps it."""
-        is_limit = self.max_kl is not None and self.measure != "held"
-        budget = [Constraint("kl", "<=", self.max_kl, relative=False)] if is_limit and self.max_kl else []
+        budget = [Constraint("kl", "<=", self.max_kl, relative=False)] if self.max_kl and not self.held_kl else []
         return budget + [parse_constraint(text) for text in self.constraints]
 
     @property
@@ -76,7 +90,7 @@ class ObjectiveConfig(StrictModel):
     def reward_in_words(self) -> str:
         """What the number is that the study maximises, in the words of a sentence."""
         if self.measure == "final":
-            return "reward"
+            return FINAL_REWARD
         if self.measure == "auc" or self.max_kl is None:
             return "mean reward along the training"
         return f"mean reward along the training, held from KL {self.max_kl:g} on"

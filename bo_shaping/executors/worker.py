@@ -17,7 +17,7 @@ from bo_shaping.executors.heartbeat import beating
 from bo_shaping.executors.processes import this_process
 from bo_shaping.storage.trial_folder import Event, TrialFolder
 from inner_loop.io.schema import describe_validation_error
-from inner_loop.spec import TrialProgress, TrialResult
+from inner_loop.spec import TrialProgress, TrialResult, result_of
 
 REASON_LENGTH = 300
 """Longest failure reason kept, in characters; the traceback is in worker.log."""
@@ -84,16 +84,14 @@ def _follow(
     run: Generator[TrialProgress, None, TrialResult], replicate: int, n_replicates: int, folder: TrialFolder
 ) -> TrialResult:
     """Drive one replicate to its end, its events going to the folder."""
-    while True:
-        try:
-            progress = next(run)
-        except StopIteration as stop:
-            if not isinstance(stop.value, TrialResult):
-                raise TrialResultError(
-                    f"the inner loop returned {type(stop.value).__name__}, not a TrialResult"
-                ) from None
-            return _validated(stop.value)
+
+    def write(progress: TrialProgress) -> None:
         folder.append_event(Event(replicate=replicate, n_replicates=n_replicates, progress=progress))
+
+    result = result_of(run, heard=write)
+    if not isinstance(result, TrialResult):
+        raise TrialResultError(f"the inner loop returned {type(result).__name__}, not a TrialResult")
+    return _validated(result)
 
 
 def _validated(result: TrialResult) -> TrialResult:

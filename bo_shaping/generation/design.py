@@ -1,7 +1,7 @@
-"""The first arms of a study: corners, the centre, a second look at the training parameters, and what fills gaps."""
+"""The first arms of a study: corners, the centre, looks at the training parameters, and what fills gaps."""
 
-import math
 import random
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 from bo_shaping.config import ParameterRange, SearchSpaceConfig, StudyConfig
 from bo_shaping.config.tunable import value_of
 from bo_shaping.space.arms import corner, from_arm, to_arm
-from bo_shaping.space.simplex import from_cube, mean_point, vertices
+from bo_shaping.space.simplex import Weights, from_cube, mean_point, vertices
 from inner_loop.spec import SPARSE
 
 Arm = dict[str, float]
 
 MIN_DESIGN = 6
 """Arms that a design may always have: the corners, the centre and the second looks of three components."""
+
+FEW = 2
+"""Training parameters up to which the first arms share them. With more, a look or two at them is not enough."""
 
 N_CANDIDATES = 512
 """Sobol points from which interior arms are picked; a power of two keeps them balanced."""
@@ -30,10 +33,11 @@ def initial_design(config: StudyConfig) -> list[Arm]:
 
     In this order:
 
-    1. The corners of the search space, sparse first, and its centre. They share the training parameters of
-       `config.ppo`, so that they show what the weights do.
-    2. What the parameters do: sparse with a longer horizon (the sparse reward needs a `gae_lambda` near 1, so it gets
-       its upper bound), and the centre in the middle of the box, where dense credit pays.
+    1. The corners of the search space, sparse first, and its centre. With `FEW` training parameters they share those of
+       the configuration, so that they show what the weights do. With more, only sparse has them and the centre is in
+       the middle of the box; the other corners are spread over the box, so that they show what the parameters do too.
+    2. Sparse with a longer horizon: the sparse reward needs a `gae_lambda` near 1, so it gets its upper bound. With
+       `FEW` parameters also the centre in the middle of the box, where dense credit pays.
     3. Where bounds cut the simplex: its other extreme points, the one furthest from all arms so far first.
     4. `design.interior` arms inside the simplex and the box: scrambled Sobol points, the one furthest from all so far
        first.
@@ -42,28 +46,40 @@ def initial_design(config: StudyConfig) -> list[Arm]:
     are the last to go. A number of interior arms that the configuration names is not cut.
     """
     space = config.search_space
-    usual = {name: _usual(config, name) for name in space.parameters}
-    middle = {name: _middle(parameter) for name, parameter in space.parameters.items()}
-    horizon = space.parameters.get("gae_lambda")
-    long_horizon = usual | {"gae_lambda": horizon.bounds[1]} if horizon else middle
     extreme = vertices(space.weight_bounds)
     centre = mean_point(extreme, space.weight_bounds)
-    names = [SPARSE, *(name for name in space.free_components if name != SPARSE)]
-    arms = [to_arm(corner(space, name), usual, space) for name in names]
-    arms.append(to_arm(centre, usual, space))
-    arms.append(to_arm(corner(space, SPARSE), long_horizon, space))
-    arms.append(to_arm(centre, middle, space))
+    usual = {name: _usual(config, name) for name in space.parameters}
+    corners = [corner(space, name) for name in (SPARSE, *(c for c in space.free_components if c != SPARSE))]
+    arms = _corners_and_looks(config, corners, centre, usual)
     arms = [arm for i, arm in enumerate(arms) if arm not in arms[:i]]
-    others = [arm for weights in extreme if (arm := to_arm(weights, usual, space)) not in arms]
+    known = [to_arm(weights, usual, space) for weights in (*corners, centre)]
+    others = [arm for weights in extreme if (arm := to_arm(weights, usual, space)) not in known]
     arms += _furthest_first(others, arms, space, len(others))
 
     limit = max(config.budget.trials // 2, MIN_DESIGN)
     n_interior = config.design.interior
     if n_interior is None:
         n_dimensions = len(space.parameters) + max(len(space.free_components) - 1, 0)
-        n_interior = max(min(n_dimensions - 3, limit - len(arms)), 0)
+        wanted = n_dimensions - (3 if len(space.parameters) <= FEW else len(arms))
+        n_interior = max(min(wanted, limit - len(arms)), 0)
     arms = arms[:limit]
     return arms + _furthest_first(_interior(config, centre) if n_interior else [], arms, space, n_interior)
+
+
+def _corners_and_looks(
+    config: StudyConfig, corners: list[Weights], centre: Weights, usual: dict[str, float]
+) -> list[Arm]:
+    """Corners, the first of them sparse, the centre, and looks at the training parameters."""
+    space = config.search_space
+    middle = {name: parameter.at(0.5) for name, parameter in space.parameters.items()}
+    horizon = space.parameters.get("gae_lambda")
+    long_horizon = usual | {"gae_lambda": horizon.bounds[1]} if horizon else middle
+    if len(space.parameters) <= FEW:
+        looks = [*((weights, usual) for weights in (*corners, centre)), (corners[0], long_horizon), (centre, middle)]
+    else:
+        spread = zip(corners[1:], _spread(config, len(corners) - 1), strict=True)
+        looks = [(corners[0], usual), *spread, (centre, middle), (corners[0], long_horizon)]
+    return [to_arm(weights, parameters, space) for weights, parameters in looks]
 
 
 def random_arm(config: StudyConfig, index: int) -> Arm:
@@ -71,11 +87,20 @@ def random_arm(config: StudyConfig, index: int) -> Arm:
     rng = random.Random(f"{config.seed}/{index}")  # noqa: S311 - reproducible design, not security
     space = config.search_space
     shares = [rng.random() for _ in range(len(space.free_components) - 1)]
-    parameters = {name: _at(parameter, rng.random()) for name, parameter in space.parameters.items()}
+    parameters = {name: parameter.at(rng.random()) for name, parameter in space.parameters.items()}
     return to_arm(from_cube(shares, space.weight_bounds), parameters, space)
 
 
-def _interior(config: StudyConfig, centre: dict[str, float]) -> list[Arm]:
+def _spread(config: StudyConfig, n: int) -> list[dict[str, float]]:
+    """`n` points all over the box, `INTERIOR` of the way from its middle to its edge."""
+    from scipy.stats.qmc import Sobol
+
+    box = config.search_space.parameters
+    points = Sobol(len(box), rng=config.seed).random_base2(max(n - 1, 1).bit_length())[:n].tolist()
+    return [_at(box, (0.5 + INTERIOR * (share - 0.5) for share in row)) for row in points]
+
+
+def _interior(config: StudyConfig, centre: Weights) -> list[Arm]:
     """Sobol points of the region of the weights, drawn towards its centre, times the box."""
     from scipy.stats.qmc import Sobol
 
@@ -86,9 +111,13 @@ def _interior(config: StudyConfig, centre: dict[str, float]) -> list[Arm]:
         weights = from_cube(point[:n_shares], space.weight_bounds)
         inner = {name: centre[name] + INTERIOR * (weight - centre[name]) for name, weight in weights.items()}
         shares = (0.5 + INTERIOR * (share - 0.5) for share in point[n_shares:])
-        ranges = zip(space.parameters.items(), shares, strict=True)
-        arms.append(to_arm(inner, {name: _at(parameter, share) for (name, parameter), share in ranges}, space))
+        arms.append(to_arm(inner, _at(space.parameters, shares), space))
     return arms
+
+
+def _at(box: Mapping[str, ParameterRange], shares: Iterable[float]) -> dict[str, float]:
+    """The point of the box at a share of each range."""
+    return {name: parameter.at(share) for (name, parameter), share in zip(box.items(), shares, strict=True)}
 
 
 def _furthest_first(candidates: list[Arm], arms: list[Arm], space: SearchSpaceConfig, n: int) -> list[Arm]:
@@ -109,11 +138,7 @@ def _furthest_first(candidates: list[Arm], arms: list[Arm], space: SearchSpaceCo
 def _coordinates(arm: Arm, space: SearchSpaceConfig) -> NDArray[np.float64]:
     """The arm as a point: its weights, and its parameters on a scale on which their range has length 1."""
     weights, parameters = from_arm(arm, space)
-    box = []
-    for name, parameter in space.parameters.items():
-        scale = math.log if parameter.log else float
-        lower, upper = (scale(bound) for bound in parameter.bounds)
-        box.append((scale(parameters[name]) - lower) / (upper - lower))
+    box = (parameter.share_of(parameters[name]) for name, parameter in space.parameters.items())
     return np.array([*weights.values(), *box])
 
 
@@ -121,15 +146,4 @@ def _usual(config: StudyConfig, name: str) -> float:
     """The value of a parameter in the configuration, within its range; where it is off, the middle of the range."""
     value, parameter = value_of(name, config.ppo, config.attribution), config.search_space.parameters[name]
     lower, upper = parameter.bounds
-    return _middle(parameter) if value is None else min(max(float(value), lower), upper)
-
-
-def _middle(parameter: ParameterRange) -> float:
-    lower, upper = parameter.bounds
-    return math.sqrt(lower * upper) if parameter.log else (lower + upper) / 2
-
-
-def _at(parameter: ParameterRange, share: float) -> float:
-    """The value at a share of the way through the range."""
-    lower, upper = parameter.bounds
-    return lower * (upper / lower) ** share if parameter.log else lower + share * (upper - lower)
+    return parameter.at(0.5) if value is None else min(max(float(value), lower), upper)

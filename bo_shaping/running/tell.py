@@ -5,7 +5,7 @@ from numbers import Real
 from typing import Any
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.config.limits import MEASURES
+from bo_shaping.config.limits import MEASURES, SECONDS
 from bo_shaping.errors import TellError
 from bo_shaping.running.transitions import failed
 from bo_shaping.storage.records import Entry, TrialRecord
@@ -64,7 +64,8 @@ def told(
                     "mean": values["mean"],
                     "sem": values.get("sem"),
                     "kl": values.get("kl"),
-                    "measures": {name: values[name] for name in measures or {}},
+                    "measures": {name: values[name] for name in measures or {} if name != SECONDS},
+                    "seconds": values.get(SECONDS),
                 }
             ),
             "data": observations(outcome),

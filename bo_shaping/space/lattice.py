@@ -96,15 +96,8 @@ def random_arms(space: SearchSpaceConfig, n: int, seed: int) -> list[Arm]:
 def _at(space: SearchSpaceConfig, shares: NDArray[np.float64]) -> dict[str, float]:
     """Training parameters at shares between 0 and 1 of their ranges."""
     named = zip(space.parameters.items(), shares, strict=True)
-    return {name: _value(name, parameter, float(share)) for (name, parameter), share in named}
-
-
-def _value(name: str, parameter: ParameterRange, share: float) -> float:
-    lower, upper = parameter.bounds
-    value = lower * (upper / lower) ** share if parameter.log else lower + share * (upper - lower)
-    # The power may step over a bound by one rounding error.
-    value = min(max(value, lower), upper)
-    return round(value) if is_integer(name) else value
+    values = {name: parameter.at(float(share)) for (name, parameter), share in named}
+    return {name: round(value) if is_integer(name) else value for name, value in values.items()}
 
 
 def is_coarse(space: SearchSpaceConfig) -> bool:
@@ -140,6 +133,6 @@ def nearby(space: SearchSpaceConfig, arm: Arm, radius: float, n: int, rng: np.ra
 
 
 def _between(name: str, parameter: ParameterRange, here: float, there: float, share: float) -> float:
-    value = here * (there / here) ** share if parameter.log else here + share * (there - here)
-    value = min(max(value, parameter.bounds[0]), parameter.bounds[1])
+    here, there = parameter.share_of(here), parameter.share_of(there)
+    value = parameter.at(here + share * (there - here))
     return round(value) if is_integer(name) else value

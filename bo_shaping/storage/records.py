@@ -34,10 +34,13 @@ class TrialRecord(StrictModel):
     attempt: PositiveInt = 1
     """1, and one more for each time it was started again because its worker had died or hung."""
     mean: float | None = None
-    """Final validation reward, the mean over replicates; of the last curve point where the trial was stopped."""
+    """What the study maximises (`objective.measure`), the mean over replicates; as far as it got where the trial was
+    stopped."""
     sem: NonNegativeFloat | None = None
-    """Its standard error: over seeds when the study has replicates, else over validation prompts (and then it does not
-    contain the variance between seeds)."""
+    """Its standard error: over seeds when the study has replicates; else that of a final reward is over validation
+    prompts (and then it does not contain the variance between seeds), and that of any other measure is not known."""
+    final: float | None = None
+    """Validation reward at the end of the training, where the study maximises another measure."""
     kl: float | None = None
     """Final KL to the reference, in nats per response, the mean over replicates."""
     measures: dict[str, float] = Field(default={})

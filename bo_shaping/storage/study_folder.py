@@ -5,7 +5,7 @@ Nothing here needs Ax, SQL or torch, so that a study can be looked at in an inst
     studies/NAME/config.yaml            the resolved configuration
                  journal.jsonl          everything that happened: `bo_shaping.storage.journal`
                  study.db               the Ax experiment (SQLite), unless `storage` names another database
-                 ax_experiment.json     the same, for `ax.api.client.Client.load_from_json_file`
+                 ax_experiment.json     the whole study in one file, and for `ax.api.client.Client.load_from_json_file`
                  best.json              the last recommendation
                  trials/0003/           one folder per trial: `bo_shaping.storage.trial_folder`
 """

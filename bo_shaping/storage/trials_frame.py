@@ -18,7 +18,7 @@ def trials_frame(config: StudyConfig, records: Sequence[TrialRecord]) -> "pd.Dat
     space = config.search_space
     extra = list(space.parameters)
     columns = ["index", "status", *(f"w_{name}" for name in space.components), *extra]
-    columns += ["mean", "sem", "kl", "reason", "seconds", "origin", "seeds", "attempt", "step"]
+    columns += ["mean", "sem", "final", "kl", "reason", "seconds", "origin", "seeds", "attempt", "step"]
     rows = [
         {**record.model_dump(exclude={"weights", "parameters"}), **to_arm(record.weights, record.parameters)}
         for record in records

@@ -35,6 +35,21 @@ def held_reward(curve: Sequence[Height], n_steps: int, max_kl: float | None) -> 
     Raises:
         ValueError: If the first point is beyond the budget and not at step 0: where the KL passed it is not known.
     """
+    first, kept = curve[0], held_curve(curve, max_kl)
+    end = max(n_steps, kept[-1].step)
+    if end == first.step:
+        return first.reward
+    kept.append(kept[-1]._replace(step=end))
+    area = sum((b.step - a.step) * (a.reward + b.reward) / 2 for a, b in pairwise(kept))
+    return area / (end - first.step)
+
+
+def held_curve(curve: Sequence[Height], max_kl: float | None) -> list[Height]:
+    """The curve up to where its KL first passes the budget, that point included.
+
+    Raises:
+        ValueError: As `held_reward`.
+    """
     first = curve[0]
     if max_kl is not None and first.kl > max_kl and first.step > 0:
         raise ValueError(f"the learning curve begins at step {first.step:g}, where the KL is over the budget already")
@@ -48,9 +63,4 @@ def held_reward(curve: Sequence[Height], n_steps: int, max_kl: float | None) -> 
             kept.append(Height(step, before.reward + share * (after.reward - before.reward), max_kl))
             break
         kept.append(after)
-    end = max(n_steps, kept[-1].step)
-    if end == first.step:
-        return first.reward
-    kept.append(kept[-1]._replace(step=end))
-    area = sum((b.step - a.step) * (a.reward + b.reward) / 2 for a, b in pairwise(kept))
-    return area / (end - first.step)
+    return kept

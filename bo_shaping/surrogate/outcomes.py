@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import NonNegativeFloat
 
 from bo_shaping.config import StudyConfig
+from bo_shaping.config.limits import COSTS, N_EVALUATIONS, OF_THE_CURVE, SECONDS
 from bo_shaping.errors import TrialResultError
 from bo_shaping.surrogate.held_reward import Height, held_reward
 from inner_loop.io.schema import StrictModel
@@ -63,13 +64,13 @@ def seed_values(config: StudyConfig, results: Sequence[TrialResult]) -> dict[str
         TrialResultError: If something that the objective or a constraint is about was not measured.
     """
     columns: dict[str, list[float]] = {}
-    on_curve = [name for name in config.objective.measures if name not in (REWARD, KL)]
+    on_curve = [name for name in config.objective.measures if name in OF_THE_CURVE]
     on_curve += [config.objective.measure] if config.objective.measure != "final" else []
     for result in results:
         if on_curve and not result.curve:
             raise TrialResultError(f"the result has no learning curve, from which the study takes {on_curve[0]}")
-        row = {REWARD: _reward(config, result), KL: result.kl}
-        row |= {name: getattr(result.curve[-1], name) for name in config.objective.measures if name not in row}
+        row: dict[str, float | None] = {REWARD: reward_of(config, result), KL: result.kl}
+        row |= {name: measured(name, result) for name in config.objective.measures if name not in row}
         for metric, value in row.items():
             if value is None or not abs(value) <= LARGEST:
                 raise TrialResultError(f"the result has no usable {metric}, which the study needs: {value}")
@@ -77,13 +78,30 @@ def seed_values(config: StudyConfig, results: Sequence[TrialResult]) -> dict[str
     return columns
 
 
-def _reward(config: StudyConfig, result: TrialResult) -> float:
+def measured(name: str, result: TrialResult) -> float | None:
+    """One of `MEASURES` of a training, which has a learning curve if it is one of the curve's; None if unknown."""
+    if name == SECONDS:
+        return sum(result.seconds.values())
+    if name == N_EVALUATIONS:
+        return float(sum(step.n_evaluations for step in result.steps))
+    value: float | None = getattr(result.curve[-1], name)
+    return value
+
+
+def reward_of(config: StudyConfig, result: TrialResult) -> float:
+    """What the study maximises, of one training.
+
+    Raises:
+        TrialResultError: If the learning curve begins where the KL is over the budget already.
+    """
     if config.objective.measure == "held":
         heights = [Height(point.step, point.mean, point.kl) for point in result.curve]
         try:
             return held_reward(heights, config.ppo.steps, config.objective.max_kl)
         except ValueError as error:
-            raise TrialResultError(f"{error}; give a point before that (objective.measure: held needs it)") from error
+            raise TrialResultError(
+                f"{error}; give a point before that, which objective.measure: held needs, or use final"
+            ) from error
     return result.auc if config.objective.measure == "auc" else result.mean
 
 
@@ -106,7 +124,8 @@ def curve_data(config: StudyConfig, events: Iterable[TrialProgress]) -> list[tup
     for i, step in enumerate(steps):
         is_final = config.objective.measure == "final"
         row = {REWARD: heights[i].reward if is_final else held_reward(heights[: i + 1], step, budget)}
-        for name in dict.fromkeys([KL, *config.objective.measures]):
+        # What a training will have cost is known at its end.
+        for name in dict.fromkeys([KL, *(name for name in config.objective.measures if name not in COSTS)]):
             measures = [getattr(point, name) for point in points[step]]
             if None not in measures:
                 row[name] = float(np.mean(measures))

@@ -56,6 +56,7 @@ def examine(folder: StudyFolder | None = None) -> list[Finding]:
     else:
         checks += [
             ("trials", lambda: _trials(folder)),
+            ("components", lambda: _components(folder)),
             ("workers", lambda: _workers(folder)),
             ("disk", lambda: _disk(folder.path, _bytes_to_come(folder))),
             ("storage", lambda: _storage(folder)),
@@ -117,6 +118,19 @@ def _result(trial: TrialFolder) -> Iterator[Finding]:
         except TrialResultError as error:
             text = f"{error}: reports lack the curve and the responses of this trial, whose outcome is in the journal"
             yield Finding("trials", False, text, f"rm {trial.path / 'result.json'}")
+
+
+def _components(folder: StudyFolder) -> Iterator[Finding]:
+    """Whether components pay so much alike that no training can tell them apart."""
+    similarity = folder.credit_similarity()
+    if similarity is None:
+        yield Finding("components", True, "how alike they pay is known once a trial has explained responses")
+        return
+    for first, second, value in similarity.pairs_alike():
+        text = f"{second} pays as {first} does: their credit correlates by {value:.2f} within a response"
+        yield Finding("components", False, text, f"in another study, leave {second} out of search_space.components")
+    if not similarity.pairs_alike():
+        yield Finding("components", True, f"{', '.join(similarity.components)} pay differently")
 
 
 def _workers(folder: StudyFolder) -> Iterator[Finding]:

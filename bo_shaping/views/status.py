@@ -46,6 +46,8 @@ class StudyStatus:
     """Who drives it now, or None."""
     budget: int
     """Trials in all."""
+    reward: str
+    """What the study maximises, in words."""
     trials: list[TrialStatus]
 
     def count(self, status: Status) -> int:
@@ -87,6 +89,7 @@ def study_status(folder: StudyFolder) -> StudyStatus:
         path=str(folder.path),
         driver=driver,
         budget=config.budget.trials,
+        reward=config.objective.reward_in_words,
         trials=[_trial_status(folder, record, driver is not None) for record in folder.records()],
     )
 

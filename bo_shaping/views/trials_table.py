@@ -9,6 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.views.status import TrialStatus
@@ -63,6 +64,7 @@ class TrialsView:
 
     def _table(self, details: bool, one_column: bool) -> Table:
         table = Table(box=None, header_style="bold", pad_edge=False)
+        has_final = any(trial.record.final is not None for trial in self.trials)
         arm = list((self.trials[0].record.weights | self.trials[0].record.parameters) if self.trials else ())
         table.add_column("trial", justify="right", no_wrap=True)
         table.add_column("status", no_wrap=True)
@@ -74,7 +76,7 @@ class TrialsView:
         else:
             for name in arm:
                 table.add_column(name, justify="right", no_wrap=True)
-        for name in ("reward", "KL", *(["seconds"] if details else [])):
+        for name in ("reward", *(["final"] if has_final else []), "KL", *(["seconds"] if details else [])):
             table.add_column(name, justify="right", no_wrap=True)
         for trial in self.trials:
             record = trial.record
@@ -84,6 +86,7 @@ class TrialsView:
                 *([record.origin, " ".join(map(str, record.seeds))] if details else []),
                 *([_short_arm(record)] if one_column else _arm_cells(record)),
                 reward_text(record),
+                *(["" if record.final is None else f"{record.final:.3f}"] if has_final else []),
                 "" if record.kl is None else f"{round(record.kl, 1) + 0.0:.1f}",
                 *(["" if record.seconds is None else f"{record.seconds:.0f}"] if details else []),
             )
@@ -106,6 +109,17 @@ def reward_text(record: TrialRecord) -> str:
     if record.mean is None:
         return ""
     return f"{record.mean:.3f}" + ("" if record.sem is None else f" ± {record.sem:.3f}")
+
+
+def print_what_reward_is(console: Console, reward: str) -> None:
+    """Say what the column means, of a study that maximises anything but the final reward.
+
+    Args:
+        console: Where to print.
+        reward: `StudyStatus.reward`.
+    """
+    if reward != FINAL_REWARD:
+        console.print(Text(f"reward: {reward}; final: at the end of the training"), soft_wrap=True)
 
 
 def trial_line(trial: TrialStatus) -> str:

@@ -15,6 +15,7 @@ from experiments.benchmarks.outer_loop import (
     description,
     efficiency,
     fresh_seeds,
+    real_studies,
     scale,
     wide_search,
     wide_surface,
@@ -80,6 +81,7 @@ PARTS: dict[str, dict[str, tuple[str, Table]]] = {
 WIDE: dict[str, tuple[str, str, Table]] = {
     "wide surface": ("What matters: trainings over a wide space", wide_surface.__name__, wide_surface.table_of),
     "search": ("A search of the wide space", wide_search.__name__, wide_search.table_of),
+    "studies": ("Whole studies, judged with fresh seeds", real_studies.__name__, real_studies.table_of),
     "fresh seeds": ("The best settings on fresh seeds", fresh_seeds.__name__, fresh_seeds.table_of),
 }
 """Parts of `wide_surface.json`, each with a command of its own."""
@@ -104,6 +106,8 @@ def benchmark_tables(results: Path = RESULTS) -> str:
             ]
     wide = json.loads((results / "wide_surface.json").read_text(encoding="utf-8"))
     for part, (title, module, table_of) in WIDE.items():
+        if part not in wide:
+            continue
         command = f"`python -m {module}`, on: {wide[part]['environment']['processor']}.\n"
         pieces += [f"\n## {title}\n", command, f"```text\n{_trimmed(table_of(wide[part]['result']))}\n```\n"]
     pieces += ["\n## Kills\n", "`python -m experiments.benchmarks.outer_loop.kills`\n", _kills(results)]

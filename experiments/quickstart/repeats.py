@@ -5,8 +5,8 @@
 For every seed:
 
 1. run the whole study (`experiments/quickstart.yaml` with that seed) and take its recommendation;
-2. give the sparse reward its own best `gae_lambda`: train it with the study's seed at every value of `LAMBDAS` and keep
-   the one with the highest validation reward within the study's KL budget;
+2. give the sparse reward its own best `gae_lambda` and learning rate: train it with the study's seed at every point of
+   `SPARSE_GRID` and keep the one of which the study's objective is highest;
 3. train both once more with a seed that nobody has used, and judge them on the held-out prompts: same prompts, same
    sampling noise, paired differences;
 4. if the recommendation then stands at more KL than sparse, stop its training at the last multiple of `EVERY` steps at
@@ -18,7 +18,6 @@ the five rows show. Writes `results.json` and `results.md` beside this file.
 
 import argparse
 import json
-import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -27,26 +26,33 @@ from pathlib import Path
 from typing import Any
 
 from bo_shaping import Study, StudyConfig
+from bo_shaping.config.tunable import with_parameters
 from bo_shaping.errors import StudyExistsError
+from bo_shaping.surrogate.outcomes import reward_of
 from inner_loop.evaluation import paired_difference
 from inner_loop.spec import TrialResult, TrialSpec
 
 HERE = Path(__file__).parent
 CONFIG = HERE.parent / "quickstart.yaml"
-LAMBDAS = (0.8, 0.9, 0.95, 1.0)
+SPARSE_GRID = tuple(
+    {"gae_lambda": gae_lambda, "learning_rate": rate} for gae_lambda in (0.9, 0.95, 1.0) for rate in (4e-4, 8e-4)
+)
 EVERY = 2
 FRESH = 10_000
 """Added to a study's seed for the trainings that judge it."""
 N_HELDOUT = 512
 
 
-def make_spec(config: StudyConfig, weights: Mapping[str, float], seed: int, **ppo: float) -> TrialSpec:
-    """One training as the study would run it."""
+def make_spec(
+    config: StudyConfig, weights: Mapping[str, float], seed: int, parameters: Mapping[str, float]
+) -> TrialSpec:
+    """One training as the study would run it, but for all its steps, whatever its KL."""
+    ppo, attribution = with_parameters(config.ppo, config.attribution, parameters)
     return TrialSpec(
         weights=dict(weights),
         task=config.task,
-        attribution=config.attribution,
-        ppo=type(config.ppo).model_validate(config.ppo.model_dump() | ppo),
+        attribution=attribution,
+        ppo=ppo,
         evaluation=config.evaluation,
         seed=seed,
         n_samples=0,
@@ -64,15 +70,10 @@ def train(spec: TrialSpec) -> TrialResult:
     """Run one training to its end, on one thread."""
     import torch
 
-    from inner_loop import run_trial
+    from inner_loop import result_of, run_trial
 
     torch.set_num_threads(1)
-    trial = run_trial(spec)
-    while True:
-        try:
-            next(trial)
-        except StopIteration as stop:
-            return stop.value
+    return result_of(run_trial(spec))
 
 
 def train_all(specs: Iterable[TrialSpec], jobs: int) -> list[TrialResult]:
@@ -105,13 +106,12 @@ def repeat(seed: int, jobs: int) -> dict[str, Any]:
     study_seconds = time.monotonic() - start
     best = study.best()
 
-    budget = config.objective.max_kl or math.inf
-    candidates = train_all((make_spec(config, {"sparse": 1.0}, seed, gae_lambda=value) for value in LAMBDAS), jobs)
-    allowed = [run for run in candidates if run.kl <= budget] or [min(candidates, key=lambda run: run.kl)]
-    sparse_lambda = LAMBDAS[candidates.index(max(allowed, key=lambda run: run.mean))]
+    candidates = train_all([make_spec(config, {"sparse": 1.0}, seed, point) for point in SPARSE_GRID], jobs)
+    worth = [reward_of(config, run) for run in candidates]
+    sparse_parameters = SPARSE_GRID[worth.index(max(worth))]
 
-    recommended_spec = on_heldout(make_spec(config, best.weights, seed + FRESH, **best.parameters))
-    sparse_spec = on_heldout(make_spec(config, {"sparse": 1.0}, seed + FRESH, gae_lambda=sparse_lambda))
+    recommended_spec = on_heldout(make_spec(config, best.weights, seed + FRESH, best.parameters))
+    sparse_spec = on_heldout(make_spec(config, {"sparse": 1.0}, seed + FRESH, sparse_parameters))
     recommended, sparse = train_all([recommended_spec, sparse_spec], jobs)
     matched, steps = recommended, recommended_spec.ppo.steps
     if recommended.kl > sparse.kl:
@@ -124,7 +124,7 @@ def repeat(seed: int, jobs: int) -> dict[str, Any]:
         "interval": best.interval,
         "parameters": best.parameters,
         "prob_better_than_sparse": best.prob_better_than_sparse,
-        "sparse_lambda": sparse_lambda,
+        "sparse_parameters": sparse_parameters,
         "sparse": {"mean": sparse.mean, "sem": sparse.sem, "kl": sparse.kl},
         "recommended": {"mean": recommended.mean, "sem": recommended.sem, "kl": recommended.kl},
         "recommended_at_no_more_kl": {"mean": matched.mean, "sem": matched.sem, "kl": matched.kl, "steps": steps},
@@ -136,20 +136,23 @@ def repeat(seed: int, jobs: int) -> dict[str, Any]:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The repeats as a Markdown table."""
+    searched = ", ".join((*rows[0]["weights"], *rows[0]["parameters"]))
     lines = [
-        "| seed | weights (shap, lime, sparse); λ | P(better) | sparse at its best λ: reward, KL "
+        f"| seed | {searched} | P(better) | sparse at its best: reward, KL "
         "| recommended: reward, KL | at no more KL: reward, KL, steps | difference at no more KL (95 %) | study |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        weights = ", ".join(f"{row['weights'][name]:.2f}" for name in ("shap", "lime", "sparse"))
+        weights = ", ".join(f"{weight:.2f}" for weight in row["weights"].values())
+        parameters = ", ".join(f"{value:.2g}" for value in row["parameters"].values())
+        sparse_parameters = ", ".join(f"{name} {value:g}" for name, value in row["sparse_parameters"].items())
         sparse, ours, matched = row["sparse"], row["recommended"], row["recommended_at_no_more_kl"]
         difference = row["difference_at_no_more_kl"]
         cells = [
             f"{row['seed']}",
-            f"{weights}; {row['parameters']['gae_lambda']:.2f}",
+            f"{weights}; {parameters}",
             f"{row['prob_better_than_sparse']:.2f}",
-            f"λ {row['sparse_lambda']}: {sparse['mean']:.2f}, {sparse['kl']:.1f}",
+            f"{sparse_parameters}: {sparse['mean']:.2f}, {sparse['kl']:.1f}",
             f"{ours['mean']:.2f}, {ours['kl']:.1f}",
             f"{matched['mean']:.2f}, {matched['kl']:.1f}, {matched['steps']}",
             f"{difference['mean']:+.2f} [{difference['low']:+.2f}, {difference['high']:+.2f}]",

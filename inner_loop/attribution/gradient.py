@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from inner_loop.errors import AttributionError
 from inner_loop.models.encoding import EncodedResponse
 from inner_loop.models.padded_batches import forward_passes
-from inner_loop.models.transformers_reward_model import TransformersRewardModel, scores_of
+from inner_loop.models.transformers_reward_model import scores_of
 
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 16384}
 """Padded tokens in one forward and backward pass; fewer than for scores alone, since activations are kept."""
@@ -38,11 +38,6 @@ def gradient_values(reward_model: Any, encoded: Sequence[EncodedResponse]) -> li
     Raises:
         AttributionError: If the reward model has no embeddings to differentiate by.
     """
-    if not isinstance(reward_model, TransformersRewardModel):
-        raise AttributionError(
-            "Gradient credit needs a transformers reward model, by whose embeddings the score can be differentiated; "
-            f"got {type(reward_model).__name__}."
-        )
     values = [np.zeros(len(response.ids)) for response in encoded]
     credited = [index for index, response in enumerate(encoded) if response.is_response.any()]
     model, layer = reward_model.model, _embedding_layer(reward_model.model)

@@ -17,6 +17,13 @@ from inner_loop.spec import AttributionConfig
 ATTENTION, GRADIENT, IMPLICIT, TOKEN_MODEL = PASSES = ("attention", "gradient", "implicit", "token_model")
 """Methods that make a pass of their own: through the reward model, or through models that the settings name."""
 
+_NEEDS_INSIDE = {
+    ATTENTION: "Attention credit needs a transformers reward model, of which the attention can be read; got {}.",
+    GRADIENT: (
+        "Gradient credit needs a transformers reward model, by whose embeddings the score can be differentiated; "
+        "got {}."
+    ),
+}
 _UNNAMED = "{0} credit asks a model that has to be named: set attribution.{0}."
 
 
@@ -34,9 +41,9 @@ def add_passes(
     """
     prompts, responses = [credit.prompt for credit in credits_], [credit.response for credit in credits_]
     if ATTENTION in methods:
-        credits_ = _with_attention(credits_, reward_model, encoded)
+        credits_ = _with_attention(credits_, reward_model, _inside(encoded, ATTENTION, reward_model))
     if GRADIENT in methods:
-        credits_ = _with_gradient(credits_, reward_model, encoded)
+        credits_ = _with_gradient(credits_, reward_model, _inside(encoded, GRADIENT, reward_model))
     if IMPLICIT in methods:
         if config.implicit is None:
             raise AttributionError(_UNNAMED.format(IMPLICIT))
@@ -48,15 +55,15 @@ def add_passes(
     return credits_
 
 
-def _with_attention(
-    credits_: list[Credit], reward_model: RewardModel, encoded: list[EncodedResponse] | None
-) -> list[Credit]:
-    """Add `attention`: r(x, y) in proportion to the reward model's attention, per unit and per reward-model token."""
+def _inside(encoded: list[EncodedResponse] | None, method: str, reward_model: RewardModel) -> list[EncodedResponse]:
+    """The responses as the reward model's own tokens, which only a transformers model shows."""
     if encoded is None:
-        raise AttributionError(
-            "Attention credit needs a transformers reward model, of which the attention can be read; "
-            f"got {type(reward_model).__name__}."
-        )
+        raise AttributionError(_NEEDS_INSIDE[method].format(type(reward_model).__name__))
+    return encoded
+
+
+def _with_attention(credits_: list[Credit], reward_model: RewardModel, encoded: list[EncodedResponse]) -> list[Credit]:
+    """Add `attention`: r(x, y) in proportion to the reward model's attention, per unit and per reward-model token."""
     finished = []
     for credit, tokens, shares in zip(credits_, encoded, attention_shares(reward_model, encoded), strict=True):
         kept = tokens.is_response
@@ -68,15 +75,8 @@ def _with_attention(
     return finished
 
 
-def _with_gradient(
-    credits_: list[Credit], reward_model: RewardModel, encoded: list[EncodedResponse] | None
-) -> list[Credit]:
+def _with_gradient(credits_: list[Credit], reward_model: RewardModel, encoded: list[EncodedResponse]) -> list[Credit]:
     """Add `gradient`: a unit has the first-order terms of its tokens."""
-    if encoded is None:
-        raise AttributionError(
-            "Gradient credit needs a transformers reward model, by whose embeddings the score can be differentiated; "
-            f"got {type(reward_model).__name__}."
-        )
     finished = []
     for credit, tokens, terms in zip(credits_, encoded, gradient_values(reward_model, encoded), strict=True):
         kept = tokens.is_response

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from inner_loop.errors import AttributionError, TaskError
 from inner_loop.models.encoding import EncodedResponse, ResponseEncoder
-from inner_loop.models.model_source import default_device, first_line, model_source, without_progress_bars
+from inner_loop.models.model_source import default_device, first_line, load_pretrained, model_source
 from inner_loop.models.padded_batches import forward_passes
 from inner_loop.models.transformers_reward_model import longest_sequence, scores_of
 from inner_loop.spec import ImplicitConfig, TokenModelConfig
@@ -126,17 +126,11 @@ def _token_scorer(name: str) -> _Loaded:
 
 
 def _load(name: str, kind: Any, setting: str) -> _Loaded:
-    from transformers import AutoTokenizer
-
     try:
-        source = model_source(name, "policy")
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        with without_progress_bars():
-            model, loading = kind.from_pretrained(source, dtype=torch.float32, output_loading_info=True)
+        model, tokenizer, missing = load_pretrained(kind, model_source(name, "policy"))
     except (OSError, ValueError, TaskError) as error:
         raise AttributionError(f"{setting}: {name!r} could not be loaded: {first_line(error)}") from error
-    if missing := sorted(loading["missing_keys"]):
-        # transformers would fill them with random numbers, other ones in every process.
-        raise AttributionError(f"{setting}: {name!r} has no weights for {missing[0]}; give a model trained for this.")
+    if missing:
+        raise AttributionError(f"{setting}: {name!r} has no weights for {missing}; give a model trained for this.")
     model = model.eval().to(default_device())
     return _Loaded(model, ResponseEncoder(tokenizer, longest_sequence(model, tokenizer)))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -34,6 +35,33 @@ def model_source(name: str, field: str) -> str:
             "save_pretrained, a hub name, or 'embedded'. experiments/fetch_models.py makes local folders."
         )
     return name
+
+
+class Pretrained(NamedTuple):
+    """What was loaded from one source."""
+
+    model: Any
+    tokenizer: Any
+    missing: str | None
+    """A weight that the source does not have: transformers fills it with random numbers, others in every process."""
+
+
+def load_pretrained(kind: Any, source: str) -> Pretrained:
+    """A model in float32 on the CPU, and its tokenizer.
+
+    Args:
+        kind: One of transformers' auto classes.
+        source: What `model_source` gave.
+
+    Raises:
+        OSError, ValueError: If there is nothing to load, or nothing of this kind.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    with without_progress_bars():
+        model, loading = kind.from_pretrained(source, dtype=torch.float32, output_loading_info=True)
+    return Pretrained(model, tokenizer, min(loading["missing_keys"], default=None))
 
 
 @contextmanager

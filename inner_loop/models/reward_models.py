@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import torch
-
 from inner_loop.errors import EntryPointError, TaskError
 from inner_loop.io.entry_points import import_function
-from inner_loop.models.model_source import default_device, first_line, model_source, without_progress_bars
+from inner_loop.models.model_source import default_device, first_line, load_pretrained, model_source
 from inner_loop.models.scores import check_count, check_scores
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
 from inner_loop.spec.task_config import is_function
@@ -97,20 +95,15 @@ def load_reward_model(name: str, *, chat_template: bool = False) -> RewardModel:
             return CallableRewardModel(import_function(name))
         except EntryPointError as error:
             raise TaskError(f"reward_model {error}.") from error
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForSequenceClassification
 
     source = model_source(name, "reward_model")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        with without_progress_bars():
-            model, loading = AutoModelForSequenceClassification.from_pretrained(
-                source, dtype=torch.float32, output_loading_info=True
-            )
+        model, tokenizer, missing = load_pretrained(AutoModelForSequenceClassification, source)
     except (OSError, ValueError) as error:
         raise TaskError(f"reward_model {name!r} could not be loaded: {first_line(error)}") from error
-    if missing := sorted(loading["missing_keys"]):
-        # transformers would fill them with random numbers, other ones in every process.
-        raise TaskError(f"reward_model {name!r} is not a trained classifier: it has no weights for {missing[0]}.")
+    if missing:
+        raise TaskError(f"reward_model {name!r} is not a trained classifier: it has no weights for {missing}.")
     if chat_template and not tokenizer.chat_template:
         raise TaskError(_NO_TEMPLATE.format(f"the tokenizer of {name!r}"))
     return TransformersRewardModel(model.to(default_device()), tokenizer, chat_template=chat_template)

@@ -12,7 +12,7 @@ from inner_loop.spec.component_names import COMPONENTS, SPARSE, SUM_ATOL, check_
 from inner_loop.spec.evaluation_config import EvaluationConfig
 from inner_loop.spec.ppo_config import PPOConfig
 from inner_loop.spec.task_config import TaskConfig
-from inner_loop.spec.trial_result import CurvePoint, ExplainedResponse, StepStats, TrialProgress, TrialResult
+from inner_loop.spec.trial_result import CurvePoint, ExplainedResponse, StepStats, TrialProgress, TrialResult, result_of
 from inner_loop.spec.trial_spec import TrialSpec
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "TrialSpec",
     "check_components",
     "check_mixing_weights",
+    "result_of",
 ]

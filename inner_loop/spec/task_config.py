@@ -26,6 +26,6 @@ class TaskConfig(StrictModel):
     """Most tokens sampled per response."""
 
 
-def is_function(reward_model: str) -> bool:
-    """Whether the name of a reward model means `module:function`, and not a folder or hub name."""
-    return ":" in reward_model and not Path(reward_model).exists()
+def is_function(name: str) -> bool:
+    """Whether the name of a reward model or parser means `module:function`, and not a folder, hub name or pipeline."""
+    return ":" in name and not name.startswith("spacy:") and not Path(name).exists()

@@ -1,5 +1,6 @@
 """What an inner run hands back: progress while it runs, and a result at its end."""
 
+from collections.abc import Callable, Generator
 from itertools import pairwise
 
 from pydantic import NonNegativeFloat, NonNegativeInt
@@ -136,3 +137,25 @@ class TrialResult(StrictModel):
             return self.curve[-1].mean
         area = sum((b.step - a.step) * (a.mean + b.mean) / 2 for a, b in pairwise(self.curve))
         return area / width
+
+
+def result_of(
+    trial: Generator[TrialProgress, None, TrialResult], *, heard: Callable[[TrialProgress], object] | None = None
+) -> TrialResult:
+    """Run a trial of `run_trial` to its end.
+
+    Args:
+        trial: What `run_trial` gave.
+        heard: Called with every event.
+
+    Raises:
+        Exception: Whatever the trial raises.
+    """
+    while True:
+        try:
+            event = next(trial)
+        except StopIteration as stop:
+            result: TrialResult = stop.value
+            return result
+        if heard is not None:
+            heard(event)

@@ -21,7 +21,7 @@ def bare_study(path: Path, **settings: Any) -> StudyFolder:
     """A study without trials in the folder `path`."""
     folder = StudyFolder(path)
     folder.path.mkdir(parents=True)
-    config = StudyConfig(name=path.name, **settings)
+    config = StudyConfig(name=path.name, search_space={"components": "papers"}, **settings)
     folder.config_file.write_text(config.to_yaml())
     folder.journal.append("config", written(config))
     return folder

@@ -57,10 +57,12 @@ def _coarse_grid() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_config() -> MakeConfig:
-    """Configurations of closed-form studies that run inline unless told otherwise."""
+    """Closed-form studies: inline, SHAP, LIME and sparse, unless told otherwise."""
 
     def make(function: str = "run_trial", **settings: Any) -> StudyConfig:
         data = {"name": "closed", "executor": "inline", "inner_loop": f"{CLOSED_FORM}:{function}"}
+        space = settings.get("search_space", {})
+        settings["search_space"] = {"components": "papers"} | space if isinstance(space, dict) else space
         return StudyConfig.model_validate({**data, "ppo": {"steps": 2}, **settings})
 
     return make

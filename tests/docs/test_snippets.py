@@ -39,7 +39,9 @@ def quickstart(tmp_path, monkeypatch):
     monkeypatch.delenv(ROOT_VARIABLE, raising=False)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     settings = {"executor": "inline", "inner_loop": "tests.bo_shaping.closed_form:run_trial", "ppo": {"steps": 2}}
-    Study.launch(StudyConfig.model_validate({"name": "quickstart", "budget": {"trials": 7}, **settings})).run()
+    space = StudyConfig.from_yaml(REPOSITORY / "experiments" / "quickstart.yaml").search_space
+    settings |= {"search_space": space, "budget": {"trials": 7}}
+    Study.launch(StudyConfig.model_validate({"name": "quickstart", **settings})).run()
 
 
 @pages_with("python")

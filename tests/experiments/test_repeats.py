@@ -39,10 +39,10 @@ def test_the_table_counts_what_is_ahead():
         policy = {"mean": 0.5, "kl": 2.0, "steps": 20}
         return {
             "seed": 1,
-            "weights": {"shap": 0.5, "lime": 0.25, "sparse": 0.25},
+            "weights": {"shap": 0.5, "leave_one_out": 0.25, "sparse": 0.25},
             "parameters": {"gae_lambda": 0.8},
             "prob_better_than_sparse": 0.9,
-            "sparse_lambda": 0.95,
+            "sparse_parameters": {"gae_lambda": 0.95, "learning_rate": 4e-4},
             "sparse": policy,
             "recommended": policy,
             "recommended_at_no_more_kl": policy,

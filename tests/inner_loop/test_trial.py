@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from inner_loop import TrialResult, TrialSpec, run_trial
+from inner_loop import TrialResult, TrialSpec, result_of, run_trial
 from inner_loop.errors import DivergedError, RewardModelError
 from inner_loop.spec import CurvePoint
 
@@ -21,12 +21,9 @@ TINY = {
 
 
 def run(spec, **kwargs):
-    events, trial = [], run_trial(spec, **kwargs)
-    while True:
-        try:
-            events.append(next(trial))
-        except StopIteration as stop:
-            return events, stop.value
+    events = []
+    result = result_of(run_trial(spec, **kwargs), heard=events.append)
+    return events, result
 
 
 @pytest.fixture(scope="module")

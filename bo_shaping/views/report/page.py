@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.text.escaping import escape
 from bo_shaping.text.wording import describe_prob_best, describe_probability
 from bo_shaping.views.credit_similarity import similarity_html
@@ -35,6 +36,7 @@ def render_page(
     kl_budget: float | None = None,
     kl_held: bool = False,
     replicates: int = 1,
+    reward: str = FINAL_REWARD,
     config_yaml: str = "",
 ) -> str:
     """Fill the page template; every text that is not ours is escaped here or by the part that writes it.
@@ -51,6 +53,7 @@ def render_page(
         kl_budget: Largest KL allowed.
         kl_held: Whether trainings stop at the budget: then none is over it.
         replicates: Seeds per trial: with more than one, the standard errors in the table are over seeds.
+        reward: What the study maximises, in words.
         config_yaml: The resolved configuration, shown folded.
     """
     body = page_template("page").substitute(
@@ -61,7 +64,7 @@ def render_page(
         simplex_lead=escape(_simplex_lead(best, len(component_names(trials)))),
         rivals=_rivals(best),
         legend=_legend(component_names(trials), landmarks),
-        standard_error=_standard_error(replicates),
+        standard_error=_standard_error(replicates, reward),
         trial_table=trial_table_html(trials, landmarks, kl_budget=None if kl_held else kl_budget),
         token_credit=_token_section(samples or [], trials, landmarks),
         config=_config(config_yaml),
@@ -119,8 +122,8 @@ def _simplex_lead(best: "Best | None", k: int) -> str:
     where = ", ".join(f"{name} {value:.3g}" for name, value in best.parameters.items())
     at = f" at the recommended {where}" if where else ""
     surface = {
-        2: f"The curve is the expected validation reward{at}; ",
-        3: f"Colour is the expected validation reward{at}; ",
+        2: f"The curve is the expected {best.reward}{at}; ",
+        3: f"Colour is the expected {best.reward}{at}; ",
     }
     return (
         f"{surface.get(k, 'Every line is a trial; ')}trials show what was measured, each with its own settings. The "
@@ -170,7 +173,10 @@ def _legend(components: list[str], landmarks: Landmarks) -> str:
     return " ".join(names) + "." + highlighted
 
 
-def _standard_error(replicates: int) -> str:
+def _standard_error(replicates: int, reward: str) -> str:
+    if reward != FINAL_REWARD:
+        what = f"Reward is the {escape(reward)}; final is that at the end of the training."
+        return f"{what} ± is the standard error over {replicates} seeds." if replicates > 1 else what
     if replicates > 1:
         return f"± is the standard error over {replicates} seeds."
     return "± is the standard error over validation prompts; it does not contain the variance between seeds."

@@ -22,6 +22,7 @@ def draw_segment(
     best: "Best | None",
     surface: "Surface | None",
     kl_budget: float | None,
+    reward: str,
 ) -> None:
     """Draw the posterior mean with its 90 % band, the trials with their SEM, and the recommended weight."""
     tidy_axes(ax)
@@ -57,7 +58,7 @@ def draw_segment(
     ax.set_xlim(-0.03, 1.03)
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], [f"0\npure {first}", "0.25", "0.5", "0.75", f"1\npure {second}"])
     ax.set_xlabel(f"weight of {second}", parse_math=False)
-    ax.set_ylabel("validation reward")
+    ax.set_ylabel(reward)
     ax.legend(fontsize=8.5, frameon=False)
 
 

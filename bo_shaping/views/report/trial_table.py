@@ -33,10 +33,23 @@ def trial_table_html(trials: pd.DataFrame, landmarks: Landmarks, *, kl_budget: f
     if trials.empty:
         return "<p>No trial yet.</p>"
     components, extras = component_names(trials), extra_parameters(trials)
-    heads = ["#", "mixture", *components, *extras, "reward", "KL", "seconds", "seeds", "origin", "status"]
+    has_final = bool(trials["final"].notna().any())
+    heads = [
+        "#",
+        "mixture",
+        *components,
+        *extras,
+        "reward",
+        *(["final"] if has_final else []),
+        "KL",
+        "seconds",
+        "seeds",
+        "origin",
+        "status",
+    ]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in heads)
     rows = "".join(
-        _row(record, components, extras, landmarks, kl_budget)
+        _row(record, components, extras, landmarks, kl_budget, has_final=has_final)
         for record in trials.sort_values("index").to_dict("records")
     )
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
@@ -49,6 +62,8 @@ def _row(
     extras: list[str],
     landmarks: Landmarks,
     kl_budget: float | None,
+    *,
+    has_final: bool,
 ) -> str:
     weights = {name: _finite(record[WEIGHT_PREFIX + name]) or 0.0 for name in components}
     mean, sem, kl = (_finite(record.get(name)) for name in ("mean", "sem", "kl"))
@@ -60,6 +75,7 @@ def _row(
         *(f"<td>{weight:.2f}</td>" for weight in weights.values()),
         *(f"<td>{_number(record.get(name), '.4g')}</td>" for name in extras),
         f"<td>{reward}</td>",
+        *([f"<td>{_number(record.get('final'), '.3f')}</td>"] if has_final else []),
         f'<td class="{"over" if over else ""}">{_number(kl, ".2f")}{" &gt; budget" if over else ""}</td>',
         f"<td>{_number(record.get('seconds'), '.0f')}</td>",
         f"<td>{_seeds(record.get('seeds'))}</td>",

@@ -36,9 +36,10 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     """
     folder = Path(output_dir) if output_dir is not None else study.path / "report"
     folder.mkdir(parents=True, exist_ok=True)
-    trials, kl_budget = study.trials(), study.config.objective.max_kl
+    trials, objective = study.trials(), study.config.objective
+    kl_budget = objective.max_kl
     # A training that stopped at the budget is past it by what its last step added, and not over it in any bad sense.
-    kl_held = study.config.objective.held_kl is not None
+    kl_held = objective.held_kl is not None
     kl_limit = None if kl_held else kl_budget
     results = study.results()
     best, surface = _recommendation(study)
@@ -46,7 +47,9 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_limit)
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
     pictures = {
-        "simplex": png_bytes(simplex_figure(trials, best, surface, kl_budget=kl_limit)),
+        "simplex": png_bytes(
+            simplex_figure(trials, best, surface, kl_budget=kl_limit, reward=objective.reward_in_words)
+        ),
         "curves": png_bytes(
             curves_figure(trials, study.curves(results), landmarks, kl_budget=kl_budget, kl_held=kl_held)
         ),
@@ -67,6 +70,7 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
         kl_budget=kl_budget,
         kl_held=kl_held,
         replicates=study.config.noise.replicates,
+        reward=objective.reward_in_words,
         config_yaml=without_password(study.config.to_yaml()),
     )
     for name, png in pictures.items():

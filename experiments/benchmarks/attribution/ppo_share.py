@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from experiments.benchmarks.bars import Bar
-
-if TYPE_CHECKING:
-    from inner_loop import TrialResult, TrialSpec
 
 CONFIG = Path(__file__).resolve().parents[2] / "quickstart.yaml"
 NOT_IN_A_STEP = ("setup", "evaluate", "explain")
@@ -25,7 +22,7 @@ def measure(*, steps: int = 20, seeds: int = 3) -> dict[str, Any]:
     of the same seed shows what they take.
     """
     from bo_shaping import StudyConfig
-    from inner_loop import TrialSpec
+    from inner_loop import TrialSpec, result_of, run_trial
 
     config = StudyConfig.from_yaml(CONFIG)
 
@@ -39,7 +36,7 @@ def measure(*, steps: int = 20, seeds: int = 3) -> dict[str, Any]:
             seed=seed,
             n_samples=0,
         )
-        return in_steps(run_to_end(spec).seconds)
+        return in_steps(result_of(run_trial(spec)).seconds)
 
     mixed = [seconds_of({"shap": 0.5, "lime": 0.5}, seed) for seed in range(seeds)]
     sparse = [seconds_of({"sparse": 1.0}, seed) for seed in range(seeds)]
@@ -49,19 +46,6 @@ def measure(*, steps: int = 20, seeds: int = 3) -> dict[str, Any]:
         "seconds": mixed,
         "scoring_seconds": [seconds[CREDIT] for seconds in sparse],
     }
-
-
-def run_to_end(spec: TrialSpec) -> TrialResult:
-    """The result of one training."""
-    from inner_loop import run_trial
-
-    trial = run_trial(spec)
-    while True:
-        try:
-            next(trial)
-        except StopIteration as stop:
-            result: TrialResult = stop.value
-            return result
 
 
 def in_steps(seconds: dict[str, float]) -> dict[str, float]:

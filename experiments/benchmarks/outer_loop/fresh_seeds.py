@@ -16,8 +16,6 @@ import gzip
 import itertools
 import json
 import math
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,21 +25,20 @@ from numpy.typing import NDArray
 from scipy.stats import qmc, t
 from tabulate import tabulate
 
-from bo_shaping.surrogate.held_reward import Height, held_reward
+from bo_shaping.surrogate.held_reward import Height, held_curve, held_reward
+from experiments.benchmarks.outer_loop.runs import Run, add_run, read_runs, run_in_parts
 from experiments.benchmarks.outer_loop.train_wide_surface import (
     BOX,
     COMPONENTS,
-    COUNTS,
-    ONE_THREAD,
     STEPS,
     Arm,
+    parameters_at,
     spec_of,
 )
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS, USUAL_BUDGET, Emulator, WideSurface, coordinates
 from experiments.benchmarks.results_file import environment, installed, save
 
 Array = NDArray[np.float64]
-Run = dict[str, Any]
 
 FILE = Path(__file__).with_name("fresh_seeds.json.gz")
 """All trainings, for whoever wants to count again."""
@@ -64,6 +61,8 @@ SPARSE_GRID = {"gae_lambda": (0.9, 0.95, 1.0), "learning_rate": (4e-4, 8e-4, 1.6
 GRID, GRID_SEEDS = "sparse grid", (0, 1)
 SPARSE, PAPERS_SETTING = "sparse, its best", "Shapley, the papers' setting"
 """The settings with which the others are compared."""
+UNTUNED: Arm = PAPERS | {"max_units": 20, "gae_lambda": 0.7, "critic_lambda": 0.7, "learning_rate": 8e-4}
+"""Token-level Shapley credit with a shorter horizon at twice the learning rate: what one would try without a study."""
 
 
 def sparse_grid() -> list[Arm]:
@@ -83,6 +82,7 @@ def settings(runs: list[Run]) -> dict[str, Arm]:
     return {
         SPARSE: sparse_grid()[int(np.argmax(tuned))],
         PAPERS_SETTING: PAPERS,
+        "Shapley, a guess without a study": UNTUNED,
         "Shapley, its best": _best(emulator, "shap"),
         "best anywhere": _best(emulator, None),
     }
@@ -114,9 +114,7 @@ def _best(emulator: Emulator, component: str | None) -> Arm:
         elif min(mixture.values()) < 0:
             continue
         arm = {f"w_{name}": weight for name, weight in mixture.items()}
-        for (name, (low, high, log)), share in zip(BOX.items(), point.tolist(), strict=True):
-            value = low * (high / low) ** share if log else low + share * (high - low)
-            arm[name] = round(value) if name in COUNTS else float(f"{value:.2g}")
+        arm |= {name: float(f"{value:.2g}") for name, value in parameters_at(point).items()}
         arm |= {"sharpness": 1.0, "to_sparse": 0.0, "critic_lambda": arm["gae_lambda"]}
         arms.append(arm)
     expected = emulator(np.array([coordinates(arm) for arm in arms]))
@@ -125,9 +123,8 @@ def _best(emulator: Emulator, component: str | None) -> Arm:
 
 def train(folder: Path, part: int, parts: int, *, is_grid: bool) -> None:
     """Train every `parts`-th arm and seed that has no result yet, from `part` on."""
-    from inner_loop.trial import run_trial
+    from inner_loop import result_of, run_trial
 
-    folder.mkdir(parents=True, exist_ok=True)
     runs = read_runs(folder)
     if is_grid:
         todo = [(GRID, arm, seed) for seed in GRID_SEEDS for arm in sparse_grid()]
@@ -136,13 +133,7 @@ def train(folder: Path, part: int, parts: int, *, is_grid: bool) -> None:
     for name, arm, seed in todo[part::parts]:
         if any((run["setting"], run["arm"], run["seed"]) == (name, arm, seed) for run in runs):
             continue
-        trial = run_trial(spec_of(arm, seed, split="validation" if is_grid else "heldout"))
-        while True:
-            try:
-                next(trial)
-            except StopIteration as stop:
-                result = stop.value
-                break
+        result = result_of(run_trial(spec_of(arm, seed, split="validation" if is_grid else "heldout")))
         run = {
             "setting": name,
             "arm": arm,
@@ -150,13 +141,7 @@ def train(folder: Path, part: int, parts: int, *, is_grid: bool) -> None:
             "curve": [[point.step, round(point.mean, 5), round(point.kl, 5)] for point in result.curve],
             "seconds": {phase: round(seconds, 2) for phase, seconds in result.seconds.items()},
         }
-        with (folder / f"part{part}.jsonl").open("a", encoding="utf-8") as out:
-            out.write(json.dumps(run) + "\n")
-
-
-def read_runs(folder: Path = RUNS) -> list[Run]:
-    """All trainings so far."""
-    return [json.loads(line) for file in sorted(folder.glob("part*.jsonl")) for line in file.read_text().splitlines()]
+        add_run(run, folder / f"part{part}.jsonl")
 
 
 def measure(runs: list[Run]) -> dict[str, Any]:
@@ -167,7 +152,7 @@ def measure(runs: list[Run]) -> dict[str, Any]:
         for name, arm in chosen.items()
     }
     seeds = sorted(set.intersection(*(set(by_seed) for by_seed in curves.values())))
-    grids = {name: [_kept(by_seed[seed]["curve"]) for seed in seeds] for name, by_seed in curves.items()}
+    grids = {name: [kept_curve(by_seed[seed]["curve"]) for seed in seeds] for name, by_seed in curves.items()}
     target = float(np.mean([grid[-1] for grid in grids[SPARSE]]))
     seconds = {
         name: float(np.mean([_training_seconds(by_seed[seed]) / by_seed[seed]["curve"][-1][0] for seed in seeds]))
@@ -199,18 +184,9 @@ def measure(runs: list[Run]) -> dict[str, Any]:
     return {"max_kl": USUAL_BUDGET, "seeds": seeds, "steps": STEPS, "target": target, "settings": rows, "grid": grid}
 
 
-def _kept(curve: list[list[float]]) -> list[float]:
+def kept_curve(curve: list[list[float]]) -> list[float]:
     """Rewards after steps 0..`STEPS`, held from where the KL passes the budget."""
-    points = [Height(*point) for point in curve]
-    passed = [i for i, point in enumerate(points) if point.kl > USUAL_BUDGET]
-    if passed:
-        before, after = points[passed[0] - 1], points[passed[0]]
-        share = (USUAL_BUDGET - before.kl) / (after.kl - before.kl)
-        step = before.step + share * (after.step - before.step)
-        points = [
-            *points[: passed[0]],
-            Height(step, before.reward + share * (after.reward - before.reward), USUAL_BUDGET),
-        ]
+    points = held_curve([Height(*point) for point in curve], USUAL_BUDGET)
     return np.interp(np.arange(STEPS + 1), [p.step for p in points], [p.reward for p in points]).tolist()
 
 
@@ -239,12 +215,13 @@ def _steps(ours: Array, sparse: Array) -> list[float]:
     """
     rng = np.random.default_rng(0)
     picks = rng.integers(len(ours), size=(N_RESAMPLES, len(ours)))
-    shares = [_first(ours[pick].mean(axis=0), sparse[pick].mean(axis=0)[-1]) for pick in picks]
+    shares = [first_reached(ours[pick].mean(axis=0), sparse[pick].mean(axis=0)[-1]) for pick in picks]
     low, high = np.quantile(shares, [0.025, 0.975], method="nearest")
-    return [_first(ours.mean(axis=0), sparse.mean(axis=0)[-1]), float(low), float(high)]
+    return [first_reached(ours.mean(axis=0), sparse.mean(axis=0)[-1]), float(low), float(high)]
 
 
-def _first(curve: Array, target: float) -> float:
+def first_reached(curve: Array, target: float) -> float:
+    """Share of the steps after which a curve first reaches a target, between two steps along a straight line."""
     reached = np.flatnonzero(curve >= target)
     if not len(reached):
         return math.inf
@@ -313,12 +290,7 @@ def main() -> None:
         train(arguments.runs, arguments.part, arguments.jobs, is_grid=arguments.grid)
         return
     for stage in (["--grid"], []):
-        command = [sys.executable, "-m", __spec__.name, *sys.argv[1:], *stage]
-        parts = [
-            subprocess.Popen([*command, "--part", str(part)], env=os.environ | ONE_THREAD)
-            for part in range(arguments.jobs)
-        ]
-        if any(code for code in [part.wait() for part in parts]):
+        if not run_in_parts(__spec__.name, [*sys.argv[1:], *stage], arguments.jobs):
             sys.exit(1)
     runs = read_runs(arguments.runs)
     # Without the time in its header, equal runs make equal files.

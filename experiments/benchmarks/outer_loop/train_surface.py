@@ -11,14 +11,12 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from bo_shaping.config import StudyConfig
-from inner_loop.spec import TrialSpec
+from experiments.benchmarks.outer_loop.runs import add_run, read_runs, run_in_parts
+from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TrialSpec
 
 HERE = Path(__file__).parent
 RUNS = HERE.parents[2] / "models" / "surface-runs"
@@ -29,7 +27,6 @@ LAMBDAS = (0.5, 0.7, 0.9, 1.0)
 SEEDS = (0, 1, 2)
 CURVE_EVERY = 5
 """PPO steps between two points of the learning curve."""
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 
 def mixtures() -> list[dict[str, float]]:
@@ -42,15 +39,13 @@ def mixtures() -> list[dict[str, float]]:
 
 
 def specs() -> list[TrialSpec]:
-    """One training per grid point and seed, the rest as in `experiments/quickstart.yaml`; first seed first."""
-    config = StudyConfig.from_yaml(HERE.parents[1] / "quickstart.yaml")
+    """One training per grid point and seed: spans, 32 evaluations, one learning rate; first seed first."""
     return [
         TrialSpec(
             weights=weights,
-            task=config.task,
-            attribution=config.attribution,
-            ppo=config.ppo.model_copy(update={"gae_lambda": gae_lambda}),
-            evaluation=config.evaluation.model_copy(update={"every": CURVE_EVERY}),
+            attribution=AttributionConfig(units="spans", max_units=8, budget=32),
+            ppo=PPOConfig(steps=20, epochs=2, learning_rate=4e-4, kl_coef=0.2, gae_lambda=gae_lambda),
+            evaluation=EvaluationConfig(n_prompts=256, every=CURVE_EVERY),
             seed=seed,
             n_samples=0,
         )
@@ -60,22 +55,15 @@ def specs() -> list[TrialSpec]:
 
 def train(part: int, parts: int) -> None:
     """Train every `parts`-th spec that has no result yet, from `part` on."""
-    from inner_loop.trial import run_trial
+    from inner_loop import result_of, run_trial
 
-    RUNS.mkdir(parents=True, exist_ok=True)
     file = RUNS / f"part{part}.jsonl"
-    done = {key_of(run) for run in read_runs()}
+    done = {key_of(run) for run in read_runs(RUNS)}
     for spec in specs()[part::parts]:
         run: dict[str, Any] = {"weights": spec.weights, "gae_lambda": spec.ppo.gae_lambda, "seed": spec.seed}
         if key_of(run) in done:
             continue
-        trial = run_trial(spec)
-        while True:
-            try:
-                next(trial)
-            except StopIteration as stop:
-                result = stop.value
-                break
+        result = result_of(run_trial(spec))
         run |= {
             "mean": result.mean,
             "sem": result.sem,
@@ -83,13 +71,7 @@ def train(part: int, parts: int) -> None:
             "curve": [[point.step, point.mean, point.kl] for point in result.curve],
             "seconds": sum(result.seconds.values()),
         }
-        with file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(run) + "\n")
-
-
-def read_runs(folder: Path = RUNS) -> list[dict[str, Any]]:
-    """All trainings so far."""
-    return [json.loads(line) for file in sorted(folder.glob("part*.jsonl")) for line in file.read_text().splitlines()]
+        add_run(run, file)
 
 
 def key_of(run: dict[str, Any]) -> str:
@@ -106,11 +88,7 @@ def main() -> None:
     if arguments.part is not None:
         train(arguments.part, arguments.jobs)
         return
-    command = [sys.executable, "-m", "experiments.benchmarks.outer_loop.train_surface", "--jobs", str(arguments.jobs)]
-    parts = [
-        subprocess.Popen([*command, "--part", str(part)], env=os.environ | ONE_THREAD) for part in range(arguments.jobs)
-    ]
-    sys.exit(max(part.wait() for part in parts))
+    sys.exit(not run_in_parts(__spec__.name, sys.argv[1:], arguments.jobs))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,9 @@ take a `--slice` of the list. A training takes 15 to 25 CPU seconds.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
+from experiments.benchmarks.outer_loop.runs import add_run, read_runs, run_in_parts
 from inner_loop.errors import DivergedError
 from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TrialSpec
 
@@ -51,7 +50,6 @@ N_PROMPTS = 96
 STOP_AT_KL = 10.0
 """Nats per response; smaller budgets are read off the curves."""
 CURVE_EVERY = 2
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 
 Arm = dict[str, float]
 
@@ -69,10 +67,16 @@ def arms() -> list[Arm]:
 
 def _arm(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> Arm:
     arm = {f"w_{name}": round(float(weight), 6) for name, weight in zip(COMPONENTS, weights, strict=True)}
-    for (name, (low, high, log)), share in zip(BOX.items(), shares, strict=True):
-        value = low * (high / low) ** share if log else low + share * (high - low)
-        arm[name] = round(value) if name in COUNTS else round(float(value), 6)
-    return arm
+    return arm | {name: round(value, 6) for name, value in parameters_at(shares).items()}
+
+
+def parameters_at(shares: NDArray[np.float64]) -> dict[str, float]:
+    """The parameters at shares between 0 and 1 of their ranges."""
+    values = {
+        name: low * (high / low) ** share if log else low + share * (high - low)
+        for (name, (low, high, log)), share in zip(BOX.items(), shares.tolist(), strict=True)
+    }
+    return {name: round(value) if name in COUNTS else value for name, value in values.items()}
 
 
 def spec_of(
@@ -98,9 +102,8 @@ def spec_of(
 
 def train(runs: Path, part: int, parts: int, places: slice) -> None:
     """Train every `parts`-th arm and seed of a slice of the list that has no result yet, from `part` on."""
-    from inner_loop.trial import run_trial
+    from inner_loop import result_of, run_trial
 
-    runs.mkdir(parents=True, exist_ok=True)
     listed = arms()
     done = {(run["arm"], run["seed"]) for run in read_runs(runs)}
     todo = [(place, seed) for seed in SEEDS for place in range(len(listed))][places]
@@ -108,33 +111,18 @@ def train(runs: Path, part: int, parts: int, places: slice) -> None:
     for place, seed in todo[part::parts]:
         if (place, seed) in done:
             continue
-        trial = run_trial(spec_of(listed[place], seed))
-        while True:
-            try:
-                next(trial)
-            except StopIteration as stop:
-                result = stop.value
-                break
-            except DivergedError as error:
-                result = None
-                reason = str(error)
-                break
         run: dict[str, Any] = {"arm": place, "seed": seed}
-        if result is None:
-            run |= {"diverged": reason}
+        try:
+            result = result_of(run_trial(spec_of(listed[place], seed)))
+        except DivergedError as error:
+            run |= {"diverged": str(error)}
         else:
             run |= {
                 "curve": [[point.step, round(point.mean, 5), round(point.kl, 5)] for point in result.curve],
                 "seconds": {phase: round(seconds, 2) for phase, seconds in result.seconds.items()},
                 "n_evaluations": sum(step.n_evaluations for step in result.steps),
             }
-        with file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(run) + "\n")
-
-
-def read_runs(folder: Path = RUNS) -> list[dict[str, Any]]:
-    """All trainings so far."""
-    return [json.loads(line) for file in sorted(folder.glob("*.jsonl")) for line in file.read_text().splitlines()]
+        add_run(run, file)
 
 
 def main() -> None:
@@ -148,13 +136,7 @@ def main() -> None:
     if arguments.part is not None:
         train(arguments.runs, arguments.part, arguments.jobs, slice(*arguments.slice))
         return
-    parts = [
-        subprocess.Popen(
-            [sys.executable, "-m", __spec__.name, *sys.argv[1:], "--part", str(part)], env=os.environ | ONE_THREAD
-        )
-        for part in range(arguments.jobs)
-    ]
-    sys.exit(max(part.wait() for part in parts))
+    sys.exit(not run_in_parts(__spec__.name, sys.argv[1:], arguments.jobs))
 
 
 if __name__ == "__main__":

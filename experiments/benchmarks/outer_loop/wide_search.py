@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
 from experiments.benchmarks.outer_loop.studies import AFTER, AX, METHODS, Study, read_lines
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS
 from experiments.benchmarks.results_file import environment, installed, save
@@ -118,7 +119,8 @@ def main() -> None:
 
     torch.set_num_threads(1)
     run(tuple(arguments.method or METHODS), arguments.minutes, arguments.lines)
-    result = measure(list(read_lines(arguments.lines).values()))
+    today = ("", code_of(PROPOSER))
+    result = measure([line for line in read_lines(arguments.lines).values() if line["code"] in today])
     save(RESULTS, "search", {"result": result, "environment": environment(installed(PACKAGES))})
     print(table_of(result))
 

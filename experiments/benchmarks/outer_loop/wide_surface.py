@@ -26,6 +26,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from tabulate import tabulate
 
 from bo_shaping.surrogate.held_reward import Height, held_reward
+from experiments.benchmarks.outer_loop.runs import read_runs
 from experiments.benchmarks.outer_loop.train_wide_surface import (
     BOX,
     COMPONENTS,
@@ -34,7 +35,6 @@ from experiments.benchmarks.outer_loop.train_wide_surface import (
     STEPS,
     Arm,
     arms,
-    read_runs,
 )
 from experiments.benchmarks.results_file import environment, installed, save
 

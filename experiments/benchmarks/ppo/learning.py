@@ -29,8 +29,7 @@ from experiments.benchmarks.bars import Bar
 from experiments.benchmarks.intervals import Interval
 from experiments.benchmarks.ppo.contenders import MARK, ContenderError, environment, trl
 from experiments.benchmarks.ppo.jobs import Job, learning_job
-from experiments.benchmarks.ppo.setup import finished
-from inner_loop import TrialSpec
+from inner_loop import TrialSpec, result_of, run_trial
 from inner_loop.evaluation import Evaluation, evaluate
 from inner_loop.models.model_source import without_progress_bars
 from inner_loop.models.task import load_task
@@ -96,7 +95,7 @@ def train_ours(job: Job, precision: str, folder: Path, steps: int) -> list[str |
         )
         folders.append(str(folder / f"{precision}-{seed}"))
         with without_progress_bars():
-            finished(spec, save_policy=folders[-1])
+            result_of(run_trial(spec, save_policy=folders[-1]))
     return folders
 
 

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from experiments.benchmarks.bars import Bar
-from inner_loop import TrialResult, TrialSpec, run_trial
+from inner_loop import TrialSpec, result_of, run_trial
 from inner_loop.ppo.loaded_models import drop_loaded_models
 from inner_loop.spec import EvaluationConfig, TaskConfig
 from inner_loop.trial import TRAINING_PHASES
@@ -34,22 +34,11 @@ def measure(
                 "n_samples": 0,
             }
         )
-        seconds = finished(spec).seconds
+        seconds = result_of(run_trial(spec)).seconds
         runs.append(
             {"setup": seconds["setup"], "step": sum(seconds[phase] for phase in TRAINING_PHASES) / max(steps, 1)}
         )
     return {"steps": steps, "wall_seconds": runs}
-
-
-def finished(spec: TrialSpec, *, save_policy: str | None = None) -> TrialResult:
-    """The result of a trial, its progress unheard."""
-    trial = run_trial(spec, save_policy=save_policy)
-    while True:
-        try:
-            next(trial)
-        except StopIteration as stop:
-            result: TrialResult = stop.value
-            return result
 
 
 def shares(result: dict[str, Any]) -> list[float]:

@@ -99,7 +99,7 @@ def test_the_best_of_a_study_without_kl_is_printed_without_it(bo_shaping, make_c
         study.tell(index, arm["shap"])
     code, out, err = bo_shaping("best", "closed")
     assert (code, err) == (0, "")
-    assert "expected reward" in out
+    assert "expected validation reward" in out
     assert "KL" not in out
 
 

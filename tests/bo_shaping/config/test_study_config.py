@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from bo_shaping.config import StudyConfig, WorkersConfig
+from bo_shaping.config import ParameterRange, StudyConfig, WorkersConfig
 from bo_shaping.config.limits import Constraint, parse_constraint
 from bo_shaping.config.tunable import NOT_TUNABLE, OF_ATTRIBUTION, TUNABLE, is_integer
 from bo_shaping.errors import ConfigError
@@ -130,11 +130,13 @@ ALL = "shap, lime, owen, prefix, attention, uniform, sparse"
 )
 def test_search_spaces_that_cannot_be_searched_are_refused(tmp_path, space, message):
     with pytest.raises(ConfigError, match=message):
-        StudyConfig.from_yaml(write(tmp_path, f"search_space: {{{space}}}"))
+        StudyConfig.from_yaml(write(tmp_path, f"search_space: {{components: papers, {space}}}"))
 
 
 def test_weight_bounds_say_what_each_component_can_have():
-    space = StudyConfig(name="a", search_space={"fixed": {"shap": 0.3}, "bounds": {"lime": [0.1, 0.4]}}).search_space
+    space = StudyConfig(
+        name="a", search_space={"fixed": {"shap": 0.3}, "bounds": {"lime": [0.1, 0.4]}, "components": "papers"}
+    ).search_space
     assert space.weight_bounds == {"shap": (0.3, 0.3), "lime": (0.1, 0.4), "sparse": (0.3, 0.6)}
     assert space.free_components == ["lime", "sparse"]
     assert StudyConfig(
@@ -181,7 +183,7 @@ def test_constraints_are_read_and_written(text, expected):
 
 def test_the_kl_budget_and_a_constraint_on_kl_are_one_limit(tmp_path):
     def limits(**objective):
-        config = StudyConfig(name="a", objective=objective)
+        config = StudyConfig(name="a", objective={"measure": "final"} | objective)
         assert StudyConfig.from_yaml(write(tmp_path, config.to_yaml())) == config
         return config.objective.max_kl, [str(limit) for limit in config.objective.limits]
 
@@ -213,13 +215,51 @@ def test_constraints_that_mean_nothing_are_refused(tmp_path, constraints, messag
         StudyConfig.from_yaml(write(tmp_path, ""), [f"objective.constraints={constraints}"])
 
 
+@pytest.mark.parametrize(
+    ("objective", "measure"),
+    [
+        ({}, "held"),
+        ({"constraints": ["kl <= 4", "length >= 3"]}, "held"),
+        ({"max_kl": None}, "final"),
+        ({"constraints": ["kl <= 2 * baseline"]}, "final"),
+        ({"pareto": True}, "final"),
+        ({"pareto": True, "measure": "auc"}, "auc"),
+    ],
+)
+def test_the_budget_is_held_where_there_is_one_to_hold(objective, measure):
+    assert StudyConfig(name="a", objective=objective).objective.measure == measure
+
+
+def test_an_inner_loop_of_ones_own_is_judged_by_its_end_unless_told_otherwise():
+    own = {"name": "a", "inner_loop": "json:loads"}
+    assert StudyConfig.model_validate(own).objective.measure == "final"
+    assert StudyConfig.model_validate(own | {"objective": {"max_kl": 4}}).objective.measure == "final"
+    assert StudyConfig.model_validate(own | {"objective": "held"}).objective.measure == "held"
+    assert StudyConfig.model_validate(own | {"objective": {"measure": "auc"}}).objective.measure == "auc"
+
+
+def test_components_may_be_the_papers_or_a_list(tmp_path):
+    papers = StudyConfig.from_yaml(write(tmp_path, ""), ["search_space.components=papers"])
+    assert papers.search_space.components == ("shap", "lime", "sparse")
+    assert StudyConfig(name="a").search_space.components == ("shap", "leave_one_out", "sparse")
+    with pytest.raises(ConfigError, match="components is a list, or one of papers, got 'paper'"):
+        StudyConfig.from_yaml(write(tmp_path, ""), ["search_space.components=paper"])
+
+
+def test_shares_of_a_range_and_back():
+    for bounds, middle, log in (((4.0, 16.0), 8.0, True), ((4.0, 16.0), 10.0, False)):
+        parameter = ParameterRange(bounds=bounds, log=log)
+        assert [parameter.at(share) for share in (0.0, 0.5, 1.0)] == pytest.approx([4.0, middle, 16.0])
+        assert [parameter.share_of(value) for value in (4.0, middle, 16.0)] == pytest.approx([0.0, 0.5, 1.0])
+
+
 def test_a_budget_that_is_held_limits_nothing_and_stops_the_trainings(tmp_path):
     held, final = (
         StudyConfig.from_yaml(write(tmp_path, ""), [f"objective.measure={measure}", "objective.max_kl=6"])
         for measure in ("held", "final")
     )
     assert (held.objective.limits, [str(limit) for limit in final.objective.limits]) == ([], ["kl <= 6.0"])
-    arm = {"w_shap": 0.5, "w_lime": 0.0, "w_sparse": 0.5, "gae_lambda": 0.8}
+    arm = {"w_shap": 0.5, "w_leave_one_out": 0.0, "w_sparse": 0.5, "gae_lambda": 0.8}
     assert [to_specs(config, arm, [0])[0].ppo.stop_at_kl for config in (held, final)] == [6.0, None]
     sooner = held.model_copy(update={"ppo": held.ppo.model_copy(update={"stop_at_kl": 2.0})})
     assert to_specs(sooner, arm, [0])[0].ppo.stop_at_kl == 2.0

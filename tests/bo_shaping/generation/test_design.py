@@ -103,6 +103,37 @@ def test_more_dimensions_get_as_many_arms_inside():
     assert all(min(point) >= 0.2 / 4 - 1e-6 for point in inside)
 
 
+BOX = {
+    "max_units": {"bounds": [4, 24], "log": True},
+    "gae_lambda": {"bounds": [0.4, 1.0]},
+    "learning_rate": {"bounds": [2e-4, 2e-3], "log": True},
+}
+
+
+def test_with_many_parameters_corners_show_what_these_do_too():
+    config = make(trials=60, components=["shap", "owen", "uniform", "sparse"], parameters=BOX)
+    design = initial_design(config)
+    # Sparse as it usually is, the other corners, the centre, sparse with a long horizon; no corner comes twice.
+    corners = [(0, 0, 0, 1), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0)]
+    assert [weights(arm) for arm in design] == [*corners, (0.25,) * 4, (0, 0, 0, 1)]
+    assert (design[0]["gae_lambda"], design[-1]["gae_lambda"]) == (0.95, 1.0)
+    for name in BOX:
+        shown = {arm[name] for arm in design[1:4]}
+        assert len(shown) == 3
+        assert design[0][name] not in shown
+        # In the middle half of the range one, and on either side of it.
+        shares = sorted(config.search_space.parameters[name].share_of(value) for value in shown)
+        assert shares[0] < 0.5 < shares[-1]
+    assert design[4]["learning_rate"] == pytest.approx((2e-4 * 2e-3) ** 0.5)
+
+
+def test_with_many_parameters_there_are_as_many_arms_as_dimensions():
+    space = BOX | {"kl_coef": {"bounds": [0.05, 0.4]}, "sharpness": {"bounds": [0.5, 2.0]}}
+    design = initial_design(make(trials=60, components=["shap", "sparse"], parameters=space))
+    inside = [arm for arm in design if 0.05 < arm["w_shap"] < 0.95 and arm["w_shap"] != 0.5]
+    assert (len(design), len(inside)) == (6, 2)
+
+
 def test_arms_inside_keep_their_distance():
     def smallest_distance(design):
         """Of the arms after the first six, to any other."""

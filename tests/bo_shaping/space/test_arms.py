@@ -31,23 +31,25 @@ def test_counts_are_ints_in_an_arm_and_in_a_spec_and_floats_in_between():
     _, parameters = from_arm(arm)
     assert {name: type(value) for name, value in parameters.items()} == {"epochs": float, "kl_coef": float}
     config = StudyConfig(name="a", search_space={"parameters": {"epochs": {"bounds": [1, 8]}}})
-    (spec,) = to_specs(config, {"w_shap": 0.0, "w_lime": 0.0, "w_sparse": 1.0, "epochs": 3.0}, [0])
+    (spec,) = to_specs(config, {"w_shap": 0.0, "w_leave_one_out": 0.0, "w_sparse": 1.0, "epochs": 3.0}, [0])
     assert (spec.ppo.epochs, type(spec.ppo.epochs)) == (3, int)
 
 
 def test_specs_carry_weights_overrides_and_the_seeds_asked_for():
     config = StudyConfig(name="a", seed=5, ppo={"steps": 7, "gae_lambda": 0.95})
-    specs = to_specs(config, {"w_shap": 0.2, "w_lime": 0.3, "w_sparse": 0.5, "gae_lambda": 0.6}, [5, 7, 6])
+    specs = to_specs(config, {"w_shap": 0.2, "w_leave_one_out": 0.3, "w_sparse": 0.5, "gae_lambda": 0.6}, [5, 7, 6])
     assert [spec.seed for spec in specs] == [5, 7, 6]
     assert {spec.ppo.gae_lambda for spec in specs} == {0.6}
     assert {spec.ppo.steps for spec in specs} == {7}
-    assert specs[0].weights == {"shap": 0.2, "lime": 0.3, "sparse": 0.5}
+    assert specs[0].weights == {"shap": 0.2, "leave_one_out": 0.3, "sparse": 0.5}
 
 
 def test_what_shapes_credit_is_set_in_its_own_section():
     parameters = {"max_units": {"bounds": [4, 24]}, "sharpness": {"bounds": [0.5, 2]}, "kl_coef": {"bounds": [0, 1]}}
     config = StudyConfig(name="a", attribution={"units": "spans"}, search_space={"parameters": parameters})
-    arm = to_arm({"shap": 0.2, "lime": 0.3, "sparse": 0.5}, {"max_units": 9.7, "sharpness": 1.5, "kl_coef": 0.3})
+    arm = to_arm(
+        {"shap": 0.2, "leave_one_out": 0.3, "sparse": 0.5}, {"max_units": 9.7, "sharpness": 1.5, "kl_coef": 0.3}
+    )
     assert (arm["max_units"], type(arm["max_units"])) == (10, int)
     (spec,) = to_specs(config, arm, [0])
     assert (spec.attribution.max_units, spec.attribution.sharpness, spec.ppo.kl_coef) == (10, 1.5, 0.3)
@@ -57,19 +59,23 @@ def test_what_shapes_credit_is_set_in_its_own_section():
 
 def test_what_an_optimiser_moved_past_its_range_is_put_back():
     config = StudyConfig(name="a", search_space={"bounds": {"sparse": [0.0, 0.5]}})
-    (spec,) = to_specs(config, {"w_shap": 0.2, "w_lime": 0.2999999, "w_sparse": 0.5000001, "gae_lambda": 0.7}, [0])
-    assert spec.weights == pytest.approx({"shap": 0.2, "lime": 0.3, "sparse": 0.5}, abs=1e-6)
+    (spec,) = to_specs(
+        config, {"w_shap": 0.2, "w_leave_one_out": 0.2999999, "w_sparse": 0.5000001, "gae_lambda": 0.7}, [0]
+    )
+    assert spec.weights == pytest.approx({"shap": 0.2, "leave_one_out": 0.3, "sparse": 0.5}, abs=1e-6)
     assert spec.weights["sparse"] == 0.5
-    (spec,) = to_specs(config, {"w_shap": 0.2, "w_lime": 0.3, "w_sparse": 0.5, "gae_lambda": 1.0000000002}, [0])
+    (spec,) = to_specs(
+        config, {"w_shap": 0.2, "w_leave_one_out": 0.3, "w_sparse": 0.5, "gae_lambda": 1.0000000002}, [0]
+    )
     assert spec.ppo.gae_lambda == 1.0
 
 
 def test_ax_knows_that_weights_sum_to_one():
     space = ax_search_space(SearchSpaceConfig())
-    assert list(space.parameters) == ["w_shap", "w_lime", "w_sparse", "gae_lambda"]
-    assert space.check_membership({"w_shap": 0.2, "w_lime": 0.3, "w_sparse": 0.5, "gae_lambda": 0.7})
-    assert not space.check_membership({"w_shap": 0.2, "w_lime": 0.3, "w_sparse": 0.4, "gae_lambda": 0.7})
-    assert not space.check_membership({"w_shap": 0.2, "w_lime": 0.3, "w_sparse": 0.5, "gae_lambda": 0.4})
+    assert list(space.parameters) == ["w_shap", "w_leave_one_out", "w_sparse", "gae_lambda"]
+    assert space.check_membership({"w_shap": 0.2, "w_leave_one_out": 0.3, "w_sparse": 0.5, "gae_lambda": 0.7})
+    assert not space.check_membership({"w_shap": 0.2, "w_leave_one_out": 0.3, "w_sparse": 0.4, "gae_lambda": 0.7})
+    assert not space.check_membership({"w_shap": 0.2, "w_leave_one_out": 0.3, "w_sparse": 0.5, "gae_lambda": 0.4})
 
 
 def test_seven_components_are_seven_equal_parameters_of_one_constraint():
@@ -116,7 +122,7 @@ def test_with_all_weights_held_ax_searches_the_parameters():
         (SearchSpaceConfig(), "sparse", (0, 0, 1)),
         (SearchSpaceConfig(), "shap", (1, 0, 0)),
         (SearchSpaceConfig(bounds={"sparse": (0.0, 0.5)}), "sparse", (0.25, 0.25, 0.5)),
-        (SearchSpaceConfig(bounds={"sparse": (0.2, 1.0)}), "lime", (0, 0.8, 0.2)),
+        (SearchSpaceConfig(bounds={"sparse": (0.2, 1.0)}), "leave_one_out", (0, 0.8, 0.2)),
         (SearchSpaceConfig(fixed={"sparse": 0.2}), "sparse", (0.4, 0.4, 0.2)),
     ],
 )

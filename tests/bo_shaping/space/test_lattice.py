@@ -18,7 +18,7 @@ def test_three_weights_and_one_parameter_are_covered_by_a_full_lattice(monkeypat
     arms = lattice.covering(space())
     assert len(arms) == 231 * 9
     assert {arm["gae_lambda"] for arm in arms} == set(np.linspace(0.5, 1, 9))
-    assert to_arm({"shap": 0.0, "lime": 0.0, "sparse": 1.0}, {"gae_lambda": 1.0}) in arms
+    assert to_arm({"shap": 0.0, "leave_one_out": 0.0, "sparse": 1.0}, {"gae_lambda": 1.0}) in arms
     log = space(parameters={"kl_coef": {"bounds": [0.01, 1], "log": True}})
     assert sorted({round(arm["kl_coef"], 6) for arm in lattice.covering(log)})[4] == pytest.approx(0.1)
 
@@ -29,7 +29,7 @@ def test_three_weights_and_one_parameter_are_covered_by_a_full_lattice(monkeypat
         {"components": FIVE},
         {"components": FIVE, "parameters": {"gae_lambda": {"bounds": [0.5, 1]}, "epochs": {"bounds": [1, 4]}}},
         {"components": (*FIVE, "prefix", "uniform"), "parameters": {}},
-        {"fixed": {"lime": 0.3}, "bounds": {"sparse": [0.2, 0.5]}},
+        {"fixed": {"leave_one_out": 0.3}, "bounds": {"sparse": [0.2, 0.5]}},
         {"components": ("shap", "sparse"), "fixed": {"shap": 0.4}},
         {
             "parameters": {

@@ -2,7 +2,7 @@ import pytest
 
 from bo_shaping.errors import TrialResultError
 from bo_shaping.surrogate.outcomes import curve_data, outcome_data, seed_values
-from inner_loop.spec import CurvePoint, TrialProgress, TrialSpec
+from inner_loop.spec import CurvePoint, StepStats, TrialProgress, TrialSpec
 from tests.bo_shaping import closed_form
 
 
@@ -14,6 +14,8 @@ def result(mean, curve, seed=0):
     spec = TrialSpec(weights={"shap": 1.0}, seed=seed)
     return closed_form.result_of(spec, mean).model_copy(update={"curve": curve, "kl": curve[-1].kl})
 
+
+STEP = StepStats(**dict.fromkeys(StepStats.model_fields, 0.0) | {"n_evaluations": 1, "optimizer_steps": 1})
 
 RISING = [point(0, 0.0), point(5, 1.0, kl=2.0), point(10, 1.0, kl=3.0, length=12.0)]
 
@@ -36,7 +38,7 @@ def test_the_reward_that_is_held_within_the_budget_can_be_the_reward(make_config
     passed = 4 * 0.5 / 0.8
     expected = (passed * 0.8 * passed / 4 / 2 + (10 - passed) * 0.8 * passed / 4) / 10
     assert outcome_data(config, [stopped])["reward"] == pytest.approx(expected)
-    with pytest.raises(TrialResultError, match=r"begins at step 5.*objective\.measure: held needs it"):
+    with pytest.raises(TrialResultError, match=r"begins at step 5.*which objective\.measure: held needs"):
         outcome_data(config, [result(1.0, RISING[1:])])
 
 
@@ -51,6 +53,15 @@ def test_constrained_measures_are_those_of_the_last_point(make_config):
     config = make_config(objective={"constraints": ["length >= 0.9 * baseline", "entropy >= 1", "length <= 40"]})
     outcome = outcome_data(config, [result(1.0, RISING)])
     assert outcome == {"reward": 1.0, "kl": 3.0, "length": 12.0, "entropy": 1.5}
+
+
+def test_what_a_training_cost_can_be_limited_and_is_known_at_its_end(make_config):
+    steps = [STEP.model_copy(update={"n_evaluations": n}) for n in (100, 140)]
+    done = result(1.0, RISING).model_copy(update={"steps": steps, "seconds": {"sample": 2.0, "update": 3.0}})
+    config = make_config(objective={"constraints": ["n_evaluations <= 200", "seconds <= 2 * baseline"]})
+    assert outcome_data(config, [done]) == {"reward": 1.0, "kl": 3.0, "n_evaluations": 240.0, "seconds": 5.0}
+    curve = curve_data(config, [TrialProgress(step=0, n_steps=10, point=RISING[0])])
+    assert set(curve[0][1]) == {"reward", "kl"}
 
 
 def test_a_measure_that_is_missing_fails_the_trial(make_config):

@@ -15,7 +15,7 @@ def test_the_table_has_a_row_per_trial_and_a_column_per_fact(studies):
     header, *rows = csv.reader(io.StringIO(export_csv(folder)))
     assert header == [
         *("index", "status", "origin", "seeds", "attempt", "w_shap", "w_lime", "w_sparse", "gae_lambda"),
-        *("mean", "sem", "kl", "length", "step", "seconds", "reason"),
+        *("mean", "sem", "final", "kl", "length", "step", "seconds", "reason"),
     ]
     assert rows == [
         [
@@ -30,13 +30,14 @@ def test_the_table_has_a_row_per_trial_and_a_column_per_fact(studies):
             "0.9",
             "1.0",
             "0.1",
+            "",
             "2.0",
             "18.5",
             "",
             "3.0",
             "",
         ],
-        ["1", "failed", "model", "0", "2", "0.25", "0.0", "0.75", "0.9", *[""] * 6, f"a, b\\n{EVIL_SHOWN}"],
+        ["1", "failed", "model", "0", "2", "0.25", "0.0", "0.75", "0.9", *[""] * 7, f"a, b\\n{EVIL_SHOWN}"],
     ]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from bo_shaping import Study
 from bo_shaping.views.credit_similarity import similarity_html
+from bo_shaping.views.doctor import examine
 from bo_shaping.views.report import write_report
 from inner_loop.credit_similarity import CreditSimilarity
 from inner_loop.spec import ExplainedResponse
@@ -55,9 +56,41 @@ def test_a_training_that_stopped_at_the_budget_is_not_called_over_it(make_config
     assert ("&gt; budget" in write_report(study).read_text()) == says_over
 
 
+def test_tables_and_report_say_what_the_reward_is(make_config, bo_shaping):
+    objective = {"measure": "held", "max_kl": 0.5}
+    study = Study.launch(make_config("climb", budget={"trials": 4}, objective=objective))
+    study.run()
+    words = "mean reward along the training, held from KL 0.5 on"
+    trial = study.trial(0)
+    assert abs(trial.mean) < abs(trial.final)
+    for verb in ("status", "trials"):
+        out = bo_shaping(verb, "closed")[1]
+        assert f"reward: {words}; final: at the end of the training" in out
+        assert f"{trial.final:.3f}" in out
+        assert f"{trial.mean:.3f}" in out
+    page = write_report(study).read_text()
+    assert f"Reward is the {words}" in page
+    assert f"<td>{trial.final:.3f}</td>" in page
+
+
+def test_the_final_reward_needs_no_words(finished, bo_shaping):
+    out = bo_shaping("trials", finished.path)[1]
+    assert "final" not in out
+    assert "reward:" not in out
+
+
+def test_doctor_says_which_component_to_leave_out(study):
+    [found] = [finding for finding in examine(study.folder) if finding.check == "components"]
+    assert not found.is_ok
+    assert found.text.startswith("lime pays as shap does: their credit correlates by 1.00")
+    assert found.remedy == "in another study, leave lime out of search_space.components"
+
+
 def test_without_samples_there_is_nothing_to_say(finished, bo_shaping):
     assert finished.credit_similarity() is None
     assert "pays as" not in bo_shaping("status", finished.path)[1]
+    [found] = [finding for finding in examine(finished.folder) if finding.check == "components"]
+    assert found.is_ok
 
 
 def test_names_in_the_page_are_escaped():

@@ -96,7 +96,7 @@ def make_trials(components: tuple[str, ...], n_finished: int, n_failed: int) -> 
     rows = [
         {"index": i, "status": "failed" if i >= n_finished else "completed"}
         | {f"w_{name}": float(weight) for name, weight in zip(components, weights[i], strict=True)}
-        | {"gae_lambda": 0.9, "seconds": 60.0, "seeds": (7,), "attempt": 1, "step": np.nan}
+        | {"gae_lambda": 0.9, "seconds": 60.0, "seeds": (7,), "attempt": 1, "step": np.nan, "final": np.nan}
         | {"origin": "design" if i < len(components) else "model"}
         | (
             {"mean": np.nan, "sem": np.nan, "kl": np.nan, "reason": f"diverged: {EVIL}"}
@@ -112,6 +112,7 @@ def make_trials(components: tuple[str, ...], n_finished: int, n_failed: int) -> 
         "gae_lambda",
         "mean",
         "sem",
+        "final",
         "kl",
         "reason",
         "seconds",
