@@ -21,6 +21,10 @@ class StudyExistsError(BoShapingError, FileExistsError):
     """A study of that name is already there."""
 
 
+class ExperimentFileError(BoShapingError, ValueError):
+    """A saved experiment that no study can be made of: damaged, foreign, or naming code that nobody vouched for."""
+
+
 class StudyNotFoundError(BoShapingError, FileNotFoundError):
     """There is no such study."""
 

@@ -16,8 +16,10 @@ from bo_shaping.running.driver import Driver
 from bo_shaping.running.tell import checked_arm, given_up, told
 from bo_shaping.running.transitions import again
 from bo_shaping.space.arms import to_arm
+from bo_shaping.storage.importing import import_study, imported_config
 from bo_shaping.storage.ledger import Ledger
 from bo_shaping.storage.lifecycle import create, rebuild, reopen, with_absolute_folders
+from bo_shaping.storage.portable import read_portable
 from bo_shaping.storage.recommendation_file import read_recommendation, write_recommendation
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.study_folder import StudyFolder, find_study, studies_root
@@ -66,6 +68,31 @@ class Study:
         study = cls(folder, config, create(folder, config))
         study._is_checked = True
         return study
+
+    @classmethod
+    def from_ax(
+        cls, file: str | Path, *, name: str | None = None, settings: Sequence[str] = (), allow_change: bool = False
+    ) -> "Study":
+        """A new study that goes on where a saved one was: from its `ax_experiment.json` alone.
+
+        It proposes the very next arm that the original would have. Only explained responses are missing.
+
+        Args:
+            file: The snapshot of a study, or what `bo-shaping export --format ax-json` writes.
+            name: Name of the new study; that of the old one by default.
+            settings: Dotted settings such as `budget.trials=40`. Code that the file names (`inner_loop`, a reward model
+                or a parser `module:function`) is imported only if a setting names it, too.
+            allow_change: As of `load`.
+
+        Raises:
+            ExperimentFileError: If the file is damaged, foreign, or names code that no setting names.
+            StudyExistsError: If there is a study of that name.
+            ConfigError: If the settings are not valid, or change what matters.
+        """
+        path = Path(file)
+        study = read_portable(path)
+        config = imported_config(path, study, name, settings, allow_change)
+        return cls.load(import_study(study, config, studies_root()).path)
 
     @classmethod
     def load(cls, name_or_path: str | Path, config: StudyConfig | None = None, allow_change: bool = False) -> "Study":
@@ -178,7 +205,7 @@ class Study:
 
         Args:
             index: Which trial.
-            mean: Validation reward.
+            mean: What the study maximises (`objective.measure`).
             sem: Its standard error. The surrogate uses it if the study has replicates (it is then over seeds), and
                 otherwise infers the noise between trainings.
             kl: Final KL to the reference; needed if the study limits it.

@@ -21,7 +21,15 @@ NAMES = {
         "StudyConfig",
         "WorkersConfig",
     },
-    "inner_loop": {"ShapingFunction", "TrialProgress", "TrialResult", "TrialSpec", "__version__", "run_trial"},
+    "inner_loop": {
+        "ShapingFunction",
+        "TrialProgress",
+        "TrialResult",
+        "TrialSpec",
+        "__version__",
+        "result_of",
+        "run_trial",
+    },
     "inner_loop.attribution": {"METHODS", "Credit", "GameAttribution", "attribute_game", "explain", "to_shap"},
     "inner_loop.components": {"COMPONENTS", "SPARSE", "Component", "Spread", "TokenFacts", "load_component"},
     "inner_loop.spec": {
@@ -43,6 +51,7 @@ NAMES = {
         "TrialSpec",
         "check_components",
         "check_mixing_weights",
+        "result_of",
     },
 }
 
@@ -52,6 +61,7 @@ ERRORS = {
         "ConfigError",
         "ConnectionLostError",
         "ExecutorError",
+        "ExperimentFileError",
         "ExplainInputError",
         "FencedError",
         "OutputError",
@@ -82,6 +92,7 @@ ERRORS = {
 
 STUDY = {
     "launch": ["config"],
+    "from_ax": ["file", "name", "settings", "allow_change"],
     "load": ["name_or_path", "config", "allow_change"],
     "rebuild": ["name_or_path"],
     "run": ["n_trials", "on_change"],

@@ -18,7 +18,7 @@ from bo_shaping.cli.terms import (
     study_class,
 )
 from bo_shaping.config import StudyConfig
-from bo_shaping.errors import StopRequested, TooFewTrialsError
+from bo_shaping.errors import ExperimentFileError, StopRequested, TooFewTrialsError
 from bo_shaping.storage.study_folder import find_study
 from bo_shaping.views.credit_similarity import print_warnings
 from bo_shaping.views.live import live_view
@@ -74,8 +74,21 @@ def resume(
     allow_change: Annotated[
         bool, typer.Option("--allow-change", help="Go on although earlier trials were run under other settings.")
     ] = False,
+    name: Annotated[str | None, typer.Option(help="With a file in place of STUDY: name of the new study.")] = None,
 ) -> None:
-    """Continue a study: finish what was interrupted, then run more trials."""
+    """Continue a study: finish what was interrupted, then run more trials.
+
+    STUDY may be the `ax_experiment.json` of a study that is elsewhere: a new one goes on from it.
+    """
+    if Path(study).is_file():
+        if rebuild or config is not None:
+            raise ExperimentFileError(f"{study} is a file: --rebuild and --config are for studies that are here.")
+        made = study_class().from_ax(study, name=name, settings=settings or (), allow_change=allow_change)
+        console.print(Text(f"Made {made.path} from {study}."), soft_wrap=True)
+        _run(made, trials)
+        return
+    if name is not None:
+        raise ExperimentFileError(f"--name goes with a file, and {study} is none.")
     folder = find_study(study)
     folder.refuse_second_driver()
     if rebuild:

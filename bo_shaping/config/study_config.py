@@ -1,6 +1,7 @@
 """What a study is: the task, the inner loop, the search space and the budget, from YAML."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -60,6 +61,15 @@ class StudyConfig(StrictModel):
     threads_per_trial: PositiveInt = 1
     """Compute threads of one trial. More than one is slower as soon as another process is busy."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _asks_an_own_inner_loop_for_its_end_alone(cls, data: Any) -> Any:
+        """A training of somebody's own need not have a learning curve, off which the reward that is held is read."""
+        if not isinstance(data, dict) or data.get("inner_loop", DEFAULT_INNER_LOOP) == DEFAULT_INNER_LOOP:
+            return data
+        objective = data.get("objective", {})
+        return {**data, "objective": {"measure": "final", **objective}} if isinstance(objective, dict) else data
+
     @field_validator("evaluation")
     @classmethod
     def _never_sees_the_heldout_prompts(cls, evaluation: EvaluationConfig) -> EvaluationConfig:
@@ -100,13 +110,27 @@ class StudyConfig(StrictModel):
             data = {}
         if not isinstance(data, dict):
             raise ConfigError(f"The config file {path} must hold keys and values, got {type(data).__name__}.")
+        return cls.from_data({"name": path.stem} | data, overrides, str(path))
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any], overrides: Sequence[str], source: str) -> "StudyConfig":
+        """A study from nested keys and values, which stay as they are.
+
+        Args:
+            data: The settings.
+            overrides: As of `from_yaml`.
+            source: Where they come from, for messages.
+
+        Raises:
+            ConfigError: As `from_yaml`.
+        """
+        settings = copy.deepcopy(dict(data))
         for override in overrides:
-            _apply(data, override)
-        data.setdefault("name", path.stem)
+            _apply(settings, override)
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(settings)
         except ValidationError as error:
-            raise ConfigError(f"{path}: {describe_validation_error(error)}.") from None
+            raise ConfigError(f"{source}: {describe_validation_error(error)}.") from None
 
     def to_yaml(self) -> str:
         """The resolved configuration, every default written out."""

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from ax.api.client import Client
 from ax.core.base_trial import BaseTrial
@@ -27,6 +28,7 @@ from bo_shaping.memory import trim_heap
 from bo_shaping.space.arms import from_arm
 from bo_shaping.storage.database import Database
 from bo_shaping.storage.lease_holder import Holder
+from bo_shaping.storage.portable import KEY, FinishedTrial, portable_study
 from bo_shaping.storage.records import Entry, Origin, Status, TrialRecord
 from bo_shaping.storage.recovery import ORIGIN, SEEDS, apply, bring_in_line
 from bo_shaping.storage.study_folder import StudyFolder
@@ -51,6 +53,7 @@ class Ledger:
         self.config = config
         self._database = database
         self._snapshot_at = 0.0
+        self._finished: dict[int, FinishedTrial] = {}
         self._snapshot_is_old = _is_older(folder.snapshot_file, folder.journal.path)
         self._reload()
 
@@ -172,7 +175,7 @@ class Ledger:
 
     def _snapshot(self, *, at_once: bool) -> None:
         if self._snapshot_is_old and (at_once or time.monotonic() >= self._snapshot_at):
-            write_snapshot(self.experiment, self.folder.snapshot_file)
+            write_snapshot(self.experiment, self.folder, self.config, self._finished)
             self._snapshot_is_old = False
             self._snapshot_at = time.monotonic() + SNAPSHOT_SECONDS
         elif at_once:
@@ -208,18 +211,26 @@ def hold(folder: StudyFolder, config: StudyConfig, database: Database, has_lock:
         yield folder.journal.open(fence, str(Holder.me()))
 
 
-def snapshot(experiment: Experiment) -> str:
-    """The experiment for `Client.load_from_json_file`, which then needs nothing of this package."""
+def snapshot(experiment: Experiment, study: Mapping[str, Any]) -> str:
+    """The experiment for `Client.load_from_json_file`, which then needs nothing of this package.
+
+    Args:
+        experiment: The Ax experiment.
+        study: What `portable_study` gave; it stands among the experiment's properties.
+    """
     content = object_to_json(
         experiment, encoder_registry=CORE_ENCODER_REGISTRY, class_encoder_registry=CORE_CLASS_ENCODER_REGISTRY
     )
+    content["properties"] = {**content["properties"], KEY: study}
     # Without a strategy, which would name our acquisition class: plain Ax chooses its own when it is asked.
     return json.dumps({"_type": "Client", "experiment": content, "generation_strategy": None})
 
 
-def write_snapshot(experiment: Experiment, path: Path) -> None:
-    """Write the snapshot, in one step."""
-    write_atomically(path, snapshot(experiment))
+def write_snapshot(
+    experiment: Experiment, folder: StudyFolder, config: StudyConfig, known: dict[int, FinishedTrial] | None = None
+) -> None:
+    """Write the snapshot, in one step; `known` is that of `portable_study`."""
+    write_atomically(folder.snapshot_file, snapshot(experiment, portable_study(folder, config, known)))
 
 
 def remedy(folder: StudyFolder) -> str:

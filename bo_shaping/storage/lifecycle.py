@@ -65,7 +65,7 @@ def create(folder: StudyFolder, config: StudyConfig) -> Ledger:
             folder.journal.append("config", written(config))
             experiment = new_experiment(config)
             database.create(experiment)
-            write_snapshot(experiment, folder.snapshot_file)
+            write_snapshot(experiment, folder, config)
             # The configuration comes last: a folder without it is not a study yet, only the rest of a killed launch.
             _write_config(folder, config)
     return Ledger(folder, config, database)
@@ -184,7 +184,7 @@ def _write_experiment(folder: StudyFolder, config: StudyConfig, database: Databa
     experiment = new_experiment(config)
     bring_in_line(experiment, folder.journal.entries())
     database.create(experiment)
-    write_snapshot(experiment, folder.snapshot_file)
+    write_snapshot(experiment, folder, config)
 
 
 def _rebuild_journal(folder: StudyFolder, config: StudyConfig, database: Database) -> None:

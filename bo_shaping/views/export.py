@@ -22,14 +22,17 @@ def export_csv(folder: StudyFolder) -> str:
     space = folder.config().search_space
     measures = sorted({name for trial in trials for name in trial.record.measures})
     columns = ["index", "status", "origin", "seeds", "attempt", *(f"w_{name}" for name in space.components)]
-    columns += [*space.parameters, "mean", "sem", "kl", *measures, "step", "seconds", "reason"]
+    columns += [*space.parameters, "mean", "sem", "final", "kl", *measures, "step", "seconds", "reason"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for trial in trials:
         record = trial.record
         writer.writerow(
-            {name: getattr(record, name) for name in ("index", "origin", "attempt", "mean", "sem", "kl", "step")}
+            {
+                name: getattr(record, name)
+                for name in ("index", "origin", "attempt", "mean", "sem", "final", "kl", "step")
+            }
             | {"status": trial.status, "seconds": record.seconds, "reason": visible_text(record.reason or "")}
             | {"seeds": " ".join(map(str, record.seeds))}
             | {f"w_{name}": weight for name, weight in record.weights.items()}
@@ -60,9 +63,11 @@ def export_ax_json(folder: StudyFolder) -> str:
     """
     from bo_shaping.libraries.ax_internals import experiment_of
     from bo_shaping.storage.ledger import snapshot
+    from bo_shaping.storage.portable import portable_study
     from bo_shaping.study import Study
 
-    return snapshot(experiment_of(Study.load(folder.path).ax_client))
+    study = Study.load(folder.path)
+    return snapshot(experiment_of(study.ax_client), portable_study(folder, study.config))
 
 
 def _curves(folder: StudyFolder, trial: TrialStatus) -> list[list[dict[str, Any]]]:

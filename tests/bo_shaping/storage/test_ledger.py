@@ -13,9 +13,9 @@ def test_snapshots_are_written_now_and_then_and_at_the_end(make_config, monkeypa
     study = Study.launch(make_config(budget={"trials": 3}))
     written, write_snapshot = [], ledger.write_snapshot
 
-    def counted(experiment, path):
+    def counted(experiment, *arguments):
         written.append(len(experiment.trials))
-        write_snapshot(experiment, path)
+        write_snapshot(experiment, *arguments)
 
     monkeypatch.setattr(ledger, "write_snapshot", counted)
     study.run()

@@ -1,0 +1,123 @@
+"""A study in one file: what `ax_experiment.json` carries beside the Ax experiment, so that it alone is enough.
+
+It stands among the properties of the experiment, which plain Ax keeps and does not look at. The storage URL, which may
+hold a password, is not in it; neither are explained responses, which are most of a study's bytes, nor the measures of
+single PPO steps.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, PositiveInt, ValidationError
+
+from bo_shaping.config import StudyConfig
+from bo_shaping.config.changes import written
+from bo_shaping.errors import ExperimentFileError
+from bo_shaping.storage.records import Entry
+from bo_shaping.storage.study_folder import StudyFolder
+from inner_loop.io.schema import StrictModel, describe_validation_error
+from inner_loop.spec import CurvePoint, TrialResult
+
+KEY = "bo-shaping"
+"""Name of the property."""
+VERSION = 1
+MAX_BYTES = 512 * 2**20
+"""Larger files are no study: one of 500 trials has about 10 MB."""
+
+
+class FinishedTrial(StrictModel):
+    """What the trial's folder has of its trainings."""
+
+    index: int
+    results: list[TrialResult] = Field(default=[])
+    """One per seed, without explained responses and without the measures of single steps."""
+    curve: list[CurvePoint] = Field(default=[])
+    """Of a trial that was stopped, as far as it went."""
+
+
+class PortableStudy(StrictModel):
+    """Everything that goes on with a study: its configuration, its journal, and what its trials measured."""
+
+    version: PositiveInt = VERSION
+    config: dict[str, Any]
+    entries: list[Entry]
+    trials: list[FinishedTrial] = Field(default=[])
+
+
+def portable_study(
+    folder: StudyFolder, config: StudyConfig, known: dict[int, FinishedTrial] | None = None
+) -> dict[str, Any]:
+    """A study as plain data for the property.
+
+    Args:
+        folder: Where it lives.
+        config: Its configuration.
+        known: What was read before of finished trials, by index, which does not change; what is read now is added.
+    """
+    known = {} if known is None else known
+    entries = list(folder.journal.entries().values())
+    finished = [entry.record.index for entry in entries if entry.record.status in ("completed", "stopped")]
+    for index, results in folder.results([index for index in finished if index not in known]).items():
+        kept = [result.model_copy(update={"samples": [], "steps": []}) for result in results]
+        known[index] = FinishedTrial(index=index, results=kept)
+    for entry in entries:
+        record = entry.record
+        if record.status == "stopped" and record.index not in known:
+            known[record.index] = FinishedTrial(index=record.index, curve=folder.trial(record.index).curve())
+    study = PortableStudy(
+        config=written(config), entries=entries, trials=[known[index] for index in finished if index in known]
+    )
+    return study.model_dump(mode="json")
+
+
+def read_portable(file: Path) -> PortableStudy:
+    """The study in a file that `Study` or `export --format ax-json` has written. Nothing in it is executed.
+
+    Raises:
+        ExperimentFileError: If it cannot be read, is none, or was written by a newer version.
+    """
+    data = _property_of(file)
+    version = data.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise ExperimentFileError(f"{file} was written by a newer bo-shaping; install that, and resume it there.")
+    try:
+        study = PortableStudy.model_validate(data)
+    except ValidationError as error:
+        raise ExperimentFileError(f"{file} is damaged: {_first_problem(describe_validation_error(error))}.") from None
+    indices = [entry.record.index for entry in study.entries]
+    if indices != list(range(len(indices))):
+        raise ExperimentFileError(f"{file} is damaged: its trials are not numbered from 0 on, each once.")
+    return study
+
+
+def _property_of(file: Path) -> dict[str, Any]:
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ExperimentFileError(f"{file} cannot be read: {error.strerror}.") from None
+    if len(text) > MAX_BYTES:
+        raise ExperimentFileError(f"{file} has more than {MAX_BYTES / 2**20:.0f} MB, which no study has.")
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ExperimentFileError(f"{file} is no whole JSON file; ask for it again.") from None
+    experiment = _mapping(_mapping(content).get("experiment"))
+    found = _mapping(experiment.get("properties")).get(KEY)
+    if not isinstance(found, dict):
+        raise ExperimentFileError(
+            f"{file} holds no study of bo-shaping; give the ax_experiment.json of a study, or what "
+            "bo-shaping export STUDY --format ax-json writes."
+        )
+    return found
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _first_problem(text: str) -> str:
+    """The first of many problems, which are often one."""
+    return text.split("; ")[0]
