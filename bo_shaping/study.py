@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from ax.api.client import Client
 
 from bo_shaping.config import StudyConfig
+from bo_shaping.config.changes import written
 from bo_shaping.config.inner_loop import check_inner_loop
 from bo_shaping.config.tunable import with_parameters
 from bo_shaping.errors import RetryError, TellError
+from bo_shaping.exchange.gathering import Taken, gather
 from bo_shaping.executors import make_executor
 from bo_shaping.generation.strategy import fit_strategy
 from bo_shaping.running.driver import Driver
@@ -19,7 +21,7 @@ from bo_shaping.space.arms import to_arm
 from bo_shaping.storage.importing import import_study, imported_config
 from bo_shaping.storage.ledger import Ledger
 from bo_shaping.storage.lifecycle import create, rebuild, reopen, with_absolute_folders
-from bo_shaping.storage.portable import read_portable
+from bo_shaping.storage.portable import PortableStudy, read_portable
 from bo_shaping.storage.recommendation_file import read_recommendation, write_recommendation
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.study_folder import StudyFolder, find_study, studies_root
@@ -49,14 +51,31 @@ class Study:
         self._config = config
         self._ledger = ledger
         self._is_checked = False
+        self.taken: list[Taken] = []
+        """What came of the sources that it was launched with."""
         self.why_enough: str | None = None
         """Why the last `run` ended before its budget was spent (`stop_when_regret_below`); None if it did not."""
 
     @classmethod
-    def launch(cls, config: StudyConfig) -> "Study":
+    def launch(
+        cls,
+        config: StudyConfig,
+        *,
+        sources: Sequence[str] = (),
+        maps: Sequence[str] = (),
+        metrics: Sequence[str] = (),
+    ) -> "Study":
         """Create a study in the folder of studies; `run` then spends its budget.
 
+        Args:
+            config: What the study is.
+            sources: Whose trials it begins with, as of `bo_shaping.exchange.sources`: they come on top of the budget.
+                `taken` says what came of each.
+            maps: `THEIRS=OURS` for their parameters.
+            metrics: `THEIRS=OURS` for their metrics.
+
         Raises:
+            ExperimentFileError: If a source cannot be read, its names do not fit, or none of its trials does.
             StudyExistsError: If there is one of that name, here or in the configured database.
             TaskError: If the task cannot be set up.
             ConfigError: If the inner loop cannot be imported.
@@ -65,8 +84,24 @@ class Study:
         folder.refuse_existing()
         check_inner_loop(config.inner_loop, config.task, config.evaluation)
         config = with_absolute_folders(config)
-        study = cls(folder, config, create(folder, config))
+        if sources:
+            study = cls._launch_with(config, sources, maps, metrics)
+        else:
+            study = cls(folder, config, create(folder, config))
         study._is_checked = True
+        return study
+
+    @classmethod
+    def _launch_with(
+        cls, config: StudyConfig, sources: Sequence[str], maps: Sequence[str], metrics: Sequence[str]
+    ) -> "Study":
+        entries, taken = gather(config, sources, maps, metrics)
+        budget = config.budget.model_copy(update={"trials": config.budget.trials + sum(each.n_taken for each in taken)})
+        config = config.model_copy(update={"budget": budget})
+        study = cls.load(
+            import_study(PortableStudy(config=written(config), entries=entries), config, studies_root()).path
+        )
+        study.taken = taken
         return study
 
     @classmethod

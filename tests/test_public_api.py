@@ -91,7 +91,7 @@ ERRORS = {
 }
 
 STUDY = {
-    "launch": ["config"],
+    "launch": ["config", "sources", "maps", "metrics"],
     "from_ax": ["file", "name", "settings", "allow_change"],
     "load": ["name_or_path", "config", "allow_change"],
     "rebuild": ["name_or_path"],

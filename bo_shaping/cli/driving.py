@@ -20,6 +20,7 @@ from bo_shaping.cli.terms import (
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import ExperimentFileError, StopRequested, TooFewTrialsError
 from bo_shaping.storage.study_folder import find_study
+from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.views.credit_similarity import print_warnings
 from bo_shaping.views.live import live_view
 from bo_shaping.views.recommendation_text import print_best
@@ -44,12 +45,33 @@ def launch(
     no_run: Annotated[
         bool, typer.Option("--no-run", help="Only create it: for `ask` and `tell`, with an inner loop of your own.")
     ] = False,
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            help="Begin with these trials: an Ax or table file, a database URL#NAME, another study. May be repeated.",
+        ),
+    ] = None,
+    maps: Annotated[
+        list[str] | None, typer.Option("--map", metavar="THEIRS=OURS", help="Which of their parameters is which.")
+    ] = None,
+    metrics: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="THEIRS=OURS", help="Which of their metrics is the reward.")
+    ] = None,
 ) -> None:
     """Create a study and run it."""
+    if (maps or metrics) and not sources:
+        raise ExperimentFileError("--map and --metric say what the names of a --from SOURCE mean; there is none.")
     overrides = list(settings or [])
     overrides += [f"name={json.dumps(name)}"] if name is not None else []
     overrides += [f"budget.trials={trials}"] if trials is not None else []
-    study = study_class().launch(StudyConfig.from_yaml(config, overrides))
+    study = study_class().launch(
+        StudyConfig.from_yaml(config, overrides), sources=sources or (), maps=maps or (), metrics=metrics or ()
+    )
+    for each in study.taken:
+        for line in each.sentences():
+            console.print(Text(visible_text(line)), soft_wrap=True)
     if no_run:
         console.print(
             Text(f"Created in {study.path}; get its first trial with: bo-shaping ask {study.folder.handle}"),

@@ -54,7 +54,7 @@ def refuse_changes(before: Mapping[str, Any], config: StudyConfig, allow_change:
     if any(key.startswith(FIXED) for key in changes) or _holds_others(before.get("search_space", {}), config):
         raise StudyChangedError(
             f"Study {before.get('name')!r} cannot go on with another search space or name ({text}); put it back, or "
-            "launch a new study."
+            f"launch a new study with its trials: bo-shaping launch CONFIG.yaml --from {before.get('name')}"
         )
     if not allow_change:
         raise StudyChangedError(

@@ -62,6 +62,10 @@ def import_study(study: PortableStudy, config: StudyConfig, root: Path) -> Study
         StudyLockedError: If another process imports it now.
         ExperimentFileError: If a trial is not one of the search space.
     """
+    if config.storage is not None:
+        raise ExperimentFileError(
+            "A study that begins with trials of others keeps them in its own folder: leave storage out."
+        )
     folder = StudyFolder((root / config.name).resolve())
     folder.refuse_existing()
     if folder.path.exists():

@@ -78,7 +78,36 @@ def read_portable(file: Path) -> PortableStudy:
     Raises:
         ExperimentFileError: If it cannot be read, is none, or was written by a newer version.
     """
-    data = _property_of(file)
+    content = read_json(file)
+    study = portable_of(content, file)
+    if study is None:
+        raise ExperimentFileError(
+            f"{file} holds no study of bo-shaping; give the ax_experiment.json of a study, or what bo-shaping export "
+            f"STUDY --format ax-json writes. For trials of others: bo-shaping launch CONFIG.yaml --from {file}"
+        )
+    if more := has_more_trials(content, study):
+        raise ExperimentFileError(
+            f"{file} has trials that plain Ax has added (in all {more}): take them into a new study with: bo-shaping "
+            f"launch CONFIG.yaml --from {file}"
+        )
+    return study
+
+
+def has_more_trials(content: object, study: PortableStudy) -> int:
+    """How many trials the experiment has if plain Ax has added some that the study does not know, else 0."""
+    trials = _mapping(_mapping(_mapping(content).get("experiment")).get("trials"))
+    return len(trials) if len(trials) > len(study.entries) else 0
+
+
+def portable_of(content: object, file: Path) -> PortableStudy | None:
+    """The study in what a client has saved; None if there is none.
+
+    Raises:
+        ExperimentFileError: If it is damaged, or was written by a newer version.
+    """
+    data = _mapping(_mapping(_mapping(content).get("experiment")).get("properties")).get(KEY)
+    if not isinstance(data, dict):
+        return None
     version = data.get("version")
     if isinstance(version, int) and version > VERSION:
         raise ExperimentFileError(f"{file} was written by a newer bo-shaping; install that, and resume it there.")
@@ -92,7 +121,12 @@ def read_portable(file: Path) -> PortableStudy:
     return study
 
 
-def _property_of(file: Path) -> dict[str, Any]:
+def read_json(file: Path) -> Any:
+    """The content of a file of somebody else's.
+
+    Raises:
+        ExperimentFileError: If it cannot be read, is far too large, or is no whole JSON file.
+    """
     try:
         with file.open("rb") as stream:
             text = stream.read(MAX_BYTES + 1)
@@ -101,17 +135,9 @@ def _property_of(file: Path) -> dict[str, Any]:
     if len(text) > MAX_BYTES:
         raise ExperimentFileError(f"{file} has more than {MAX_BYTES / 2**20:.0f} MB, which no study has.")
     try:
-        content = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError):
         raise ExperimentFileError(f"{file} is no whole JSON file; ask for it again.") from None
-    experiment = _mapping(_mapping(content).get("experiment"))
-    found = _mapping(experiment.get("properties")).get(KEY)
-    if not isinstance(found, dict):
-        raise ExperimentFileError(
-            f"{file} holds no study of bo-shaping; give the ax_experiment.json of a study, or what "
-            "bo-shaping export STUDY --format ax-json writes."
-        )
-    return found
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

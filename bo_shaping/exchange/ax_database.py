@@ -1,0 +1,56 @@
+"""Trials of a plain Ax experiment in a database, which is only read."""
+
+import json
+
+from bo_shaping.errors import ExperimentFileError
+from bo_shaping.exchange.ax_json import from_ax_json
+from bo_shaping.exchange.foreign import ForeignExperiment
+from bo_shaping.exchange.urls import refuse_missing_file
+from bo_shaping.text.passwords import without_password
+
+
+def from_ax_database(url: str, name: str) -> ForeignExperiment:
+    """The trials of the experiment `name` in the database at an SQLAlchemy URL.
+
+    Raises:
+        ExperimentFileError: If there is no such database or experiment, or it cannot be read.
+    """
+    from ax.exceptions.core import AxError
+    from ax.storage.json_store.encoder import object_to_json
+    from ax.storage.json_store.registry import CORE_CLASS_ENCODER_REGISTRY, CORE_ENCODER_REGISTRY
+    from ax.storage.sqa_store.db import session_context
+    from ax.storage.sqa_store.load import load_experiment
+    from sqlalchemy.exc import SQLAlchemyError
+
+    shown = f"{without_password(url)}#{name}"
+    known = _experiments(url)
+    if name not in known:
+        there = f"there are: {', '.join(known)}" if known else "there is none"
+        raise ExperimentFileError(f"There is no experiment {name!r} in {without_password(url)}; {there}.")
+    try:
+        with session_context(url=url):
+            experiment = load_experiment(name, reduced_state=True, skip_runners_and_metrics=True)
+        encoded = object_to_json(
+            experiment, encoder_registry=CORE_ENCODER_REGISTRY, class_encoder_registry=CORE_CLASS_ENCODER_REGISTRY
+        )
+    except (AxError, SQLAlchemyError, ValueError, KeyError, TypeError) as error:
+        raise ExperimentFileError(f"{shown} cannot be read: {str(error).splitlines()[0]}") from None
+    return from_ax_json(json.loads(json.dumps(encoded)), shown)
+
+
+def _experiments(url: str) -> list[str]:
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    refuse_missing_file(url)
+    try:
+        engine = create_engine(url)
+        try:
+            with engine.connect() as connection:
+                return [str(row[0]) for row in connection.execute(text("SELECT name FROM experiment_v2 ORDER BY name"))]
+        finally:
+            engine.dispose()
+    except (SQLAlchemyError, ModuleNotFoundError) as error:
+        raise ExperimentFileError(
+            f"{without_password(url)} is no database of Ax, or cannot be reached: {str(error).splitlines()[0]}"
+        ) from None

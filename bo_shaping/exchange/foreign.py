@@ -1,0 +1,48 @@
+"""Trials as somebody else has them: parameters and metrics by their own names."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+Outcome = tuple[float | None, float | None]
+"""Value and standard error, where they are known."""
+
+
+@dataclass(frozen=True)
+class ForeignTrial:
+    """One trial of another program."""
+
+    label: str
+    """What its owner calls it."""
+    parameters: dict[str, object]
+    outcomes: dict[str, Outcome]
+    """By metric."""
+    problem: str | None = None
+    """Why it has no outcome that counts: it failed, is running, was abandoned."""
+    seeds: tuple[int, ...] | None = None
+    """Seeds of its trainings, if those are ours."""
+
+
+@dataclass(frozen=True)
+class ForeignExperiment:
+    """The trials of one source."""
+
+    source: str
+    trials: list[ForeignTrial]
+    minimised: frozenset[str] = frozenset()
+    """Metrics of which the source wants less."""
+    constants: Mapping[str, float] = field(default_factory=dict)
+    """Parameters that all its trials share without naming them."""
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names of all parameters, in the order in which they come."""
+        return _names(trial.parameters for trial in self.trials)
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of all metrics, in the order in which they come."""
+        return _names(trial.outcomes for trial in self.trials)
+
+
+def _names(mappings: Iterable[Mapping[str, object]]) -> list[str]:
+    return list(dict.fromkeys(name for mapping in mappings for name in mapping))

@@ -1,0 +1,119 @@
+"""The trials of all sources as those that a new study begins with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bo_shaping.config import StudyConfig
+from bo_shaping.errors import ExperimentFileError, TellError
+from bo_shaping.exchange.foreign import ForeignTrial
+from bo_shaping.exchange.matching import Names, NoMatchError, match_names, matched_arm, matched_outcome
+from bo_shaping.exchange.sources import read_source
+from bo_shaping.generation.design import initial_design
+from bo_shaping.running.tell import told
+from bo_shaping.space.arms import from_arm, to_arm
+from bo_shaping.storage.records import Entry, TrialRecord
+from bo_shaping.surrogate.outcomes import KL, REWARD
+from inner_loop.spec import SPARSE
+
+FOREIGN_SEED = 1_000_000
+"""Added to the seed of the study for trials of which the seeds are not known: they share none with its own."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of one source."""
+
+    source: str
+    n_taken: int
+    left_out: list[tuple[str, str]]
+    """Label of a trial and why it was left out."""
+    has_unused_sems: bool
+    """Whether there were standard errors that the study cannot use."""
+
+    def sentences(self) -> list[str]:
+        """One line for the source, and one per trial that was left out."""
+        n_trials = self.n_taken + len(self.left_out)
+        lines = [f"Took {self.n_taken} of {n_trials} trials from {self.source}."]
+        if self.has_unused_sems:
+            lines[0] += " Their standard errors are shown and not used: noise.replicates is 1, so noise is inferred."
+        return lines + [f"  left out trial {label}: {reason}" for label, reason in self.left_out]
+
+
+def gather(
+    config: StudyConfig, sources: Sequence[str], maps: Sequence[str] = (), metrics: Sequence[str] = ()
+) -> tuple[list[Entry], list[Taken]]:
+    """The trials that a study begins with, numbered from 0 on, and what came of each source.
+
+    If none of them is the sparse reward alone, a training of it is added, which the study runs first: everything is
+    compared with it.
+
+    Args:
+        config: The study.
+        sources: As of `read_source`.
+        maps: `THEIRS=OURS` for parameters.
+        metrics: `THEIRS=OURS` for metrics.
+
+    Raises:
+        ExperimentFileError: If a source cannot be read, its names do not fit the study's, or no trial does.
+    """
+    entries: list[Entry] = []
+    report = []
+    for source in sources:
+        foreign = read_source(source, config)
+        names = match_names(foreign, config, maps, metrics)
+        left_out, n_before, has_sems = [], len(entries), False
+        for trial in foreign.trials:
+            try:
+                weights, parameters = matched_arm(trial, foreign, names, config)
+                entry, has_sem = _entry(
+                    config, len(entries), trial, names, to_arm(weights, parameters, config.search_space)
+                )
+            except (NoMatchError, TellError) as error:
+                left_out.append((trial.label, str(error)))
+                continue
+            entries.append(entry)
+            has_sems |= has_sem
+        report.append(Taken(foreign.source, len(entries) - n_before, left_out, has_sems))
+    if not entries:
+        raise ExperimentFileError(" ".join(line.strip() for each in report for line in each.sentences()[:2]))
+    if not any(entry.record.weights[SPARSE] == max_sparse(config) for entry in entries):
+        entries.append(_waiting(config, len(entries), initial_design(config)[0], None, "running"))
+    return entries, report
+
+
+def max_sparse(config: StudyConfig) -> float:
+    """Weight of the sparse reward in the baseline."""
+    return initial_design(config)[0][f"w_{SPARSE}"]
+
+
+def _entry(
+    config: StudyConfig, index: int, trial: ForeignTrial, names: Names, arm: dict[str, float]
+) -> tuple[Entry, bool]:
+    """A trial as completed, and whether it had a standard error that is not used."""
+    values, sem = matched_outcome(trial, names)
+    seeds = trial.seeds
+    if seeds is None:
+        first = config.seed + FOREIGN_SEED + index * config.noise.replicates
+        seeds = tuple(range(first, first + config.noise.replicates))
+    measures = {name: value for name, value in values.items() if name not in (REWARD, KL)}
+    waiting = _waiting(config, index, arm, seeds, "asked")
+    entry = told(config, waiting, values[REWARD], sem, values.get(KL), measures)
+    return entry, sem is not None and len(seeds) == 1
+
+
+def _waiting(
+    config: StudyConfig, index: int, arm: dict[str, float], seeds: tuple[int, ...] | None, status: str
+) -> Entry:
+    weights, parameters = from_arm(arm)
+    usual = tuple(range(config.seed, config.seed + config.noise.replicates))
+    record = TrialRecord.model_validate(
+        {
+            "index": index,
+            "status": status,
+            "weights": weights,
+            "parameters": parameters,
+            "seeds": usual if seeds is None else seeds,
+            "origin": "design" if status == "running" else "attached",
+        }
+    )
+    return Entry(record=record, arm=dict(arm))
