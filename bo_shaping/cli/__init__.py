@@ -22,6 +22,7 @@ from bo_shaping.cli.checking import doctor
 from bo_shaping.cli.driving import launch, resume, retry, stop
 from bo_shaping.cli.exchanging import ask, export, tell
 from bo_shaping.cli.explaining import explain
+from bo_shaping.cli.keeping import copy, delete, list_studies, note, rename
 from bo_shaping.cli.looking import best, logs, report, status, trials, watch
 from bo_shaping.cli.starting import init
 from bo_shaping.cli.terms import EXIT_BAD_INPUT, EXIT_LOCKED, EXIT_NO_RESULT
@@ -48,6 +49,7 @@ def _print_version(is_asked: bool) -> None:
 _VERBS: dict[str, list[Callable[..., None]]] = {
     "Run a study": [init, launch, resume, stop, retry],
     "Look at a study": [status, watch, trials, logs, best, report, export, doctor],
+    "Keep studies": [list_studies, copy, rename, delete, note],
     "Train yourself what a study asks for": [ask, tell],
     "Without a study": [explain],
 }
@@ -55,7 +57,8 @@ for _panel, _verbs in _VERBS.items():
     for _verb in _verbs:
         # A negative reward (`tell`) would otherwise be taken for an option.
         _settings = {"ignore_unknown_options": _verb is tell}
-        app.command(rich_help_panel=_panel, context_settings=_settings)(_verb)
+        _name = "list" if _verb is list_studies else None
+        app.command(_name, rich_help_panel=_panel, context_settings=_settings)(_verb)
 
 
 @app.callback()

@@ -11,6 +11,7 @@ from rich.text import Text
 from bo_shaping.cli.terms import JsonOption, StudyArgument, TrialArgument, console, study_class
 from bo_shaping.storage.recommendation_file import read_recommendation
 from bo_shaping.storage.study_folder import find_study
+from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.views.credit_similarity import print_similarity, print_warnings
 from bo_shaping.views.live import watch as watch_study
 from bo_shaping.views.logs import log_lines
@@ -31,6 +32,8 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
     print_what_reward_is(console, current.reward)
     if similarity := folder.credit_similarity():
         print_warnings(console, similarity)
+    for note in folder.notes():
+        console.print(Text(visible_text(f"noted {note}")), soft_wrap=True)
 
 
 def watch(study: StudyArgument, as_json: JsonOption = False) -> None:

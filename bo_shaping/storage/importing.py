@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bo_shaping.config import StudyConfig
@@ -54,8 +54,16 @@ def imported_config(
     return config
 
 
-def import_study(study: PortableStudy, config: StudyConfig, root: Path) -> StudyFolder:
+def import_study(
+    study: PortableStudy, config: StudyConfig, root: Path, fill: Callable[[StudyFolder], None] | None = None
+) -> StudyFolder:
     """Make the study's folder, journal and database.
+
+    Args:
+        study: What to make it of.
+        config: Its configuration, with its name and without storage.
+        root: The folder of studies.
+        fill: Puts the folders of its trials into a study; by default, what the study says of them.
 
     Raises:
         StudyExistsError: If there is a study of that name, or anything else in its place.
@@ -76,8 +84,11 @@ def import_study(study: PortableStudy, config: StudyConfig, root: Path) -> Study
         with staging.driver_lock():
             shutil.rmtree(staging.path)
     ledger = create(staging, config)
-    for trial in study.trials:
-        _fill(staging, config, study, trial)
+    if fill is not None:
+        fill(staging)
+    else:
+        for trial in study.trials:
+            _fill(staging, config, study, trial)
     with ledger.driven():
         for entry in study.entries:
             ledger.write(entry)

@@ -7,6 +7,7 @@ Nothing here needs Ax, SQL or torch, so that a study can be looked at in an inst
                  study.db               the Ax experiment (SQLite), unless `storage` names another database
                  ax_experiment.json     the whole study in one file, and for `ax.api.client.Client.load_from_json_file`
                  best.json              the last recommendation
+                 notes.txt              what people wrote down: `bo-shaping note`
                  trials/0003/           one folder per trial: `bo_shaping.storage.trial_folder`
 """
 
@@ -47,6 +48,7 @@ class StudyFolder:
         self.database_file = path / "study.db"
         self.snapshot_file = path / "ax_experiment.json"
         self.best_file = path / "best.json"
+        self.notes_file = path / "notes.txt"
         self.journal = Journal(path / "journal.jsonl", f"rebuild it with: bo-shaping resume {self.handle} --rebuild")
         self._stop_file = path / "stop"
         self._lock_file = path / "driver.lock"
@@ -104,6 +106,19 @@ class StudyFolder:
         stopped = [record.index for record in self.records() if record.status == "stopped"]
         curves |= {index: self.trial(index).curve() for index in stopped}
         return {index: curve for index, curve in curves.items() if curve}
+
+    def notes(self) -> list[str]:
+        """What people wrote down, the oldest first, each with its date."""
+        try:
+            return self.notes_file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            return []
+
+    def add_note(self, text: str) -> None:
+        """Write one line down; anybody may, also while somebody drives the study."""
+        line = f"{time.strftime('%Y-%m-%d %H:%M')} {' '.join(text.split())}\n"
+        with self.notes_file.open("a", encoding="utf-8", errors="replace") as file:
+            file.write(line)
 
     def credit_similarity(self) -> CreditSimilarity | None:
         """How alike the components pay, on the explained responses of the first trials; None before there are any."""

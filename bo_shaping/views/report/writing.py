@@ -44,6 +44,7 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     results = study.results()
     best, surface = _recommendation(study)
     similarity = similarity_of_results(study.config.search_space.components, results)
+    warnings = [*(similarity.warnings() if similarity else []), *(f"Noted {note}" for note in study.folder.notes())]
     landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_limit)
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
     pictures = {
@@ -60,7 +61,7 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     chosen = results.get(landmarks.chosen, []) if landmarks.chosen is not None else []
     page = render_page(
         study.name,
-        judge(trials, results, best, landmarks, similarity.warnings() if similarity else []),
+        judge(trials, results, best, landmarks, warnings),
         pictures,
         trials,
         landmarks,
