@@ -1,5 +1,6 @@
 """A study: launch it, run it, load it again, and ask what it learned."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ from bo_shaping.config.tunable import with_parameters
 from bo_shaping.errors import RetryError, TellError
 from bo_shaping.exchange.gathering import Taken, gather
 from bo_shaping.executors import make_executor
-from bo_shaping.generation.strategy import fit_strategy
+from bo_shaping.generation.strategy import fit_strategy, new_client
+from bo_shaping.libraries.ax_internals import forget_status_quo
 from bo_shaping.running.driver import Driver
 from bo_shaping.running.tell import checked_arm, given_up, told
 from bo_shaping.running.transitions import again
@@ -51,6 +53,8 @@ class Study:
         self._config = config
         self._ledger = ledger
         self._is_checked = False
+        self._shown: tuple[tuple[int, int], Client] | None = None
+        """The client that `ax_client` made, and of which state of the study."""
         self.taken: list[Taken] = []
         """What came of the sources that it was launched with."""
         self.why_enough: str | None = None
@@ -186,10 +190,21 @@ class Study:
 
     @property
     def ax_client(self) -> Client:
-        """The real Ax client, with all trials and our generation strategy; what you change in it is not saved."""
+        """An Ax client with all trials and our generation strategy; what you change in it is not saved.
+
+        The sparse arm is Ax's status quo only if a limit of the study is relative to it: Ax would show every outcome as
+        a percentage of a status quo.
+        """
         self._ledger.refresh()
-        fit_strategy(self._ledger.client, self._config.seed)
-        return self._ledger.client
+        state = (id(self._ledger.client), self._folder.journal.position)
+        if self._shown is None or self._shown[0] != state:
+            experiment = copy.deepcopy(self._ledger.experiment)
+            if not any(limit.relative for limit in self._config.objective.limits):
+                forget_status_quo(experiment)
+            self._shown = (state, new_client(experiment))
+        client = self._shown[1]
+        fit_strategy(client, self._config.seed)
+        return client
 
     def run(self, n_trials: int | None = None, on_change: Callable[[], None] = lambda: None) -> None:
         """Run trials; returns when none is running.

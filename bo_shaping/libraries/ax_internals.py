@@ -19,6 +19,7 @@ __all__ = [
     "experiment_of_adapter",
     "fit",
     "forget_how_it_was_made",
+    "forget_status_quo",
     "forget_status_reason",
     "order_trials",
     "set_run_metadata",
@@ -64,6 +65,11 @@ def forget_how_it_was_made(generator_run: GeneratorRun) -> None:
 def forget_status_reason(trial: BaseTrial) -> None:
     """Let a trial that has ended begin again, which Ax has no word for."""
     trial._status_reason = trial._time_completed = None
+
+
+def forget_status_quo(experiment: Experiment) -> None:
+    """Compare with no arm: Ax would show every outcome as a percentage of it, and lets nobody change it later."""
+    experiment._status_quo = None
 
 
 def set_run_metadata(trial: BaseTrial, metadata: dict[str, Any]) -> None:

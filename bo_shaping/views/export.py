@@ -61,13 +61,12 @@ def export_ax_json(folder: StudyFolder) -> str:
 
     Made from journal and database, so that no trial is missing; imports Ax.
     """
-    from bo_shaping.libraries.ax_internals import experiment_of
     from bo_shaping.storage.ledger import snapshot
+    from bo_shaping.storage.lifecycle import reopen
     from bo_shaping.storage.portable import portable_study
-    from bo_shaping.study import Study
 
-    study = Study.load(folder.path)
-    return snapshot(experiment_of(study.ax_client), portable_study(folder, study.config))
+    ledger = reopen(folder, folder.config(), allow_change=False)
+    return snapshot(ledger.experiment, portable_study(folder, ledger.config))
 
 
 def _curves(folder: StudyFolder, trial: TrialStatus) -> list[list[dict[str, Any]]]:

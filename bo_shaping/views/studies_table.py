@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -99,13 +99,23 @@ def print_studies(console: Console, lines: list[StudyLine]) -> None:
             "" if probability is None else describe_probability(probability),
             "" if line.changed is None else f"{_age(time.time() - line.changed)} ago",
         )
-    # Lines that are whole can be searched.
-    console.print(table, crop=False, width=None if console.is_terminal else _UNBOUNDED)
+    console.print(_Whole(table), crop=False)
     for line in lines:
         if line.driver is not None:
             console.print(Text(f"{line.name} is driven by {visible_text(line.driver)}"), soft_wrap=True)
         if line.note:
             console.print(Text(f"{line.name}: {visible_text(line.note)}"), soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A table as wide as it likes where there is no terminal: lines that are whole can be searched."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        wide = options if console.is_terminal else options.update(max_width=_UNBOUNDED)
+        yield from console.render(self.table, wide)
 
 
 def _age(seconds: float) -> str:

@@ -104,6 +104,42 @@ def test_the_client_is_ax_own_and_can_propose_and_predict(finished):
     assert len(Study.load("closed").ax_client._experiment.trials) == 10
 
 
+def test_axs_own_tools_show_what_was_measured(finished):
+    summary = finished.ax_client.summarize().set_index("trial_index")
+    assert summary["reward"].tolist() == pytest.approx(finished.trials()["mean"].tolist(), abs=1e-6)
+    assert summary["kl"].tolist() == pytest.approx(finished.trials()["kl"].tolist(), abs=1e-6)
+
+
+OBJECTIVES = {"final": {"max_kl": None}, "area": {"measure": "auc", "max_kl": None}}
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
+def test_every_card_of_ax_that_applies_is_there_and_none_fails(make_config, objective):
+    from ax.core.analysis_card import AnalysisCardGroup, ErrorAnalysisCard
+
+    study = Study.launch(make_config(objective=objective, budget={"trials": 8}))
+    study.run()
+    todo, names = list(study.ax_client.compute_analyses(display=False)), set()
+    while todo:
+        card = todo.pop()
+        assert not isinstance(card, ErrorAnalysisCard), card.df
+        names.add(card.name)
+        todo += card.children if isinstance(card, AnalysisCardGroup) else []
+    assert {"Summary", "ArmEffectsPlot", "SensitivityAnalysisPlot", "CrossValidationPlot"} <= names
+
+
+def test_ax_proposes_and_saves_from_the_client_of_a_study(finished, tmp_path):
+    client = finished.ax_client
+    ((index, parameters),) = client.get_next_trials(max_trials=1).items()
+    assert index == 10
+    assert sum(parameters[f"w_{name}"] for name in closed_form.OPTIMUM) == pytest.approx(1.0)
+    client.complete_trial(index, raw_data={"reward": 1.0, "kl": 4.0})
+    assert len(client.summarize()) == 11
+    assert finished.ax_client is client
+    finished.attach({"shap": 1.0, "gae_lambda": 0.7}, mean=1.0, kl=3.0)
+    assert finished.ax_client is not client
+
+
 def test_snapshot_and_database_load_in_plain_ax(finished):
     from ax.storage.sqa_store.db import session_context
     from ax.storage.sqa_store.load import load_experiment
@@ -272,7 +308,7 @@ def test_a_damaged_database_names_the_remedy_and_the_remedy_works(finished, dama
         Study.load("closed")
     rebuilt = Study.rebuild("closed")
     assert Study.load("closed").trials().equals(before)
-    assert rebuilt.ax_client._experiment.status_quo.parameters["w_sparse"] == 1.0
+    assert rebuilt._ledger.experiment.status_quo.parameters["w_sparse"] == 1.0
     rebuilt.run(1)
     assert len(Study.load("closed").ax_client._experiment.lookup_data().df) == 22
 
