@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bo_shaping.cli.output_file import write_output
 from bo_shaping.cli.terms import JsonOption, StudyArgument, console, study_class
-from bo_shaping.errors import TellError
+from bo_shaping.errors import OutputError, TellError
 from bo_shaping.storage.study_folder import find_study
 from bo_shaping.views.export import Format, export_ax_json, export_csv, export_json
 from bo_shaping.views.trials_table import arm_text
@@ -72,7 +72,7 @@ def export(
     study: StudyArgument,
     form: Annotated[
         Format,
-        typer.Option("--format", help="A table of the trials, everything as JSON, or the experiment for plain Ax."),
+        typer.Option("--format", help="A table, everything as JSON, the experiment for plain Ax, or a storage."),
     ] = "csv",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write; else it is printed.")
@@ -80,6 +80,14 @@ def export(
 ) -> None:
     """Hand a study to other programs."""
     folder = find_study(study)
+    if form == "optuna":
+        if output is None:
+            raise OutputError("Say where Optuna's storage is to be written: --output FILE.db")
+        from bo_shaping.exchange.optuna_study import to_optuna
+
+        n_trials = to_optuna(folder, output)
+        typer.echo(f"{output}: {n_trials} trials; look at them with: optuna-dashboard sqlite:///{output}")
+        return
     text = {"csv": export_csv, "json": export_json, "ax-json": export_ax_json}[form](folder)
     if output is None:
         typer.echo(text.removesuffix("\n"))

@@ -1,10 +1,14 @@
-"""Trials of an Optuna study in its storage, which is only read."""
+"""Trials of an Optuna study in its storage, which is only read; and a study of ours for Optuna's dashboard."""
 
+from pathlib import Path
 from typing import Any
 
+from bo_shaping.config.tunable import is_integer
 from bo_shaping.errors import ExperimentFileError
 from bo_shaping.exchange.foreign import ForeignExperiment, ForeignTrial, Outcome
 from bo_shaping.exchange.urls import refuse_missing_file
+from bo_shaping.space.arms import PREFIX, to_arm
+from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.text.passwords import without_password
 
 
@@ -15,6 +19,59 @@ def _optuna() -> Any:
         raise ExperimentFileError("Optuna's studies need optuna: pip install 'bo-shaping[optuna]'") from None
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
+
+
+def to_optuna(folder: StudyFolder, file: Path) -> int:
+    """Write a study into a new SQLite storage of Optuna, as `optuna-dashboard` shows it; returns how many trials.
+
+    Weights are parameters `w_*`; KL, measures, origin and seeds are user attributes. Trials that wait are left out.
+
+    Raises:
+        ExperimentFileError: If Optuna is not installed, or there is a file already.
+    """
+    optuna = _optuna()
+    if file.exists():
+        raise ExperimentFileError(f"{file} exists already; name another file.")
+    config, states = folder.config(), optuna.trial.TrialState
+    space = config.search_space
+    ranges = {
+        f"{PREFIX}{name}": optuna.distributions.FloatDistribution(low, high)
+        for name, (low, high) in space.weight_bounds.items()
+    }
+    for name, parameter in space.parameters.items():
+        kind = optuna.distributions.IntDistribution if is_integer(name) else optuna.distributions.FloatDistribution
+        ranges[name] = kind(*parameter.bounds, log=parameter.log)
+    study = optuna.create_study(storage=f"sqlite:///{file}", study_name=config.name, direction="maximize")
+    study.set_user_attr("reward", config.objective.reward_in_words)
+    n_trials = 0
+    for record in folder.records():
+        state = _STATES.get(record.status)
+        if state is None or (state == "COMPLETE" and record.mean is None):
+            continue
+        attributes = {"kl": record.kl, "final": record.final, "reason": record.reason, **record.measures}
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=states[state],
+                params={
+                    name: _within(value, ranges[name])
+                    for name, value in to_arm(record.weights, record.parameters).items()
+                },
+                distributions=ranges,
+                value=record.mean if state == "COMPLETE" else None,
+                user_attrs={name: value for name, value in attributes.items() if value is not None}
+                | {"origin": record.origin, "seeds": list(record.seeds)},
+            )
+        )
+        n_trials += 1
+    return n_trials
+
+
+_STATES = {"completed": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}
+
+
+def _within(value: float, distribution: Any) -> float:
+    """The value where Optuna takes it: an optimiser may have gone past the end by a rounding error."""
+    return min(max(value, distribution.low), distribution.high)
 
 
 def from_optuna(url: str, name: str) -> ForeignExperiment:

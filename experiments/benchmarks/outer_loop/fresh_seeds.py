@@ -176,7 +176,7 @@ def measure(runs: list[Run]) -> dict[str, Any]:
                 "gain_at_the_budget": _mean(ends[name] - ends[SPARSE]),
                 "gain_over_the_papers": _mean(ends[name] - ends[PAPERS_SETTING]),
                 "steps_to_sparse": steps,
-                "kl_there": _kl_after([by_seed["curve"] for by_seed in curves[name].values()], steps[0]),
+                "kl_there": kl_after([by_seed["curve"] for by_seed in curves[name].values()], steps[0]),
                 "seconds_per_step": seconds[name],
             }
         )
@@ -190,7 +190,7 @@ def kept_curve(curve: list[list[float]]) -> list[float]:
     return np.interp(np.arange(STEPS + 1), [p.step for p in points], [p.reward for p in points]).tolist()
 
 
-def _kl_after(curves: list[list[list[float]]], share: float) -> float:
+def kl_after(curves: list[list[list[float]]], share: float) -> float:
     """Mean KL of some trainings after a share of the steps, or at their ends if they had ended."""
     step = min(share, 1.0) * STEPS
     return float(np.mean([np.interp(step, [p[0] for p in curve], [p[2] for p in curve]) for curve in curves]))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from experiments.benchmarks.outer_loop import fresh_seeds
-from experiments.benchmarks.outer_loop.fresh_seeds import PAPERS, SPARSE, first_reached, kept_curve
+from experiments.benchmarks.outer_loop.fresh_seeds import PAPERS, SPARSE, first_reached, kept_curve, kl_after
 from experiments.benchmarks.outer_loop.runs import Run, add_run, read_runs, run_in_parts
 from experiments.benchmarks.outer_loop.train_wide_surface import COMPONENTS, STEPS, Arm, spec_of
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS, USUAL_BUDGET
@@ -112,12 +112,13 @@ def measure(runs: list[Run], others: list[Run]) -> dict[str, Any]:
     }
     target = float(np.mean([curve[-1] for curve in curves[SPARSE].values()]))
     studies = []
-    for found in (run for run in runs if "weights" in run):
+    for found in sorted((run for run in runs if "weights" in run), key=lambda run: int(run["study"])):
         judged = {run["seed"]: run for run in runs if run["study"] == found["study"] and "seed" in run}
         if set(judged) != set(fresh(found["study"])):
             continue
         ours = {seed: kept_curve(run["curve"]) for seed, run in judged.items()}
         mean_curve = np.mean(list(ours.values()), axis=0)
+        steps = first_reached(mean_curve, target)
         training = [
             sum(run["seconds"][phase] for phase in ("sample", "attribute", "update")) / run["curve"][-1][0]
             for run in judged.values()
@@ -129,7 +130,8 @@ def measure(runs: list[Run], others: list[Run]) -> dict[str, Any]:
                 "study_seconds": sum(seconds or 0.0 for seconds in found["trial_seconds"]),
                 "held": float(mean_curve[1:].mean()),
                 "reward_at_the_budget": float(mean_curve[-1]),
-                "steps_to_sparse": first_reached(mean_curve, target),
+                "steps_to_sparse": steps,
+                "kl_there": kl_after([run["curve"] for run in judged.values()], steps),
                 "seconds_per_step": float(np.mean(training)),
                 "gain": {
                     name: {
@@ -160,8 +162,28 @@ def measure(runs: list[Run], others: list[Run]) -> dict[str, Any]:
         "studies": studies,
         "beside": rows,
         "steps_to_sparse": _interval([study["steps_to_sparse"] for study in studies], np.median),
+        "kl_there": float(np.median([study["kl_there"] for study in studies])),
+        "kl_of_sparse": kl_after([run["curve"] for run in others if run["setting"] == SPARSE], 1.0),
         "seconds_per_step": float(np.mean([study["seconds_per_step"] for study in studies])),
+        "matters": _matters([found["matters"] for found in runs if found.get("matters")]),
     }
+
+
+def _matters(found: list[dict[str, float]]) -> list[dict[str, Any]]:
+    """What the studies say of importance (total Sobol indices, their mean and range), beside what the emulator says."""
+    described = json.loads(RESULTS.read_text(encoding="utf-8"))["wide surface"]["result"]["importance"]
+    by_emulator = {row["name"]: row["total"] for row in described}
+    names = found[0] if found else {}
+    return [
+        {
+            "name": name,
+            "mean": float(np.mean([each[name] for each in found])),
+            "low": min(each[name] for each in found),
+            "high": max(each[name] for each in found),
+            "emulator": by_emulator[name],
+        }
+        for name in names
+    ]
 
 
 def _interval(values: list[float], statistic: Callable[..., Any]) -> list[float]:
@@ -189,18 +211,28 @@ def table_of(record: dict[str, Any]) -> str:
             ", ".join(f"{name} {weight:.2f}" for name, weight in study["weights"].items() if weight >= 0.005),
             ", ".join(f"{name} {value:.3g}" for name, value in study["parameters"].items()),
             f"{study['steps_to_sparse']:.2f}",
+            f"{study['kl_there']:.1f}",
             f"{study['reward_at_the_budget']:.2f}",
         ]
         for study in record["studies"]
+    ]
+    matters = [
+        [row["name"], f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})", f"{row['emulator']:.2f}"]
+        for row in record["matters"]
     ]
     return (
         f"{len(record['studies'])} studies of {record['trials']} trials, each judged with {record['fresh_seeds']} "
         f"fresh seeds on held-out prompts; KL budget {record['max_kl']:g}; 95 % intervals over studies\n"
         "share of the steps to where sparse at its best ends (median): "
-        f"{interval(record['steps_to_sparse'], '.2f')}\n\n"
+        f"{interval(record['steps_to_sparse'], '.2f')},\nat KL {record['kl_there']:.1f} (median), where sparse ends at "
+        f"{record['kl_of_sparse']:.1f}\n\n"
         + tabulate(beside, headers=["recommended less", "at the budget", "studies ahead", "reward held"])
         + "\n\n"
-        + tabulate(studies, headers=["study", "mixture", "parameters", "steps to sparse's", "reward at the budget"])
+        + tabulate(
+            studies, headers=["study", "mixture", "parameters", "steps to sparse's", "KL there", "reward at the budget"]
+        )
+        + "\n\nimportance (total Sobol index): the studies' mean and range, and that of the emulator of all trainings\n"
+        + tabulate(matters, headers=["of", "studies", "emulator"])
     )
 
 
