@@ -1,8 +1,4 @@
 import os
-
-# Before anything loads numpy or torch: threads that spin on a busy machine make fits several times slower.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import shutil
 import sys
 import tempfile

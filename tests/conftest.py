@@ -1,0 +1,7 @@
+"""What every test runs under."""
+
+import os
+
+# Before anything loads numpy or torch: threads that spin on a busy machine make fits several times slower, and a process
+# that a test starts computes to the last bit what the test does only with as many threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
