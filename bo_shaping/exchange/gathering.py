@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import ExperimentFileError, TellError
 from bo_shaping.exchange.foreign import ForeignTrial
-from bo_shaping.exchange.matching import Names, NoMatchError, match_names, matched_arm, matched_outcome
+from bo_shaping.exchange.matching import NoMatchError, matched_arm, matched_outcome
+from bo_shaping.exchange.names import Names, match_names
 from bo_shaping.exchange.sources import read_source
 from bo_shaping.generation.design import initial_design
 from bo_shaping.running.tell import told
