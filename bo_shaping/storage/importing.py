@@ -1,6 +1,5 @@
 """A study from one file: made whole beside the others, then moved to its place, so that a kill leaves none or all."""
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from bo_shaping.storage.lifecycle import create
 from bo_shaping.storage.portable import FinishedTrial, PortableStudy
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.storage.trial_folder import Event, Job
+from inner_loop.io.atomic_file import sync_folder
 from inner_loop.spec import TrialProgress
 from inner_loop.spec.task_config import is_function
 
@@ -93,7 +93,7 @@ def import_study(
         for entry in study.entries:
             ledger.write(entry)
     staging.path.rename(folder.path)
-    _sync(root)
+    sync_folder(root)
     if not any(staging.path.parent.iterdir()):
         staging.path.parent.rmdir()
     return folder
@@ -120,12 +120,3 @@ def _fill(folder: StudyFolder, config: StudyConfig, study: PortableStudy, finish
     for point in finished.curve:
         progress = TrialProgress(step=point.step, n_steps=config.ppo.steps, point=point)
         trial.append_event(Event(replicate=0, n_replicates=len(job.specs), progress=progress))
-
-
-def _sync(folder: Path) -> None:
-    """Let the new name reach the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from bo_shaping.errors import FencedError, StorageError
 from bo_shaping.storage.records import Entry
+from inner_loop.io.atomic_file import sync_folder
 
 Kind = Literal["opened", "config", "trial"]
 """`opened`: a driver begins. `config`: the configuration in force from here on. `trial`: the new state of a trial."""
@@ -160,7 +161,7 @@ class Journal:
                         os.ftruncate(file.fileno(), size)
                     raise
             if is_new:
-                _sync_folder(self.path.parent)
+                sync_folder(self.path.parent)
         except OSError as error:
             raise StorageError(
                 f"{self.path} cannot be written ({error.strerror or error}); nothing is lost: see to the disk, then "
@@ -192,11 +193,3 @@ def _write_all(descriptor: int, line: bytes) -> None:
     if written < len(line):
         os.write(descriptor, line[written:])
     os.fsync(descriptor)
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

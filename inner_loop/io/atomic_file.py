@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 
 @contextmanager
@@ -13,7 +14,8 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
     Who may read it is `mode`, less what the process's umask takes away.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    # Two hosts that share the folder may have processes of one number.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex[:8]}")
     try:
         temporary.touch(mode)
         allowed = temporary.stat().st_mode  # some libraries write files that only their owner can read
@@ -22,8 +24,18 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_folder(path: Path) -> None:
+    """Let the names in a folder reach the disk: without it, a power cut may undo a rename."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_atomically(path: Path, content: str | bytes, mode: int = 0o666) -> None:
