@@ -11,6 +11,7 @@ import pandas as pd
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import TooFewTrialsError
+from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.surrogate.recommendation import Best, FrontPoint, Surface
 from inner_loop.attribution.credit import Credit
 from inner_loop.spec import CurvePoint, ExplainedResponse, TrialResult
@@ -29,6 +30,10 @@ class MadeUpStudy:
     outcomes: dict[int, TrialResult]
     recommendation: Best | None
     posterior: Surface | None
+
+    @property
+    def folder(self) -> StudyFolder:
+        return StudyFolder(self.path)
 
     def trials(self) -> pd.DataFrame:
         return self.frame
