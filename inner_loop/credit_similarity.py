@@ -47,16 +47,19 @@ class CreditSimilarity:
                 found.append((self.components[i], self.components[j], value))
         return found
 
-    def warnings(self) -> list[str]:
-        """One sentence per component that pays as an earlier one does, with what to do."""
+    def superfluous(self) -> list[tuple[str, str, float]]:
+        """Components that pay as an earlier one does that stays: the one that stays, the other, their correlation."""
         named: dict[str, tuple[str, float]] = {}
         for first, second, value in self.pairs_alike():
             named.setdefault(second, (first, value))
+        return [(first, second, value) for second, (first, value) in named.items() if first not in named]
+
+    def warnings(self) -> list[str]:
+        """One sentence per component that pays as an earlier one does, with what to do."""
         return [
             f"{second} pays as {first} does (correlation {value:.2f} within a response): no training can tell their "
             f"weights apart, so a study without {second} searches one direction less."
-            for second, (first, value) in named.items()
-            if first not in named
+            for first, second, value in self.superfluous()
         ]
 
 

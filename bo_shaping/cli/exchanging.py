@@ -72,7 +72,7 @@ def export(
     study: StudyArgument,
     form: Annotated[
         Format,
-        typer.Option("--format", help="A table, everything as JSON, the experiment for plain Ax, or a storage."),
+        typer.Option("--format", help="A table, everything as JSON, an experiment of plain Ax, a storage of Optuna."),
     ] = "csv",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write; else it is printed.")

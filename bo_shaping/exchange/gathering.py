@@ -11,8 +11,9 @@ from bo_shaping.exchange.names import Names, match_names
 from bo_shaping.exchange.sources import read_source
 from bo_shaping.generation.design import initial_design
 from bo_shaping.running.tell import told
-from bo_shaping.space.arms import from_arm, to_arm
-from bo_shaping.storage.records import Entry, TrialRecord
+from bo_shaping.space.arms import PREFIX, to_arm
+from bo_shaping.storage.ledger import trial_of_arm
+from bo_shaping.storage.records import Entry
 from bo_shaping.surrogate.outcomes import KL, REWARD
 from inner_loop.spec import SPARSE
 
@@ -77,14 +78,11 @@ def gather(
         report.append(Taken(foreign.source, len(entries) - n_before, left_out, has_sems))
     if not entries:
         raise ExperimentFileError(" ".join(line.strip() for each in report for line in each.sentences()[:2]))
-    if not any(entry.record.weights[SPARSE] == max_sparse(config) for entry in entries):
-        entries.append(_waiting(config, len(entries), initial_design(config)[0], None, "running"))
+    baseline = initial_design(config)[0]
+    if not any(entry.record.weights[SPARSE] == baseline[f"{PREFIX}{SPARSE}"] for entry in entries):
+        usual = range(config.seed, config.seed + config.noise.replicates)
+        entries.append(trial_of_arm(len(entries), baseline, "running", usual, "design"))
     return entries, report
-
-
-def max_sparse(config: StudyConfig) -> float:
-    """Weight of the sparse reward in the baseline."""
-    return initial_design(config)[0][f"w_{SPARSE}"]
 
 
 def _entry(
@@ -92,29 +90,11 @@ def _entry(
 ) -> tuple[Entry, bool]:
     """A trial as completed, and whether it had a standard error that is not used."""
     values, sem = matched_outcome(trial, names)
-    seeds = trial.seeds
+    seeds: Sequence[int] | None = trial.seeds
     if seeds is None:
         first = config.seed + FOREIGN_SEED + index * config.noise.replicates
-        seeds = tuple(range(first, first + config.noise.replicates))
+        seeds = range(first, first + config.noise.replicates)
     measures = {name: value for name, value in values.items() if name not in (REWARD, KL)}
-    waiting = _waiting(config, index, arm, seeds, "asked")
+    waiting = trial_of_arm(index, arm, "asked", seeds, "attached")
     entry = told(config, waiting, values[REWARD], sem, values.get(KL), measures)
     return entry, sem is not None and len(seeds) == 1
-
-
-def _waiting(
-    config: StudyConfig, index: int, arm: dict[str, float], seeds: tuple[int, ...] | None, status: str
-) -> Entry:
-    weights, parameters = from_arm(arm)
-    usual = tuple(range(config.seed, config.seed + config.noise.replicates))
-    record = TrialRecord.model_validate(
-        {
-            "index": index,
-            "status": status,
-            "weights": weights,
-            "parameters": parameters,
-            "seeds": usual if seeds is None else seeds,
-            "origin": "design" if status == "running" else "attached",
-        }
-    )
-    return Entry(record=record, arm=dict(arm))

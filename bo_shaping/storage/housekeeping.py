@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bo_shaping.config.changes import written
 from bo_shaping.errors import StorageError, StudyLockedError
 from bo_shaping.storage.importing import import_study
-from bo_shaping.storage.portable import PortableStudy, portable_study
+from bo_shaping.storage.portable import PortableStudy
 from bo_shaping.storage.study_folder import StudyFolder
 
 _OF_A_WORKER = ("worker.lock", "worker.json", "heartbeat", "cluster_job")
@@ -25,7 +26,8 @@ def copy_study(folder: StudyFolder, name: str, root: Path) -> StudyFolder:
     with _at_rest(folder):
         config = folder.config()
         renamed = type(config).from_data({**config.model_dump(mode="json"), "name": name, "storage": None}, (), name)
-        study = PortableStudy.model_validate(portable_study(folder, config))
+        # What the trials measured is copied with their folders.
+        study = PortableStudy(config=written(config), entries=list(folder.journal.entries().values()))
 
         def fill(staging: StudyFolder) -> None:
             for entry in study.entries:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from ax.api.client import Client
 from ax.core.base_trial import BaseTrial
@@ -28,7 +27,7 @@ from bo_shaping.memory import trim_heap
 from bo_shaping.space.arms import from_arm
 from bo_shaping.storage.database import Database
 from bo_shaping.storage.lease_holder import Holder
-from bo_shaping.storage.portable import KEY, FinishedTrial, portable_study
+from bo_shaping.storage.portable import KEY, FinishedTrial, PortableStudy, portable_study
 from bo_shaping.storage.records import Entry, Origin, Status, TrialRecord
 from bo_shaping.storage.recovery import ORIGIN, SEEDS, apply, bring_in_line
 from bo_shaping.storage.study_folder import StudyFolder
@@ -123,14 +122,14 @@ class Ledger:
         trim_heap()
         trial = self.experiment.trials[index]
         seeds, origin = trial.run_metadata[SEEDS], trial.run_metadata[ORIGIN]
-        entry = _new_entry(index, trial.arm.parameters, status, seeds, origin)
+        entry = trial_of_arm(index, trial.arm.parameters, status, seeds, origin)
         self.write(entry)
         return entry
 
     def new_entry(self, arm: Mapping[str, float], status: Status, origin: Origin) -> Entry:
         """A trial to be added with an arm that somebody chose, which gets the first seeds of the study."""
         seeds = range(self.config.seed, self.config.seed + self.config.noise.replicates)
-        return _new_entry(len(self.entries), arm, status, seeds, origin)
+        return trial_of_arm(len(self.entries), arm, status, seeds, origin)
 
     def show_curve(self, index: int, events: Sequence[TrialProgress]) -> None:
         """Let the Ax experiment know the learning curve of a running trial; nothing of it is written down."""
@@ -184,7 +183,8 @@ class Ledger:
                 os.utime(self.folder.snapshot_file)
 
 
-def _new_entry(index: int, arm: Mapping[str, float], status: Status, seeds: Iterable[int], origin: Origin) -> Entry:
+def trial_of_arm(index: int, arm: Mapping[str, float], status: Status, seeds: Iterable[int], origin: Origin) -> Entry:
+    """A trial that has no outcome yet."""
     weights, parameters = from_arm(arm)
     record = TrialRecord(
         index=index, status=status, weights=weights, parameters=parameters, seeds=tuple(seeds), origin=origin
@@ -211,7 +211,7 @@ def hold(folder: StudyFolder, config: StudyConfig, database: Database, has_lock:
         yield folder.journal.open(fence, str(Holder.me()))
 
 
-def snapshot(experiment: Experiment, study: Mapping[str, Any]) -> str:
+def snapshot(experiment: Experiment, study: PortableStudy) -> str:
     """The experiment for `Client.load_from_json_file`, which then needs nothing of this package.
 
     Args:
@@ -221,7 +221,7 @@ def snapshot(experiment: Experiment, study: Mapping[str, Any]) -> str:
     content = object_to_json(
         experiment, encoder_registry=CORE_ENCODER_REGISTRY, class_encoder_registry=CORE_CLASS_ENCODER_REGISTRY
     )
-    content["properties"] = {**content["properties"], KEY: study}
+    content["properties"] = {**content["properties"], KEY: study.model_dump(mode="json")}
     # Without a strategy, which would name our acquisition class: plain Ax chooses its own when it is asked.
     return json.dumps({"_type": "Client", "experiment": content, "generation_strategy": None})
 

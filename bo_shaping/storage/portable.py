@@ -24,7 +24,7 @@ KEY = "bo-shaping"
 """Name of the property."""
 VERSION = 1
 MAX_BYTES = 512 * 2**20
-"""Larger files are no study: one of 500 trials has about 10 MB."""
+"""Larger files are no study: one of 500 trials has a few MB."""
 
 
 class FinishedTrial(StrictModel):
@@ -48,8 +48,8 @@ class PortableStudy(StrictModel):
 
 def portable_study(
     folder: StudyFolder, config: StudyConfig, known: dict[int, FinishedTrial] | None = None
-) -> dict[str, Any]:
-    """A study as plain data for the property.
+) -> PortableStudy:
+    """A study as it travels.
 
     Args:
         folder: Where it lives.
@@ -66,10 +66,9 @@ def portable_study(
         record = entry.record
         if record.status == "stopped" and record.index not in known:
             known[record.index] = FinishedTrial(index=record.index, curve=folder.trial(record.index).curve())
-    study = PortableStudy(
+    return PortableStudy(
         config=written(config), entries=entries, trials=[known[index] for index in finished if index in known]
     )
-    return study.model_dump(mode="json")
 
 
 def read_portable(file: Path) -> PortableStudy:
@@ -95,7 +94,7 @@ def read_portable(file: Path) -> PortableStudy:
 
 def has_more_trials(content: object, study: PortableStudy) -> int:
     """How many trials the experiment has if plain Ax has added some that the study does not know, else 0."""
-    trials = _mapping(_mapping(_mapping(content).get("experiment")).get("trials"))
+    trials = _of_experiment(content, "trials")
     return len(trials) if len(trials) > len(study.entries) else 0
 
 
@@ -105,7 +104,7 @@ def portable_of(content: object, file: Path) -> PortableStudy | None:
     Raises:
         ExperimentFileError: If it is damaged, or was written by a newer version.
     """
-    data = _mapping(_mapping(_mapping(content).get("experiment")).get("properties")).get(KEY)
+    data = _of_experiment(content, "properties").get(KEY)
     if not isinstance(data, dict):
         return None
     version = data.get("version")
@@ -140,8 +139,11 @@ def read_json(file: Path) -> Any:
         raise ExperimentFileError(f"{file} is no whole JSON file; ask for it again.") from None
 
 
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+def _of_experiment(content: object, name: str) -> Mapping[str, Any]:
+    """A mapping that the experiment of a client's JSON has; empty if there is none."""
+    experiment = content.get("experiment") if isinstance(content, dict) else None
+    found = experiment.get(name) if isinstance(experiment, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _first_problem(text: str) -> str:

@@ -126,10 +126,11 @@ def _components(folder: StudyFolder) -> Iterator[Finding]:
     if similarity is None:
         yield Finding("components", True, "how alike they pay is known once a trial has explained responses")
         return
-    for first, second, value in similarity.pairs_alike():
+    superfluous = similarity.superfluous()
+    for first, second, value in superfluous:
         text = f"{second} pays as {first} does: their credit correlates by {value:.2f} within a response"
         yield Finding("components", False, text, f"in another study, leave {second} out of search_space.components")
-    if not similarity.pairs_alike():
+    if not superfluous:
         yield Finding("components", True, f"{', '.join(similarity.components)} pay differently")
 
 

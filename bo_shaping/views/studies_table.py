@@ -15,9 +15,8 @@ from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.text.wording import describe_probability, describe_weights
 from bo_shaping.views.status import study_status
+from bo_shaping.views.whole_lines import whole_lines
 
-_UNBOUNDED = 10_000
-"""Columns of what is no terminal."""
 _AGES = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -109,13 +108,12 @@ def print_studies(console: Console, lines: list[StudyLine]) -> None:
 
 @dataclass(frozen=True)
 class _Whole:
-    """A table as wide as it likes where there is no terminal: lines that are whole can be searched."""
+    """A table of `whole_lines`."""
 
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        wide = options if console.is_terminal else options.update(max_width=_UNBOUNDED)
-        yield from console.render(self.table, wide)
+        yield from console.render(self.table, whole_lines(console, options))
 
 
 def _age(seconds: float) -> str:

@@ -13,6 +13,7 @@ from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.views.status import TrialStatus
+from bo_shaping.views.whole_lines import UNBOUNDED, whole_lines
 
 _STYLES = {
     "completed": "green",
@@ -23,8 +24,6 @@ _STYLES = {
     "asked": "cyan",
 }
 _BAR_WIDTH, _ARM_WIDTH = 16, 16
-_UNBOUNDED = 10_000
-"""Columns of what is no terminal."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,7 @@ class TrialsView:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """A column per weight and parameter where they fit, else one for the arm."""
-        if not console.is_terminal:
-            # Lines that are whole can be searched; print with `crop=False`.
-            options = options.update(max_width=_UNBOUNDED)
+        options = whole_lines(console, options)
         forms = [(self.details, False), (self.details, True), (False, True)]
         tables = [self._table(details, one_column) for details, one_column in forms]
         fitting = (table for table in tables if _least_width(table, console, options) <= options.max_width)
@@ -160,4 +157,4 @@ def _short_arm(record: TrialRecord) -> str:
 
 
 def _least_width(table: Table, console: Console, options: ConsoleOptions) -> int:
-    return Measurement.get(console, options.update(max_width=_UNBOUNDED), table).minimum
+    return Measurement.get(console, options.update(max_width=UNBOUNDED), table).minimum

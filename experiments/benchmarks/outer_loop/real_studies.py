@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from bo_shaping.config import StudyConfig
 from experiments.benchmarks.outer_loop import fresh_seeds
 from experiments.benchmarks.outer_loop.fresh_seeds import PAPERS, SPARSE, first_reached, kept_curve, kl_after
 from experiments.benchmarks.outer_loop.runs import Run, add_run, read_runs, run_in_parts
@@ -49,7 +50,7 @@ def fresh(study: int) -> list[int]:
 
 def run_study(study: int, runs: Path) -> Run:
     """Run a study, or go on with it, and say what it recommends."""
-    from bo_shaping import Study, StudyConfig
+    from bo_shaping import Study
     from bo_shaping.errors import StudyExistsError
 
     name = f"wide-{study}"
@@ -156,7 +157,7 @@ def measure(runs: list[Run], others: list[Run]) -> dict[str, Any]:
     return {
         "max_kl": USUAL_BUDGET,
         "steps": STEPS,
-        "trials": 24,
+        "trials": StudyConfig.from_yaml(CONFIG).budget.trials,
         "fresh_seeds": N_FRESH,
         "target": target,
         "studies": studies,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
+from bo_shaping.executors.worker import thread_limits
 
 Run = dict[str, Any]
 
@@ -29,7 +29,8 @@ def add_run(run: Run, file: Path) -> None:
 
 def run_in_parts(module: str, arguments: Sequence[str], jobs: int) -> bool:
     """Start `jobs` processes of a module, each with its `--part`, one thread each; whether all of them ended well."""
+    environment = os.environ | thread_limits(1)
     command = [sys.executable, "-m", module, *arguments]
-    parts = [subprocess.Popen([*command, "--part", str(part)], env=os.environ | ONE_THREAD) for part in range(jobs)]
+    parts = [subprocess.Popen([*command, "--part", str(part)], env=environment) for part in range(jobs)]
     codes = [part.wait() for part in parts]
     return not any(codes)
