@@ -74,6 +74,7 @@ class Study:
         Args:
             config: What the study is.
             sources: Whose trials it begins with, as of `bo_shaping.exchange.sources`: they come on top of the budget.
+                Trials of another task (another policy, reward model or length) do not join: the study learns from them.
                 `taken` says what came of each.
             maps: `THEIRS=OURS` for their parameters.
             metrics: `THEIRS=OURS` for their metrics.
@@ -99,13 +100,17 @@ class Study:
     def _launch_with(
         cls, config: StudyConfig, sources: Sequence[str], maps: Sequence[str], metrics: Sequence[str]
     ) -> "Study":
-        entries, taken = gather(config, sources, maps, metrics)
-        budget = config.budget.model_copy(update={"trials": config.budget.trials + sum(each.n_taken for each in taken)})
-        config = config.model_copy(update={"budget": budget})
-        study = cls.load(
-            import_study(PortableStudy(config=written(config), entries=entries), config, studies_root()).path
-        )
-        study.taken = taken
+        found = gather(config, sources, maps, metrics)
+        n_joined = sum(entry.record.status == "completed" for entry in found.entries)
+        budget = config.budget.model_copy(update={"trials": config.budget.trials + n_joined})
+        config = config.model_copy(update={"budget": budget, "related": found.related})
+        if found.entries:
+            portable = PortableStudy(config=written(config), entries=found.entries)
+            study = cls.load(import_study(portable, config, studies_root()).path)
+        else:
+            folder = StudyFolder((studies_root() / config.name).resolve())
+            study = cls(folder, config, create(folder, config))
+        study.taken = found.taken
         return study
 
     @classmethod
@@ -201,7 +206,7 @@ class Study:
             experiment = copy.deepcopy(self._ledger.experiment)
             if not any(limit.relative for limit in self._config.objective.limits):
                 forget_status_quo(experiment)
-            self._shown = (state, new_client(experiment))
+            self._shown = (state, new_client(experiment, self._config.related))
         client = self._shown[1]
         fit_strategy(client, self._config.seed)
         return client

@@ -3,6 +3,7 @@
 Imports neither torch nor Ax, so that a study can be looked at in an instant.
 """
 
+from bo_shaping.config.related import RelatedTask, RelatedTrial
 from bo_shaping.config.search_space_config import ParameterRange, SearchSpaceConfig
 from bo_shaping.config.sections import (
     BudgetConfig,
@@ -21,6 +22,8 @@ __all__ = [
     "NoiseConfig",
     "ObjectiveConfig",
     "ParameterRange",
+    "RelatedTask",
+    "RelatedTrial",
     "SearchSpaceConfig",
     "StudyConfig",
     "WorkersConfig",

@@ -16,6 +16,7 @@ from bo_shaping.config.conflicts import (
     check_parameters,
 )
 from bo_shaping.config.inner_loop import DEFAULT_INNER_LOOP
+from bo_shaping.config.related import RelatedTask
 from bo_shaping.config.search_space_config import SearchSpaceConfig
 from bo_shaping.config.sections import (
     BudgetConfig,
@@ -60,6 +61,8 @@ class StudyConfig(StrictModel):
     """SQLAlchemy URL of the database; null for an SQLite file in the study's folder."""
     threads_per_trial: PositiveInt = 1
     """Compute threads of one trial. More than one is slower as soon as another process is busy."""
+    related: tuple[RelatedTask, ...] = ()
+    """Trials of other tasks that the surrogate learns from; `launch --from` puts them here."""
 
     @model_validator(mode="before")
     @classmethod

@@ -32,6 +32,8 @@ class ForeignExperiment:
     """Metrics of which the source wants less."""
     constants: Mapping[str, float] = field(default_factory=dict)
     """Parameters that all its trials share without naming them."""
+    differs: tuple[str, ...] = ()
+    """What of its trainings is not as in the study that they are for; none if they are the same task."""
 
     @property
     def parameters(self) -> list[str]:

@@ -1,4 +1,7 @@
-"""Trials of another study of ours, for a new question: its arms are points of the new space where that is true."""
+"""Trials of another study of ours, for a new question: its arms are points of the new space where that is true.
+
+Where its trainings are others, of another policy or reward model or length, its trials say something of another task.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +9,6 @@ from typing import Any
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.changes import changed_fields
 from bo_shaping.config.tunable import TUNABLE, value_of
-from bo_shaping.errors import ExperimentFileError
 from bo_shaping.exchange.foreign import ForeignExperiment, ForeignTrial, Outcome
 from bo_shaping.storage.records import TrialRecord
 
@@ -20,20 +22,14 @@ def from_study(
     """The trials of a study with configuration `before`, as they look from the one with `config`.
 
     What a study did not search, it held: that is the value of all its trials.
-
-    Raises:
-        ExperimentFileError: If its trainings are others than those of `config`.
     """
     old = StudyConfig.from_data({**before, "storage": None}, (), source)
     searched = set(old.search_space.parameters) | set(config.search_space.parameters)
-    different = {
-        key: values
-        for key, values in changed_fields(before, config).items()
+    differs = tuple(
+        f"{key} is {was!r} there and {now!r} here"
+        for key, (was, now) in changed_fields(before, config).items()
         if key.split(".")[0] in _OUTCOME and key.split(".")[-1] not in searched
-    }
-    if different:
-        text = "; ".join(f"{key} is {was!r} there and {now!r} here" for key, (was, now) in different.items())
-        raise ExperimentFileError(f"The trials of {source} cannot join, since their trainings are others: {text}.")
+    )
     held = {name: value_of(name, old.ppo, old.attribution) for name in TUNABLE}
     constants = {name: float(value) for name, value in held.items() if value is not None}
     trials = [
@@ -46,7 +42,7 @@ def from_study(
         )
         for record in records
     ]
-    return ForeignExperiment(source, trials, constants=constants)
+    return ForeignExperiment(source, trials, constants=constants, differs=differs)
 
 
 def _outcomes(record: TrialRecord) -> dict[str, Outcome]:

@@ -10,6 +10,7 @@ from bo_shaping.config import ParameterRange, SearchSpaceConfig, StudyConfig
 from bo_shaping.config.tunable import value_of
 from bo_shaping.space.arms import corner, from_arm, to_arm
 from bo_shaping.space.simplex import Weights, from_cube, mean_point, vertices
+from bo_shaping.surrogate.older_surfaces import older_best
 from inner_loop.spec import SPARSE
 
 Arm = dict[str, float]
@@ -42,9 +43,13 @@ def initial_design(config: StudyConfig) -> list[Arm]:
     4. `design.interior` arms inside the simplex and the box: scrambled Sobol points, the one furthest from all so far
        first.
 
+    Where older tasks are known, their best arms take the place of all but sparse and the centre.
+
     A design takes at most half of the budget, or `MIN_DESIGN` arms if that is more: it is cut from its end, so corners
     are the last to go. A number of interior arms that the configuration names is not cut.
     """
+    if config.related:
+        return _design_with_older_tasks(config)
     space = config.search_space
     extreme = vertices(space.weight_bounds)
     centre = mean_point(extreme, space.weight_bounds)
@@ -64,6 +69,16 @@ def initial_design(config: StudyConfig) -> list[Arm]:
         n_interior = max(min(wanted, limit - len(arms)), 0)
     arms = arms[:limit]
     return arms + _furthest_first(_interior(config, centre) if n_interior else [], arms, space, n_interior)
+
+
+def _design_with_older_tasks(config: StudyConfig) -> list[Arm]:
+    """Sparse, what was best in each older task, and the centre: whether the surfaces are alike shows at once."""
+    space = config.search_space
+    usual = {name: _usual(config, name) for name in space.parameters}
+    middle = {name: parameter.at(0.5) for name, parameter in space.parameters.items()}
+    centre = to_arm(mean_point(vertices(space.weight_bounds), space.weight_bounds), middle, space)
+    arms = [to_arm(corner(space, SPARSE), usual, space), *older_best(config), centre]
+    return [arm for i, arm in enumerate(arms) if arm not in arms[:i]]
 
 
 def _corners_and_looks(

@@ -26,10 +26,11 @@ from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 
-from bo_shaping.config import StudyConfig
+from bo_shaping.config import RelatedTask, StudyConfig
 from bo_shaping.generation.acquisition import SimplexAcquisition
 from bo_shaping.generation.design import initial_design, random_arm
 from bo_shaping.generation.knowledge_gradient import LatticeKnowledgeGradient
+from bo_shaping.generation.older_kernel import surrogate_spec
 from bo_shaping.generation.replicates import Proposal, next_replicate, usual_seeds
 from bo_shaping.libraries.ax_internals import current_node, experiment_of, fit, forget_how_it_was_made, strategy_of
 from bo_shaping.space.arms import ax_search_space
@@ -71,10 +72,16 @@ def new_experiment(config: StudyConfig) -> Experiment:
     return experiment
 
 
-def new_client(experiment: Experiment) -> Client:
-    """An Ax client around an experiment, with our strategy. It has no database: `bo_shaping.storage.database` saves."""
+def new_client(experiment: Experiment, related: tuple[RelatedTask, ...] = ()) -> Client:
+    """An Ax client around an experiment, with our strategy. It has no database: `bo_shaping.storage.database` saves.
+
+    Args:
+        experiment: The study's.
+        related: Older tasks whose surfaces its Gaussian process learns from.
+    """
     quiet_ax()
     client = Client()
+    older = {"surrogate_spec": surrogate_spec(experiment.search_space, related)} if related else {}
     client.set_experiment(experiment)
     node = GenerationNode(
         name="simplex-gp",
@@ -85,6 +92,7 @@ def new_client(experiment: Experiment) -> Client:
                     "transforms": _TRANSFORMS,
                     "acquisition_class": SimplexAcquisition,
                     "botorch_acqf_class": _acquisition_function(experiment, "lognei"),
+                    **older,
                 },
             )
         ],

@@ -58,7 +58,7 @@ class Ledger:
 
     def _reload(self) -> None:
         entries = self.folder.journal.entries()
-        self.client: Client = new_client(self._database.load(self.config.name))
+        self.client: Client = new_client(self._database.load(self.config.name), self.config.related)
         try:
             self._behind = bring_in_line(self.experiment, entries)
         except StorageError as error:

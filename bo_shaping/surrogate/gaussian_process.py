@@ -6,6 +6,9 @@ Notation: n observations, each the mean of r trainings (one, as a rule), d input
 hyper-parameters, s joint draws of f. Outcomes are standardised inside and come back in their own units. k is the
 Matern-5/2 kernel with one length per input.
 
+Where q surfaces of older tasks are known, f is beta_1 phi_1 + ... + beta_q phi_q plus a process as above, with
+beta_j ~ N(0, u_j^2): a surface that says nothing of the new task gets a beta near 0.
+
 Ax's own process keeps the single most probable hyper-parameters. With ten or fifteen trials that is too sure of
 itself, so here their whole posterior is drawn from, by elliptical slice sampling [Murray2010]_; joint draws of f are
 prior draws made of random Fourier features and corrected by the data [Wilson2020]_.
@@ -14,6 +17,7 @@ prior draws made of random Fourier features and corrected by the data [Wilson202
 .. [Wilson2020] Efficiently Sampling Functions from Gaussian Process Posteriors. ICML 2020, arXiv:2002.09309.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +27,8 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 from bo_shaping.surrogate.observations import Rows
 
 Array = NDArray[np.float64]
+Surfaces = Callable[[Array], Array]
+"""From `g x d` points to the `g x q` values that older tasks have there."""
 
 N_HYPER = 16
 """Draws of the hyper-parameters that are averaged."""
@@ -38,6 +44,8 @@ SIGNAL_PRIOR = (0.3, 0.8)
 NOISE_PRIOR = (-3.0, 1.5)
 SEED_PRIOR = (-4.0, 1.5)
 """Small unless the data say otherwise: the effect of seeds shrinks to nothing without evidence."""
+SLOPE_PRIOR = (0.0, 1.5)
+"""Of u_j^2: a surface of variance 1 may explain all that differs, or nothing."""
 MEAN_VARIANCE = 1.0
 """Prior variance of the constant m."""
 JITTER = 1e-6
@@ -51,6 +59,8 @@ class _Hyper:
     signal: float
     noise: float
     seed: float
+    slopes: Array
+    """Prior variances of the slopes of older surfaces, `q`."""
     factor: Array
     """Lower Cholesky factor of the covariance of the observations, `n x n`."""
     alpha: Array
@@ -69,6 +79,7 @@ class GaussianProcess:
         known: Array | None = None,
         n_trainings: Array | None = None,
         learn_noise: bool = True,
+        older: Surfaces | None = None,
         n_hyper: int = N_HYPER,
         random_seed: int = 0,
     ) -> None:
@@ -81,6 +92,7 @@ class GaussianProcess:
             known: `n` known variances of the noise, added to what is learned.
             n_trainings: `n` numbers of trainings that outcomes are means of; 1 each without.
             learn_noise: Whether there is noise beside the known one.
+            older: Surfaces of older tasks.
             n_hyper: How many draws.
             random_seed: Seed of all draws.
         """
@@ -96,11 +108,15 @@ class GaussianProcess:
         self._learn_noise = learn_noise
         self._share = np.ones(len(self._y)) if n_trainings is None else 1 / np.asarray(n_trainings, dtype=float)
         self._rng = np.random.default_rng(random_seed)
+        self._older = older or _none
+        self._seen = self._older(self._X)
         self._squares = (self._X[:, None, :] - self._X[None, :, :]) ** 2
         self._hypers = self._draw_hypers(n_hyper)
 
     @classmethod
-    def of(cls, X: Array, rows: Rows, **options: int) -> "GaussianProcess":
+    def of(
+        cls, X: Array, rows: Rows, *, older: Surfaces | None = None, n_hyper: int = N_HYPER, random_seed: int = 0
+    ) -> "GaussianProcess":
         """The process of `rows`, whose arms are the points `X`; further options as of the class."""
         return cls(
             X,
@@ -109,7 +125,9 @@ class GaussianProcess:
             known=rows.known,
             n_trainings=rows.n_trainings,
             learn_noise=rows.learn_noise,
-            **options,
+            older=older,
+            n_hyper=n_hyper,
+            random_seed=random_seed,
         )
 
     @property
@@ -120,24 +138,45 @@ class GaussianProcess:
     def moments(self, X: Array) -> tuple[Array, Array]:
         """Mean and standard deviation of f + m at `X` (`g x d`): `g` each, without seed effects and noise."""
         means, variances = [], []
+        older = self._older(X)
         for hyper in self._hypers:
-            cross = self._cross(X, hyper)
+            cross = self._cross(X, older, hyper)
             means.append(cross @ hyper.alpha)
             half = solve_triangular(hyper.factor, cross.T, lower=True)
-            variances.append(hyper.signal + MEAN_VARIANCE - (half**2).sum(axis=0))
+            prior = hyper.signal + MEAN_VARIANCE + older**2 @ hyper.slopes
+            variances.append(prior - (half**2).sum(axis=0))
         mean = np.mean(means, axis=0)
         variance = np.maximum(np.mean(variances, axis=0), 0.0) + np.var(means, axis=0)
         return self._mean + self._scale * mean, self._scale * np.sqrt(variance)
 
     def mean(self, X: Array) -> Array:
         """The first of `moments`, in less time."""
-        mean = np.mean([self._cross(X, hyper) @ hyper.alpha for hyper in self._hypers], axis=0)
+        older = self._older(X)
+        mean = np.mean([self._cross(X, older, hyper) @ hyper.alpha for hyper in self._hypers], axis=0)
         return np.asarray(self._mean + self._scale * mean)
+
+    def standardised_mean(self, X: Array) -> Array:
+        """`mean` in units of the spread of the outcomes, around their mean."""
+        return (self.mean(X) - self._mean) / self._scale
+
+    def mean_terms(self) -> tuple[Array, Array, Array, Array]:
+        """What `standardised_mean` is made of, as a mean over h, where there are no older surfaces.
+
+        Returns:
+            The inputs, `n x d`; the lengths, `h x d`; factors of the correlations with them, `h x n`; `h` constants.
+        """
+        return (
+            self._X,
+            np.array([hyper.lengths for hyper in self._hypers]),
+            np.array([hyper.signal * hyper.alpha for hyper in self._hypers]),
+            np.array([MEAN_VARIANCE * hyper.alpha.sum() for hyper in self._hypers]),
+        )
 
     def draws(self, X: Array, n: int) -> Array:
         """`s x g` joint draws of f + m at `X`, as many as `n` rounded up to a multiple of the hyper-parameter draws."""
         per_hyper = -(-n // len(self._hypers))
-        return np.concatenate([self._paths(X, hyper, per_hyper) for hyper in self._hypers])
+        older = self._older(X)
+        return np.concatenate([self._paths(X, older, hyper, per_hyper) for hyper in self._hypers])
 
     def seed_effects(self) -> dict[int, float]:
         """Best linear prediction of what each seed adds; zeros where there is one seed."""
@@ -146,6 +185,14 @@ class GaussianProcess:
         effects = np.mean([hyper.seed * (self._member.T @ hyper.alpha) for hyper in self._hypers], axis=0)
         return {seed: float(self._scale * effect) for seed, effect in zip(self.seeds, effects, strict=True)}
 
+    def leave_one_out_error(self) -> float:
+        """Root mean square error with which each observation is predicted from all others."""
+        residuals = []
+        for hyper in self._hypers:
+            inverse = cho_solve((hyper.factor, True), np.eye(len(self._y)))
+            residuals.append(hyper.alpha / np.diagonal(inverse))
+        return float(self._scale * np.sqrt(np.mean(np.mean(residuals, axis=0) ** 2)))
+
     def seed_correlation(self) -> tuple[float, float]:
         """Mean and standard deviation of t^2 / (t^2 + v), the correlation of two arms' errors under one seed."""
         shares = [hyper.seed / (hyper.seed + hyper.noise + self._known.mean()) for hyper in self._hypers]
@@ -153,15 +200,14 @@ class GaussianProcess:
 
     def _draw_hypers(self, n_hyper: int) -> list[_Hyper]:
         """Elliptical slice sampling of the log hyper-parameters, whose prior is normal."""
-        d, rng = self._X.shape[1], self._rng
-        center, width = (
-            np.array(column) for column in zip(*[LENGTH_PRIOR] * d, SIGNAL_PRIOR, NOISE_PRIOR, SEED_PRIOR, strict=True)
-        )
-        state = np.zeros(d + 3)
+        d, q, rng = self._X.shape[1], self._seen.shape[1], self._rng
+        priors = [*[LENGTH_PRIOR] * d, SIGNAL_PRIOR, NOISE_PRIOR, SEED_PRIOR, *[SLOPE_PRIOR] * q]
+        center, width = (np.array(column) for column in zip(*priors, strict=True))
+        state = np.zeros(len(priors))
         likelihood = self._log_likelihood(center)
         hypers = []
         for step in range(BURN_IN + n_hyper * THINNING):
-            other = rng.standard_normal(d + 3)
+            other = rng.standard_normal(len(priors))
             threshold = likelihood + np.log(rng.uniform())
             angle = rng.uniform(0, 2 * np.pi)
             low, high = angle - 2 * np.pi, angle
@@ -184,10 +230,12 @@ class GaussianProcess:
 
     def _factor(self, log_hyper: Array) -> Array:
         d = self._X.shape[1]
-        signal, noise, seed = np.exp(log_hyper[d:])
+        signal, noise, seed, *slopes = np.exp(log_hyper[d:])
         covariance = _matern(self._squares @ np.exp(-2 * log_hyper[:d]))
         covariance *= signal
         covariance += MEAN_VARIANCE
+        if slopes:
+            covariance += (self._seen * slopes) @ self._seen.T
         if self.has_seed_effects:
             covariance += seed * (self._member @ self._member.T)
         diagonal = self._known + JITTER + (noise * self._share if self._learn_noise else 0.0)
@@ -197,23 +245,25 @@ class GaussianProcess:
     def _hyper(self, log_hyper: Array) -> _Hyper:
         d = self._X.shape[1]
         factor = self._factor(log_hyper)
-        signal, noise, seed = np.exp(log_hyper[d:])
+        signal, noise, seed, *slopes = np.exp(log_hyper[d:])
         return _Hyper(
             lengths=np.exp(log_hyper[:d]),
             signal=signal,
             noise=noise if self._learn_noise else 0.0,
             seed=seed if self.has_seed_effects else 0.0,
+            slopes=np.array(slopes),
             factor=factor,
             alpha=cho_solve((factor, True), self._y),
         )
 
-    def _cross(self, X: Array, hyper: _Hyper) -> Array:
-        """Covariance of f + m at `X` with the observations, `g x n`."""
+    def _cross(self, X: Array, older: Array, hyper: _Hyper) -> Array:
+        """Covariance of f + m at `X`, where older surfaces are `older`, with the observations: `g x n`."""
         A, B = X / hyper.lengths, self._X / hyper.lengths
         squares = (A**2).sum(axis=1)[:, None] + (B**2).sum(axis=1) - 2 * A @ B.T
-        return hyper.signal * _matern(np.maximum(squares, 0.0)) + MEAN_VARIANCE
+        covariance = hyper.signal * _matern(np.maximum(squares, 0.0)) + MEAN_VARIANCE
+        return covariance + (older * hyper.slopes) @ self._seen.T if len(hyper.slopes) else covariance
 
-    def _paths(self, X: Array, hyper: _Hyper, n: int) -> Array:
+    def _paths(self, X: Array, older: Array, hyper: _Hyper, n: int) -> Array:
         """`n x g`: prior draws of f + m, moved by what the data say against them."""
         rng, d = self._rng, self._X.shape[1]
         # The spectral density of a Matern-5/2 kernel is Student's t with 5 degrees of freedom.
@@ -225,10 +275,17 @@ class GaussianProcess:
             rng.standard_normal((len(self._y), n)) * np.sqrt(hyper.noise * self._share + self._known + JITTER)[:, None]
         )
         seeds = self._member @ (rng.standard_normal((len(self.seeds), n)) * np.sqrt(hyper.seed))
-        observed = _features(self._X, frequencies) @ weights + constant + noise + seeds
+        slopes = rng.standard_normal((len(hyper.slopes), n)) * np.sqrt(hyper.slopes)[:, None]
+        observed = _features(self._X, frequencies) @ weights + self._seen @ slopes + constant + noise + seeds
         correction = cho_solve((hyper.factor, True), self._y[:, None] - observed)
-        paths = _features(X, frequencies) @ weights + constant + self._cross(X, hyper) @ correction
+        paths = _features(X, frequencies) @ weights + older @ slopes + constant
+        paths += self._cross(X, older, hyper) @ correction
         return np.asarray(self._mean + self._scale * paths.T)
+
+
+def _none(X: Array) -> Array:
+    """No surfaces of older tasks."""
+    return np.zeros((len(X), 0))
 
 
 def _matern(squares: Array) -> Array:

@@ -21,6 +21,7 @@ from bo_shaping.space.arms import PREFIX, from_arm, to_arm
 from bo_shaping.space.encoding import MIN_DISTANCE, axes_of, encode
 from bo_shaping.surrogate.gaussian_process import GaussianProcess
 from bo_shaping.surrogate.observations import TrialOutcome, finished, rows
+from bo_shaping.surrogate.older_surfaces import older_surfaces
 from bo_shaping.surrogate.outcomes import KL, REWARD
 from bo_shaping.surrogate.violation import violation
 
@@ -134,7 +135,7 @@ def posterior_of(experiment: "Experiment", config: StudyConfig) -> Posterior:
         )
     space, constraints = config.search_space, config.objective.limits
     metrics = [REWARD, *_needed(config, outcomes)]
-    processes = {metric: _process(outcomes, metric, space, config.seed + i) for i, metric in enumerate(metrics)}
+    processes = {metric: process_of(outcomes, metric, config, config.seed + i) for i, metric in enumerate(metrics)}
     baseline = experiment.status_quo.parameters if experiment.status_quo else lattice.covering(space)[0]
     arms = [dict(baseline), *lattice.covering(space), *_tried_arms(outcomes, space)]
     if lattice.is_coarse(space):
@@ -153,13 +154,19 @@ def _needed(config: StudyConfig, outcomes: Mapping[int, TrialOutcome]) -> list[s
     return list(dict.fromkeys(needed))
 
 
-def _process(
-    outcomes: Mapping[int, TrialOutcome], metric: str, space: SearchSpaceConfig, random_seed: int
+def process_of(
+    outcomes: Mapping[int, TrialOutcome], metric: str, config: StudyConfig, random_seed: int
 ) -> GaussianProcess:
-    data = rows(outcomes.values(), metric)
+    """The process of one metric, with what older tasks say of it.
+
+    Raises:
+        TooFewTrialsError: If fewer than `MIN_FINISHED` trials have the metric.
+    """
+    data, axes = rows(outcomes.values(), metric), axes_of(config.search_space)
     if len(data.y) < MIN_FINISHED:
         raise TooFewTrialsError(f"Only {len(data.y)} trials have a {metric}; a recommendation needs {MIN_FINISHED}.")
-    return GaussianProcess.of(encode(axes_of(space), data.arms), data, random_seed=random_seed)
+    older = older_surfaces(config.related, axes, metric)
+    return GaussianProcess.of(encode(axes, data.arms), data, older=older, random_seed=random_seed)
 
 
 def _tried_arms(outcomes: Mapping[int, TrialOutcome], space: SearchSpaceConfig) -> list[dict[str, float]]:

@@ -10,6 +10,7 @@ from bo_shaping.config import StudyConfig
 from bo_shaping.space import lattice
 from bo_shaping.space.arms import from_arm, to_arm
 from bo_shaping.space.encoding import axes_of, encode
+from bo_shaping.surrogate.borrowed import borrowed
 from bo_shaping.surrogate.joint_posterior import MIN_FINISHED, Posterior, posterior_of
 from bo_shaping.surrogate.outcomes import KL, REWARD
 from bo_shaping.surrogate.recommendation import CREDIBILITY, Array, Best, FrontPoint, Group, Surface
@@ -125,6 +126,7 @@ def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyC
         simplest=simplest(posterior, best),
         leaving_out=costs_of_leaving_out(posterior, best),
         matters=what_matters(posterior),
+        borrowed=borrowed(posterior, config),
     )
 
 

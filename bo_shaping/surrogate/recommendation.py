@@ -61,6 +61,44 @@ class Simplest:
 
 
 @dataclass(frozen=True)
+class Older:
+    """What the trials of another task have turned out to say of this one."""
+
+    source: str
+    n_trials: int
+    correlation: float
+    """Between the surface there and the one here, over the search space."""
+    correlation_interval: tuple[float, float]
+    """Its 90 % credible interval."""
+
+
+@dataclass(frozen=True)
+class Borrowed:
+    """What all older tasks together are worth."""
+
+    older: list[Older]
+    error: float
+    """Root mean square error with which the reward of a trial is predicted from all others and the older tasks."""
+    error_without: float
+    """The same without the older tasks."""
+
+    def sentences(self) -> list[str]:
+        """One per task, and one for all."""
+        lines = []
+        for older in self.older:
+            low, high = older.correlation_interval
+            lines.append(
+                f"Learned from {older.n_trials} trials of {older.source}: its surface and this one correlate by "
+                f"{older.correlation:.2f} ({low:.2f} to {high:.2f})."
+            )
+        return [
+            *lines,
+            f"With them a trial is predicted from the others within {self.error:.2f}, without them within "
+            f"{self.error_without:.2f}.",
+        ]
+
+
+@dataclass(frozen=True)
 class Best:
     """The recommendation: the allowed point of highest posterior mean, never the luckiest observation.
 
@@ -110,6 +148,8 @@ class Best:
     """By component: what the best mixture without it is expected to lose."""
     matters: dict[str, float] = field(default_factory=dict)
     """Total Sobol indices of the expected reward over the search space: of the `mixture`, and of each parameter."""
+    borrowed: Borrowed | None = None
+    """What trials of other tasks have brought; None if the study has none."""
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Best":
@@ -121,6 +161,7 @@ class Best:
                 "interval": interval,
                 "mean_interval": _pair(data["mean_interval"]),
                 "simplest": _simplest(data["simplest"]),
+                "borrowed": _borrowed(data.get("borrowed")),
                 "leaving_out": {name: Cost(**cost) for name, cost in data["leaving_out"].items()},
                 "joint": [Group(list(group["components"]), _pair(group["total"])) for group in data["joint"]],
                 "front": [
@@ -139,6 +180,13 @@ class Best:
 
 def _simplest(data: Mapping[str, Any] | None) -> Simplest | None:
     return None if data is None else Simplest(**{**data, "cost": Cost(**data["cost"])})
+
+
+def _borrowed(data: Mapping[str, Any] | None) -> Borrowed | None:
+    if data is None:
+        return None
+    older = [Older(**{**one, "correlation_interval": _pair(one["correlation_interval"])}) for one in data["older"]]
+    return Borrowed(**{**data, "older": older})
 
 
 def _pair(values: Sequence[float]) -> tuple[float, float]:

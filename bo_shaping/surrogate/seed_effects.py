@@ -47,7 +47,7 @@ class ComparableOutcomes(Transform):
     def transform_experiment_data(self, experiment_data: ExperimentData) -> ExperimentData:
         """The data with comparable outcomes, one row per finished trial."""
         experiment = experiment_of_adapter(self.adapter)
-        axes, outcomes = _axes_of(experiment.search_space), finished(experiment)
+        axes, outcomes = axes_of_space(experiment.search_space), finished(experiment)
         frame = experiment_data.observation_data
         if extra_levels := [name for name in frame.index.names if name not in ("trial_index", "arm_name")]:
             frame = frame.droplevel(extra_levels)
@@ -64,7 +64,7 @@ class ComparableOutcomes(Transform):
         return ExperimentData(arm_data=arm_data.loc[arm_data.index.isin(frame.index)], observation_data=frame)
 
 
-def _axes_of(space: SearchSpace) -> dict[str, tuple[float, float, bool]]:
+def axes_of_space(space: SearchSpace) -> dict[str, tuple[float, float, bool]]:
     """The coordinates of `encoding.axes_of`, from what Ax knows."""
     return {
         name: (0.0, 1.0, False) if name.startswith(PREFIX) else (parameter.lower, parameter.upper, parameter.log_scale)

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.surrogate.recommendation import Best, Cost, Simplest
+from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.text.wording import describe_prob_best, describe_probability
 from bo_shaping.views.trials_table import arm_text, reward_text
 
@@ -37,6 +38,8 @@ def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> 
     )
     if best.simplest is not None:
         _print_lines(console, _simpler(best.simplest))
+    if best.borrowed is not None:
+        _print_lines(console, *map(visible_text, best.borrowed.sentences()))
     if best.front:
         _print_front(console, best)
     if best.note:

@@ -17,6 +17,7 @@ from experiments.benchmarks.outer_loop import (
     fresh_seeds,
     real_studies,
     scale,
+    transfer,
     wide_search,
     wide_surface,
 )
@@ -82,6 +83,7 @@ WIDE: dict[str, tuple[str, str, Table]] = {
     "wide surface": ("What matters: trainings over a wide space", wide_surface.__name__, wide_surface.table_of),
     "search": ("A search of the wide space", wide_search.__name__, wide_search.table_of),
     "studies": ("Whole studies, judged with fresh seeds", real_studies.__name__, real_studies.table_of),
+    "transfer": ("What older trials of other tasks save", transfer.__name__, transfer.table_of),
     "fresh seeds": ("The best settings on fresh seeds", fresh_seeds.__name__, fresh_seeds.table_of),
 }
 """Parts of `wide_surface.json`, each with a command of its own."""

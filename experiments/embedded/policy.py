@@ -27,15 +27,17 @@ class PolicyTraining:
     tokens_per_batch: int = 2048
     learning_rate: float = 2.5e-3
     seed: int = 0
+    hidden_size: int = 256
+    n_layers: int = 4
 
 
-def new_policy(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """An untrained policy, its weights drawn with `seed`."""
+def new_policy(tokenizer: PreTrainedTokenizerFast, settings: PolicyTraining) -> LlamaForCausalLM:
+    """An untrained policy, its weights drawn with the seed of its training."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=256,
-        intermediate_size=688,
-        num_hidden_layers=4,
+        hidden_size=settings.hidden_size,
+        intermediate_size=settings.hidden_size * 43 // 16,
+        num_hidden_layers=settings.n_layers,
         num_attention_heads=4,
         max_position_embeddings=128,
         tie_word_embeddings=True,
@@ -45,7 +47,7 @@ def new_policy(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalL
         attn_implementation="eager",  # faster than SDPA in bfloat16 on short sequences
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.manual_seed(settings.seed)
         model = LlamaForCausalLM(config)
     # Plain sampling by default: `generate` would otherwise be greedy, or cut the distribution at its top 50.
     model.generation_config.update(do_sample=True, temperature=1.0, top_k=0)
@@ -75,7 +77,7 @@ def train_policy(
 ) -> tuple[LlamaForCausalLM, float]:
     """A trained policy and the minutes it took."""
     sequences = encode(tokenizer, texts)
-    model = new_policy(tokenizer, settings.seed)
+    model = new_policy(tokenizer, settings)
     minutes = train(
         model,
         _epochs(sequences, settings),

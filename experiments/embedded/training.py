@@ -13,6 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from inner_loop.models.matrix_products import has_fast_bfloat16
+
 Batch = TypeVar("Batch")
 
 WARMUP = 0.05
@@ -38,7 +40,7 @@ def train(
     weight_decay: float = 0.01,
     report_every: int = 200,
 ) -> float:
-    """AdamW with gradient clipping, forward passes in bfloat16 autocast.
+    """AdamW with gradient clipping, forward passes in bfloat16 autocast where the processor has instructions for it.
 
     Args:
         model: Trained in place; left in evaluation mode.
@@ -61,7 +63,7 @@ def train(
     for step, (progress, batch) in enumerate(batches, start=1):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate * learning_rate_factor(progress)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_fast_bfloat16(torch.device("cpu"))):
             loss = loss_of(batch)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), MAX_GRAD_NORM)

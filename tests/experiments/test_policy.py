@@ -28,7 +28,7 @@ def test_a_sentence_that_is_cut_has_no_end(tokenizer):
 
 def test_training_lowers_the_perplexity_and_a_seed_repeats_it(tokenizer):
     settings = PolicyTraining(epochs=2, tokens_per_batch=128)
-    untrained = perplexity(new_policy(tokenizer, seed=0), tokenizer, TEXTS)
+    untrained = perplexity(new_policy(tokenizer, PolicyTraining()), tokenizer, TEXTS)
     model, _ = train_policy(tokenizer, TEXTS, settings)
     again, _ = train_policy(tokenizer, TEXTS, settings)
     assert perplexity(model, tokenizer, TEXTS).per_token < 0.3 * untrained.per_token
@@ -36,7 +36,7 @@ def test_training_lowers_the_perplexity_and_a_seed_repeats_it(tokenizer):
 
 
 def test_perplexity_of_a_uniform_policy_is_the_vocabulary_size(tokenizer):
-    model = new_policy(tokenizer, seed=0)
+    model = new_policy(tokenizer, PolicyTraining())
     torch.nn.init.zeros_(model.get_input_embeddings().weight)  # tied: all logits are zero
     measured = perplexity(model, tokenizer, ["the film", "is good"])
     n_tokens = sum(len(ids) - 1 for ids in encode(tokenizer, ["the film", "is good"]))

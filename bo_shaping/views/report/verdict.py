@@ -45,6 +45,7 @@ def judge(
     notes = [
         *([best.note] if best.note else []),
         *_simpler(best),
+        *(best.borrowed.sentences() if best.borrowed is not None else []),
         *([_count(len(finished))] if len(finished) < FEW_TRIALS else []),
         *_measured_difference(results, landmarks),
         *warnings,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,7 +68,7 @@ class Method(Protocol):
 class Ours:
     """The code path of a study, on an Ax experiment without a database."""
 
-    def __init__(self, problem: Problem, seed: int) -> None:
+    def __init__(self, problem: Problem, seed: int, related: Sequence[dict[str, Any]] = ()) -> None:
         from bo_shaping.config import StudyConfig
         from bo_shaping.generation.strategy import new_client, new_experiment
 
@@ -84,9 +84,10 @@ class Ours:
                 "objective": {"max_kl": None},
                 # A budget that does not end: what the last trials of a study are for is not measured here.
                 "budget": {"trials": 10_000},
+                "related": related,
             }
         )
-        self._client = new_client(new_experiment(self._config))
+        self._client = new_client(new_experiment(self._config), self._config.related)
         self._index = -1
 
     def ask(self) -> tuple[Array, int]:

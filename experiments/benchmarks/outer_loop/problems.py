@@ -137,15 +137,12 @@ class TabulatedProblem:
 class EmulatedProblem:
     """The embedded task over a wide space: the emulator of real trainings, with noise as large as theirs.
 
-    Five components and the parameters that were found to matter; the others are what they usually are.
+    Five components or some of them, and the parameters that were found to matter; the others are as usual.
     """
 
     index: int
-
-    @property
-    def components(self) -> tuple[str, ...]:
-        """Names of the weights."""
-        return WIDE_COMPONENTS
+    components: tuple[str, ...] = WIDE_COMPONENTS
+    """Names of the weights."""
 
     @property
     def parameters(self) -> dict[str, tuple[float, float]]:
@@ -155,45 +152,44 @@ class EmulatedProblem:
     @property
     def optimum(self) -> Array:
         """The best of many points, refined around the best ones."""
-        return _wide_truth()[2]
+        return _wide_truth(self.components)[2]
 
     def regret(self, x: Array) -> float:
         """See `Problem`."""
-        best, mean, _ = _wide_truth()
+        best, mean, _ = _wide_truth(self.components)
         return float(max(best - self._worth(x[None])[0], 0.0) / (best - mean))
 
     def observe(self, x: Array, trial: int, seed: int | None) -> tuple[float, float]:
         """See `Problem`. How much trainings of one seed share is not known well enough here: nothing."""
         noise, kl = np.random.default_rng([self.index, trial]).normal(size=2)
-        return float(self._worth(x[None])[0] + _wide_emulator()[1] * noise), float(5 + 0.3 * kl)
+        return float(self._worth(x[None])[0] + wide_emulator()[1] * noise), float(5 + 0.3 * kl)
 
-    @staticmethod
-    def _worth(X: Array) -> Array:
-        return _wide_emulator()[0](_wide_coordinates(X))
+    def _worth(self, X: Array) -> Array:
+        return wide_emulator()[0](wide_coordinates(X, self.components))
 
 
-def _wide_coordinates(X: Array) -> Array:
+def wide_coordinates(X: Array, components: Sequence[str]) -> Array:
     """`n x d` coordinates of the emulator, of `n` points in the units of the parameters."""
-    usual = {"sharpness": 1.0, "to_sparse": 0.0, "critic_lambda": 0.95}
-    names = [*(f"w_{name}" for name in WIDE_COMPONENTS), *WIDE_PARAMETERS]
+    usual = {"sharpness": 1.0, "to_sparse": 0.0, "critic_lambda": 0.95} | {f"w_{name}": 0.0 for name in WIDE_COMPONENTS}
+    names = [*(f"w_{name}" for name in components), *WIDE_PARAMETERS]
     return np.array([coordinates(usual | dict(zip(names, x, strict=True))) for x in X.tolist()])
 
 
 @cache
-def _wide_emulator() -> tuple[Emulator, float]:
+def wide_emulator() -> tuple[Emulator, float]:
     """The emulator, and the noise of one training."""
     surface = WideSurface.load()
     return Emulator.of(surface, USUAL_BUDGET), noise_of(surface.held(USUAL_BUDGET))
 
 
 @cache
-def _wide_truth() -> tuple[float, float, Array]:
+def _wide_truth(components: tuple[str, ...]) -> tuple[float, float, Array]:
     """The highest worth, the mean worth of points drawn evenly, and where the highest is."""
-    rng, k = np.random.default_rng(0), len(WIDE_COMPONENTS)
+    rng, k = np.random.default_rng(0), len(components)
     low, high = np.array([BOX[name][:2] for name in WIDE_PARAMETERS]).T
 
     def worth(X: Array) -> Array:
-        return EmulatedProblem._worth(X)
+        return wide_emulator()[0](wide_coordinates(X, components))
 
     X = np.hstack([rng.dirichlet(np.ones(k), 2**13), low + rng.random((2**13, len(low))) * (high - low)])
     mean = float(worth(X).mean())

@@ -16,9 +16,9 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from experiments.benchmarks.outer_loop.runs import Run, add_run, read_runs, run_
 from experiments.benchmarks.outer_loop.train_wide_surface import COMPONENTS, STEPS, Arm, spec_of
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS, USUAL_BUDGET
 from experiments.benchmarks.results_file import environment, installed, save
+
+if TYPE_CHECKING:
+    from bo_shaping import Study
 
 Array = NDArray[np.float64]
 
@@ -48,21 +51,24 @@ def fresh(study: int) -> list[int]:
     return [fresh_seeds.SEEDS[(study * N_FRESH + i) % len(fresh_seeds.SEEDS)] for i in range(N_FRESH)]
 
 
-def run_study(study: int, runs: Path) -> Run:
-    """Run a study, or go on with it, and say what it recommends."""
+def whole_study(settings: Sequence[str], root: Path) -> Study:
+    """A finished study of `experiments/wide.yaml` with other settings, run or gone on with in this process."""
     from bo_shaping import Study
     from bo_shaping.errors import StudyExistsError
 
-    name = f"wide-{study}"
-    config = StudyConfig.from_yaml(
-        CONFIG, [f"name={name}", f"seed={1000 + study}", "executor=inline", "budget.parallel=1"]
-    )
-    os.environ["BO_SHAPING_STUDIES"] = str(runs / "studies")
+    config = StudyConfig.from_yaml(CONFIG, ["executor=inline", "budget.parallel=1", *settings])
+    os.environ["BO_SHAPING_STUDIES"] = str(root)
     try:
         running = Study.launch(config)
     except StudyExistsError:
-        running = Study.load(name)
+        running = Study.load(config.name)
     running.run()
+    return running
+
+
+def run_study(study: int, runs: Path) -> Run:
+    """Run a study, or go on with it, and say what it recommends."""
+    running = whole_study([f"name=wide-{study}", f"seed={1000 + study}"], runs / "studies")
     best = running.best()
     return {
         "study": study,

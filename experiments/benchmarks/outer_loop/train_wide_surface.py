@@ -10,19 +10,16 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import platform
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from experiments.benchmarks.outer_loop.runs import add_run, read_runs, run_in_parts
-from inner_loop.errors import DivergedError
-from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TrialSpec
+from experiments.benchmarks.outer_loop.runs import run_in_parts, train_each
+from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig, TrialSpec
 
 RUNS = Path(__file__).parents[3] / "models" / "wide-surface-runs"
 COMPONENTS = ("shap", "leave_one_out", "gradient", "entropy", "sparse")
@@ -80,10 +77,16 @@ def parameters_at(shares: NDArray[np.float64]) -> dict[str, float]:
 
 
 def spec_of(
-    arm: Arm, seed: int, *, steps: int = STEPS, split: Literal["validation", "heldout"] = "validation"
+    arm: Arm,
+    seed: int,
+    *,
+    steps: int = STEPS,
+    split: Literal["validation", "heldout"] = "validation",
+    task: TaskConfig | None = None,
 ) -> TrialSpec:
     """The training of an arm; its curve goes as far as any KL budget that will be asked about."""
     return TrialSpec(
+        task=task or TaskConfig(),
         weights={name: arm[f"w_{name}"] for name in COMPONENTS},
         attribution=AttributionConfig(
             units="spans", max_units=int(arm["max_units"]), budget=BUDGET, sharpness=arm["sharpness"]
@@ -102,27 +105,11 @@ def spec_of(
 
 def train(runs: Path, part: int, parts: int, places: slice) -> None:
     """Train every `parts`-th arm and seed of a slice of the list that has no result yet, from `part` on."""
-    from inner_loop import result_of, run_trial
-
     listed = arms()
-    done = {(run["arm"], run["seed"]) for run in read_runs(runs)}
     todo = [(place, seed) for seed in SEEDS for place in range(len(listed))][places]
-    file = runs / f"{platform.node()}-{os.getpid()}.jsonl"
-    for place, seed in todo[part::parts]:
-        if (place, seed) in done:
-            continue
-        run: dict[str, Any] = {"arm": place, "seed": seed}
-        try:
-            result = result_of(run_trial(spec_of(listed[place], seed)))
-        except DivergedError as error:
-            run |= {"diverged": str(error)}
-        else:
-            run |= {
-                "curve": [[point.step, round(point.mean, 5), round(point.kl, 5)] for point in result.curve],
-                "seconds": {phase: round(seconds, 2) for phase, seconds in result.seconds.items()},
-                "n_evaluations": sum(step.n_evaluations for step in result.steps),
-            }
-        add_run(run, file)
+    train_each(
+        [({"arm": place, "seed": seed}, spec_of(listed[place], seed)) for place, seed in todo[part::parts]], runs
+    )
 
 
 def main() -> None:

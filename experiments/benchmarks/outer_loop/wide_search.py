@@ -59,7 +59,11 @@ def measure(lines: list[dict[str, Any]]) -> dict[str, Any]:
             continue
         ours = regrets["ours", after]
         shared = sorted(by_round.keys() & ours.keys())
-        ratio = _interval(np.array([[ours[i], by_round[i]] for i in shared])) if shared and method != "ours" else None
+        ratio = (
+            interval_of_ratio(np.array([[ours[i], by_round[i]] for i in shared]))
+            if shared and method != "ours"
+            else None
+        )
         rows.append(
             {
                 "method": method,
@@ -78,7 +82,7 @@ def _is(line: dict[str, Any], method: str, after: int) -> bool:
     return line["method"] == method and str(after) in line["regret"]
 
 
-def _interval(pairs: np.ndarray) -> list[float]:
+def interval_of_ratio(pairs: np.ndarray) -> list[float]:
     """Ratio of the means of `n x 2` pairs, and the ends of its bootstrap interval."""
     picks = np.random.default_rng(0).integers(len(pairs), size=(N_RESAMPLES, len(pairs)))
     means = pairs[picks].mean(axis=1)

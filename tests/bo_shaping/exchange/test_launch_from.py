@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -138,7 +139,7 @@ COMMANDS = re.findall(r"^\| (.+?) \| `bo-shaping (.+?)` \|$", PAGE.read_text(enc
 
 
 def test_the_page_has_a_row_for_everything():
-    assert len(COMMANDS) == 10
+    assert len(COMMANDS) == 11
 
 
 @pytest.mark.parametrize(("_what", "command"), COMMANDS, ids=[what for what, _ in COMMANDS])
@@ -150,7 +151,7 @@ def test_what_the_page_says_to_type_works(here, make_config, bo_shaping, _what, 
     wider = json.loads(Path("study.yaml").read_text())
     wider["search_space"] = {"components": ["shap", "lime", "owen", "sparse"]}
     Path("wider.yaml").write_text(json.dumps(wider))
-    words = command.split()
+    words = shlex.split(command)
     if words[0] == "resume":
         words += ["--set", f"inner_loop={Study.load('first').config.inner_loop}"]
     code, _, error = bo_shaping(*words)
@@ -227,11 +228,61 @@ def test_an_old_study_is_a_source_for_a_new_question(here, bo_shaping, make_conf
     assert again.folder.records() == new.folder.records()
 
 
-def test_an_old_study_whose_trainings_are_others_is_refused(here, make_config):
-    old = Study.launch(make_config(name="old", budget={"trials": 4}))
+def test_a_study_learns_from_an_old_one_whose_trainings_are_others(here, make_config, bo_shaping):
+    old = Study.launch(make_config(name="old", budget={"trials": 12}))
     old.run()
-    with pytest.raises(ExperimentFileError, match=r"trainings are others: .*ppo\.steps is 2 there and 7 here"):
-        Study.launch(StudyConfig.from_yaml("study.yaml", ["ppo.steps=7", "objective.max_kl=8"]), sources=["old"])
+    words = ["study.yaml", "--set", "ppo.steps=7", "--set", "objective.max_kl=8.0", "--trials", "5"]
+    code, out, error = bo_shaping("launch", *words, "--from", "old")
+    assert (code, error) == (0, "")
+    assert "Learns from 12 of 12 trials from study old as from another task: ppo.steps is 2 there and 7 here." in out
+    new = Study.load("new")
+    # None of them is a trial of the new study, whose budget is its own.
+    assert [record.origin for record in new.folder.records()] == ["design"] * 3 + ["model", "replicate"]
+    assert [trial.outcomes["reward"] for trial in new.config.related[0].trials] == [
+        record.mean for record in old.folder.records()
+    ]
+    assert all(trial.seeds == (0,) for trial in new.config.related[0].trials)
+    out = bo_shaping("best", "new")[1]
+    assert "Learned from 12 trials of study old: its surface and this one correlate by 0." in out
+    assert "With them a trial is predicted from the others within" in out
+    assert Study.load("old").best().borrowed is None
+    # It is the same surface, and the best arm of the old study one of the first.
+    borrowed = new.best().borrowed
+    assert borrowed.older[0].correlation > 0.6
+    assert borrowed.error < borrowed.error_without
+    code, _, error = bo_shaping("report", "new", "--output", "page")
+    assert (code, error) == (0, "")
+    assert "its surface and this one correlate by" in Path("page/report.html").read_text(encoding="utf-8")
+
+
+def test_what_a_study_has_learned_from_travels_with_its_snapshot(here, make_config):
+    Study.launch(make_config(name="old", budget={"trials": 8})).run()
+    new = Study.launch(StudyConfig.from_yaml("study.yaml", ["ppo.steps=7", "budget.trials=4"]), sources=["old"])
+    new.run()
+    shutil.copy(new.folder.snapshot_file, "alone.json")
+    twin = Study.from_ax("alone.json", name="twin", settings=[f"inner_loop={new.config.inner_loop}"])
+    assert twin.config.related == new.config.related
+    assert twin.ask()[1] == new.ask()[1]
+    rebuilt = Study.rebuild(new.path)
+    assert rebuilt.best() == new.best()
+
+
+def test_trials_of_the_same_task_join_beside_another_one(here, make_config):
+    Study.launch(make_config(name="old", budget={"trials": 4})).run()
+    config = StudyConfig.from_yaml("study.yaml", ["ppo.steps=7"])
+    new = Study.launch(config, sources=["old", "trials.csv"])
+    assert [(each.n_taken, bool(each.differs)) for each in new.taken] == [(4, True), (5, False)]
+    assert [record.origin for record in new.folder.records()] == ["attached"] * 5 + ["design"]
+    assert new.config.budget.trials == config.budget.trials + 5
+    new.run()
+    assert len(new.folder.records()) == config.budget.trials + 5
+
+
+def test_too_few_trials_of_another_task_teach_nothing(here, make_config, studies):
+    Study.launch(make_config(name="old", budget={"trials": 2})).run()
+    with pytest.raises(ExperimentFileError, match=r"another task: ppo\.steps .* It takes 3 trials to learn from\."):
+        Study.launch(StudyConfig.from_yaml("study.yaml", ["ppo.steps=7"]), sources=["old"])
+    assert not (studies / "new").exists()
 
 
 def test_a_study_that_plain_ax_went_on_with_is_taken_with_what_that_added(here, make_config, bo_shaping):

@@ -15,7 +15,7 @@ def data(n=12, d=3, seed=0):
 
 def single(X, y, monkeypatch, seeds=None, **options):
     """A process with one known draw of the hyper-parameters: the prior is made a point."""
-    for name in ("LENGTH_PRIOR", "SIGNAL_PRIOR", "NOISE_PRIOR", "SEED_PRIOR"):
+    for name in ("LENGTH_PRIOR", "SIGNAL_PRIOR", "NOISE_PRIOR", "SEED_PRIOR", "SLOPE_PRIOR"):
         center, _ = getattr(gaussian_process, name)
         monkeypatch.setattr(gaussian_process, name, (center, 0.0))
     return GaussianProcess(X, y, seeds or [0] * len(y), n_hyper=1, **options)
@@ -118,3 +118,75 @@ def test_equal_outcomes_give_finite_numbers(y):
     mean, sd = process.moments(X)
     assert np.isfinite(sd).all()
     np.testing.assert_allclose(mean, 1.0, atol=1e-6)
+
+
+def waves(X):
+    """Two surfaces of older tasks."""
+    return np.stack([np.sin(6 * X[:, 0]), X[:, 1] * X[:, 2]], axis=1)
+
+
+def test_older_surfaces_are_inputs_whose_slopes_have_a_normal_prior(monkeypatch):
+    X, y = data()
+    at = np.random.default_rng(1).uniform(size=(20, 3))
+    process = single(X, y, monkeypatch, older=waves)
+    mean, sd = process.moments(at)
+    length, signal, noise, slope = (
+        np.exp(getattr(gaussian_process, f"{name}_PRIOR")[0]) for name in ("LENGTH", "SIGNAL", "NOISE", "SLOPE")
+    )
+
+    def k(A, B):
+        distance = np.sqrt(5) * np.linalg.norm(A[:, None] - B[None], axis=2) / length
+        own = signal * (1 + distance + distance**2 / 3) * np.exp(-distance)
+        return own + gaussian_process.MEAN_VARIANCE + slope * waves(A) @ waves(B).T
+
+    K = k(X, X) + (noise + gaussian_process.JITTER) * np.eye(len(X))
+    expected = k(at, X) @ np.linalg.solve(K, (y - y.mean()) / y.std())
+    variance = np.diagonal(k(at, at) - k(at, X) @ np.linalg.solve(K, k(X, at)))
+    np.testing.assert_allclose(mean, y.mean() + y.std() * expected, rtol=1e-6)
+    np.testing.assert_allclose(process.mean(at), mean, rtol=1e-9)
+    np.testing.assert_allclose(sd, y.std() * np.sqrt(variance), rtol=1e-5)
+    monkeypatch.setattr(gaussian_process, "N_FEATURES", 2000)
+    draws = process.draws(at, 4000)
+    np.testing.assert_allclose(draws.mean(axis=0), mean, atol=0.1 * sd.max())
+    np.testing.assert_allclose(draws.std(axis=0), sd, rtol=0.15)
+
+
+def test_a_surface_that_is_alike_predicts_where_nothing_was_tried_and_another_one_does_not_mislead():
+    rng = np.random.default_rng(3)
+    X, at = rng.uniform(size=(6, 3)), rng.uniform(size=(200, 3))
+
+    def truth(X):
+        return np.sin(6 * X[:, 0]) - 2 * X[:, 1] ** 2
+
+    y = 3 + 2 * truth(X) + 0.1 * rng.normal(size=len(X))
+    errors = {}
+    for name, older in (
+        ("none", None),
+        ("alike", lambda X: truth(X)[:, None]),
+        ("other", lambda X: np.cos(9 * X[:, 2:] + 1)),
+    ):
+        process = GaussianProcess(X, y, [0] * 6, older=older)
+        errors[name] = np.sqrt(np.mean((process.mean(at) - 3 - 2 * truth(at)) ** 2))
+    assert errors["alike"] < 0.3 * errors["none"]
+    assert errors["other"] < 1.1 * errors["none"]
+
+
+def test_the_error_of_what_is_left_out_is_that_of_processes_without_it(monkeypatch):
+    X, y = data()
+    # The standardisation of all outcomes, so that what is left out does not move it.
+    y = (y - y.mean()) / y.std()
+    process = single(X, y, monkeypatch)
+    length, signal, noise = (
+        np.exp(getattr(gaussian_process, f"{name}_PRIOR")[0]) for name in ("LENGTH", "SIGNAL", "NOISE")
+    )
+
+    def k(A, B):
+        distance = np.sqrt(5) * np.linalg.norm(A[:, None] - B[None], axis=2) / length
+        return signal * (1 + distance + distance**2 / 3) * np.exp(-distance) + gaussian_process.MEAN_VARIANCE
+
+    squares = []
+    for i in range(len(y)):
+        rest = np.arange(len(y)) != i
+        K = k(X[rest], X[rest]) + (noise + gaussian_process.JITTER) * np.eye(rest.sum())
+        squares.append((y[i] - (k(X[i : i + 1], X[rest]) @ np.linalg.solve(K, y[rest]))[0]) ** 2)
+    assert process.leave_one_out_error() == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-6)
