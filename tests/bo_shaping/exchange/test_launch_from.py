@@ -252,7 +252,7 @@ def test_a_study_learns_from_an_old_one_whose_trainings_are_others(here, make_co
     assert borrowed.error < borrowed.error_without
     code, _, error = bo_shaping("report", "new", "--output", "page")
     assert (code, error) == (0, "")
-    assert "its surface and this one correlate by" in Path("page/report.html").read_text(encoding="utf-8")
+    assert "its surface and this one correlate by" in Path("page/new.html").read_text(encoding="utf-8")
 
 
 def test_what_a_study_has_learned_from_travels_with_its_snapshot(here, make_config):
