@@ -13,12 +13,14 @@ from typing import Any
 import torch
 from ax.core.search_space import SearchSpaceDigest
 from ax.generators.torch.botorch_modular.acquisition import Acquisition
+from ax.generators.torch.botorch_modular.multi_acquisition import MultiAcquisition
 from ax.generators.torch.botorch_modular.surrogate import Surrogate
 from ax.generators.torch_base import TorchOptConfig
 from ax.storage.botorch_modular_registry import register_acquisition, register_acquisition_function
 from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.models.model import Model
 from botorch.optim.optimize import optimize_acqf
+from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
 
 from bo_shaping.generation.knowledge_gradient import LatticeKnowledgeGradient
@@ -74,7 +76,7 @@ class SimplexAcquisition(Acquisition):
         equality: list[Equality] = options.get("equality_constraints") or []
         if options.get("inequality_constraints") or not _is_simplex(equality):
             return super().optimize(n=n, search_space_digest=search_space_digest, **options)
-        bounds = self._bounds(search_space_digest, options.get("fixed_features"))
+        bounds = _bounds_of(search_space_digest, options.get("fixed_features"), self.dtype)
         rounding_func: Callable[[Tensor], Tensor] | None = options.get("rounding_func")
         pending: Tensor | None = self.X_pending
         chosen: list[Tensor] = []
@@ -159,19 +161,42 @@ class SimplexAcquisition(Acquisition):
             botorch_acqf_options = {**botorch_acqf_options, "lattice": self._lattice(), "outcome": outcome}
         return super()._construct_botorch_acquisition(botorch_acqf_class, botorch_acqf_options, model)
 
-    def _bounds(self, space: SearchSpaceDigest, fixed_features: dict[int, float] | None) -> Tensor:
-        """`2 x d` bounds, equal where a column is fixed."""
-        bounds = torch.tensor(space.bounds, dtype=self.dtype).T
-        for column, value in (fixed_features or {}).items():
-            bounds[:, column] = value
-        return bounds
-
     def _lattice(self) -> Tensor:
         """Points of which one is to be recommended in the end: all over the space, and those that were run."""
-        bounds = self._bounds(self.search_space_digest, self._fixed_features)
+        bounds = _bounds_of(self.search_space_digest, self._fixed_features, self.dtype)
         simplex, total = _simplex_of(self._equality or [])
         points = scan_points(N_LATTICE, bounds, simplex, total, seed=0)
         return points if self.X_observed is None else torch.cat([points, self.X_observed])
+
+
+class SimplexFrontier(MultiAcquisition):
+    """Ax's trade-off between several acquisition functions, for its plots: its own optimiser takes no equality."""
+
+    def optimize(self, n: int, search_space_digest: SearchSpaceDigest, **options: Any) -> tuple[Tensor, Tensor, Tensor]:
+        """Up to `n` scanned points of which none is worse than another in everything, from one end to the other.
+
+        Returns:
+            The points (`n x d`), their values (`n x m`), and arm weights (`n`).
+        """
+        equality: list[Equality] = options.get("equality_constraints") or []
+        bounds = _bounds_of(search_space_digest, options.get("fixed_features"), self.dtype)
+        X = scan_points(N_SCAN, bounds, *_simplex_of(equality), seed=0)
+        if (rounding_func := options.get("rounding_func")) is not None:
+            X = torch.stack([rounding_func(x) for x in X])
+        with torch.no_grad():
+            values = torch.cat([self.acqf(chunk.unsqueeze(-2)) for chunk in X.split(CHUNK)])
+        best = is_non_dominated(values)
+        order = values[best][:, 0].argsort()
+        chosen = order[torch.linspace(0, len(order) - 1, min(n, len(order))).round().long()]
+        return X[best][chosen], values[best][chosen], torch.ones(len(chosen), dtype=self.dtype)
+
+
+def _bounds_of(space: SearchSpaceDigest, fixed_features: dict[int, float] | None, dtype: torch.dtype | None) -> Tensor:
+    """`2 x d` bounds, equal where a column is fixed."""
+    bounds = torch.tensor(space.bounds, dtype=dtype).T
+    for column, value in (fixed_features or {}).items():
+        bounds[:, column] = value
+    return bounds
 
 
 def _simplex_of(equality: list[Equality]) -> tuple[Tensor, float]:

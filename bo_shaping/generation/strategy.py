@@ -21,18 +21,26 @@ from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 from ax.generation_strategy.generation_strategy import GenerationNode, GenerationStrategy
 from ax.generation_strategy.generator_spec import GeneratorSpec
+from ax.generators.torch.botorch_modular.multi_acquisition import MultiAcquisition
 from ax.utils.common.random import with_rng_seed
 from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 
 from bo_shaping.config import RelatedTask, StudyConfig
-from bo_shaping.generation.acquisition import SimplexAcquisition
+from bo_shaping.generation.acquisition import SimplexAcquisition, SimplexFrontier
 from bo_shaping.generation.design import initial_design, random_arm
 from bo_shaping.generation.knowledge_gradient import LatticeKnowledgeGradient
 from bo_shaping.generation.older_kernel import surrogate_spec
 from bo_shaping.generation.replicates import Proposal, next_replicate, usual_seeds
-from bo_shaping.libraries.ax_internals import current_node, experiment_of, fit, forget_how_it_was_made, strategy_of
+from bo_shaping.libraries.ax_internals import (
+    current_node,
+    experiment_of,
+    fit,
+    forget_how_it_was_made,
+    put_in_place_of,
+    strategy_of,
+)
 from bo_shaping.space.arms import ax_search_space
 from bo_shaping.surrogate.joint_posterior import MIN_FINISHED
 from bo_shaping.surrogate.observations import finished
@@ -160,6 +168,7 @@ def fit_strategy(client: Client, seed: int) -> None:
     if strategy.adapter is None and len(finished(experiment)) >= MIN_FINISHED:
         with one_thread(seed):
             fit(current_node(strategy), experiment)
+        put_in_place_of(strategy.adapter, MultiAcquisition, SimplexFrontier)
 
 
 def _acquisition_function(experiment: Experiment, name: str) -> type[AcquisitionFunction]:

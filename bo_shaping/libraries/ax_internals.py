@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from ax.adapter.base import Adapter
+from ax.adapter.base import Adapter, GenResults
+from ax.adapter.torch import TorchAdapter
 from ax.api.client import Client
 from ax.core.base_trial import BaseTrial
 from ax.core.data import DataRow
@@ -10,6 +11,7 @@ from ax.core.experiment import Experiment
 from ax.core.generator_run import GeneratorRun
 from ax.generation_strategy.generation_node import GenerationNode
 from ax.generation_strategy.generation_strategy import GenerationStrategy
+from ax.generators.torch.botorch_modular.acquisition import Acquisition
 from ax.generators.torch.utils import _to_equality_constraints as to_equality_constraints
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "forget_status_quo",
     "forget_status_reason",
     "order_trials",
+    "put_in_place_of",
     "set_run_metadata",
     "strategy_of",
     "to_equality_constraints",
@@ -55,6 +58,19 @@ def experiment_of_adapter(adapter: Adapter) -> Experiment:
     """The experiment that an adapter was fitted to: a transform is given the data only."""
     experiment: Experiment = adapter._experiment
     return experiment
+
+
+def put_in_place_of(adapter: TorchAdapter, theirs: type[Acquisition], ours: type[Acquisition]) -> None:
+    """Let the adapter generate with `ours` whenever an analysis of Ax has put `theirs` into its generator."""
+    # Ax reads the signature of `gen`, and not of `_gen`.
+    generate = adapter._gen
+
+    def generate_with_ours(*arguments: Any, **options: Any) -> GenResults:
+        if adapter.generator.acquisition_class is theirs:
+            adapter.generator.acquisition_class = ours
+        return generate(*arguments, **options)
+
+    adapter._gen = generate_with_ours
 
 
 def forget_how_it_was_made(generator_run: GeneratorRun) -> None:

@@ -68,7 +68,7 @@ class Lease:
         Args:
             engine: Where the table is.
             study: Name of the study.
-            home: Its folder.
+            home: Where it lives, in one line.
             advice: What a person who finds the study held can do.
             errors: Turns errors of the database into ours.
         """
@@ -89,14 +89,23 @@ class Lease:
         return None if row is None or holder is None else (holder, row.now - row.renewed)
 
     def home(self) -> str | None:
-        """The folder of the study that was last driven under this name, or None."""
+        """Where the study lives that was last driven under this name, or None."""
+        row = self._home_and_fence()
+        return None if row is None else row[0]
+
+    def fence(self) -> int:
+        """The number of the last holder; 0 if there was none."""
+        row = self._home_and_fence()
+        return 0 if row is None else row[1]
+
+    def _home_and_fence(self) -> tuple[str, int] | None:
         with self._errors():
             if not self._is_there():
                 return None
             with self._engine.begin() as connection:
-                statement = text("SELECT home FROM bo_shaping_lease WHERE study = :study")
+                statement = text("SELECT home, fence FROM bo_shaping_lease WHERE study = :study")
                 row = connection.execute(statement, {"study": self._study}).first()
-        return None if row is None else str(row[0])
+        return None if row is None else (str(row[0]), int(row[1]))
 
     @contextmanager
     def held(self, above: int, on_renewed: Callable[[], None] = lambda: None) -> Iterator[int]:

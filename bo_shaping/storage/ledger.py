@@ -26,6 +26,7 @@ from bo_shaping.libraries.ax_internals import experiment_of
 from bo_shaping.memory import trim_heap
 from bo_shaping.space.arms import from_arm
 from bo_shaping.storage.database import Database
+from bo_shaping.storage.home import Home
 from bo_shaping.storage.lease_holder import Holder
 from bo_shaping.storage.portable import KEY, FinishedTrial, PortableStudy, portable_study
 from bo_shaping.storage.records import Entry, Origin, Status, TrialRecord
@@ -203,7 +204,9 @@ def hold(folder: StudyFolder, config: StudyConfig, database: Database, has_lock:
         folder.refuse_second_driver()
     if folder.journal.path.exists():
         folder.journal.read()
-    lease = database.lease(config.name, str(folder.path), f"stop it with: bo-shaping stop {folder.handle}")
+    lease = database.lease(
+        config.name, Home.here(folder.path).to_text(), f"stop it with: bo-shaping stop {folder.handle}"
+    )
     with (
         lease.held(folder.journal.last_fence, folder.touch_lock) as fence,
         contextlib.nullcontext() if has_lock else folder.driver_lock(take_over=True),

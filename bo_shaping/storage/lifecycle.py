@@ -11,6 +11,7 @@ from bo_shaping.config.changes import refuse_changes, written
 from bo_shaping.errors import StorageError, StudyExistsError
 from bo_shaping.generation.strategy import new_experiment
 from bo_shaping.storage.database import Database
+from bo_shaping.storage.home import Home, refuse_another_home, refuse_taken_name
 from bo_shaping.storage.journal import Journal
 from bo_shaping.storage.lease_holder import Holder
 from bo_shaping.storage.ledger import Ledger, hold, remedy, write_snapshot
@@ -53,12 +54,7 @@ def create(folder: StudyFolder, config: StudyConfig) -> Ledger:
         database = open_database(folder, config)
         database.prepare()
         if database.holds(config.name):
-            home = database.lease(config.name, "", "").home()
-            if home != str(folder.path):
-                raise StudyExistsError(
-                    f"The database already holds a study {config.name!r}, whose folder is {home or 'not known'}; "
-                    "choose another name."
-                )
+            refuse_taken_name(folder, config.name, database)
             _refuse_lost(folder, config, len(database.load(config.name).trials))
         folder.journal.path.unlink(missing_ok=True)
         with hold(folder, config, database, has_lock=True):
@@ -99,7 +95,9 @@ def reopen(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Ledg
     database = open_database(folder, config)
     if config.storage is None and not folder.database_file.exists():
         raise StorageError(f"{folder.database_file} is missing; {remedy(folder)}")
-    _refuse_another_home(folder, config, database)
+    # A database file in the study's folder is the study's own, also in a copy of the folder.
+    if config.storage is not None:
+        refuse_another_home(folder, config.name, database)
     if has_changed:
         # Objective and search space are part of the stored experiment.
         with hold(folder, config, database):
@@ -127,7 +125,9 @@ def rebuild(folder: StudyFolder, config: StudyConfig) -> Ledger:
     """
     folder.refuse_second_driver()
     database = open_database(folder, config)
-    _refuse_another_home(folder, config, database)
+    # A database file in the study's folder is the study's own, also in a copy of the folder.
+    if config.storage is not None:
+        refuse_another_home(folder, config.name, database)
     if _journal_is_whole(folder, config, database):
         if config.storage is None:
             with folder.driver_lock():
@@ -139,25 +139,6 @@ def rebuild(folder: StudyFolder, config: StudyConfig) -> Ledger:
     else:
         _rebuild_journal(folder, config, database)
     return Ledger(folder, config, database)
-
-
-def _refuse_another_home(folder: StudyFolder, config: StudyConfig, database: Database) -> None:
-    """Raise `StudyExistsError` if a shared database keeps a study of this name for another folder, which is there."""
-    # A database file in the study's folder is the study's own, also in a copy of the folder.
-    home = None if config.storage is None else database.lease(config.name, "", "").home()
-    if home is not None and _is_another(Path(home), folder.path):
-        raise StudyExistsError(
-            f"The database already holds a study {config.name!r}, whose folder is {home}; choose another database "
-            f"(storage) for the one in {folder.path} or, if that was moved from there, remove what is left there."
-        )
-
-
-def _is_another(home: Path, path: Path) -> bool:
-    """Whether there is a folder `home`, and it is not `path`: a study that was moved has left none behind."""
-    try:
-        return home.is_dir() and not home.samefile(path)
-    except PermissionError:  # that of another user
-        return True
 
 
 def _journal_is_whole(folder: StudyFolder, config: StudyConfig, database: Database) -> bool:
@@ -194,7 +175,7 @@ def _rebuild_journal(folder: StudyFolder, config: StudyConfig, database: Databas
     path = folder.journal.path
     known, new = Journal(path, is_tolerant=True), Journal(path.with_name(f"{path.name}.new"))
     salvaged = known.entries() if path.exists() else {}
-    lease = database.lease(config.name, str(folder.path), "")
+    lease = database.lease(config.name, Home.here(folder.path).to_text(), "")
     with folder.driver_lock(), lease.held(known.last_fence) as fence:
         new.path.unlink(missing_ok=True)
         new.open(fence, str(Holder.me()))

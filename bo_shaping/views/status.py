@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from bo_shaping.storage.records import TrialRecord
+from bo_shaping.storage.remote_driver import remote_driver
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.text.passwords import without_password
 from inner_loop.spec import TrialProgress
@@ -81,7 +82,8 @@ def study_status(folder: StudyFolder) -> StudyStatus:
     Raises:
         StorageError: If a file of the study was damaged.
     """
-    config, driver = folder.config(), folder.driver()
+    config = folder.config()
+    driver = folder.driver() or remote_driver(config)
     return StudyStatus(
         name=config.name,
         handle=folder.handle,

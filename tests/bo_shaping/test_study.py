@@ -9,6 +9,8 @@ from ax.api.client import Client
 
 from bo_shaping import Study
 from bo_shaping.errors import ConfigError, StorageError, StudyExistsError, TooManyFailuresError
+from bo_shaping.generation.acquisition import SimplexAcquisition
+from bo_shaping.libraries.ax_internals import strategy_of
 from bo_shaping.storage.portable import KEY
 from bo_shaping.storage.trial_folder import TrialFolder
 from bo_shaping.surrogate.recommend import should_stop
@@ -110,7 +112,12 @@ def test_axs_own_tools_show_what_was_measured(finished):
     assert summary["kl"].tolist() == pytest.approx(finished.trials()["kl"].tolist(), abs=1e-6)
 
 
-OBJECTIVES = {"final": {"max_kl": None}, "area": {"measure": "auc", "max_kl": None}}
+OBJECTIVES = {
+    "final": {"measure": "final", "max_kl": None},
+    "budget": {"measure": "final", "max_kl": 6.0},
+    "area": {"measure": "auc", "max_kl": None},
+    "front": {"measure": "final", "pareto": True, "max_kl": None},
+}
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
@@ -126,6 +133,24 @@ def test_every_card_of_ax_that_applies_is_there_and_none_fails(make_config, obje
         names.add(card.name)
         todo += card.children if isinstance(card, AnalysisCardGroup) else []
     assert {"Summary", "ArmEffectsPlot", "SensitivityAnalysisPlot", "CrossValidationPlot"} <= names
+    assert ("ObjectivePFeasibleFrontierPlot" in names) == (objective.get("max_kl") is not None)
+
+
+def test_axs_frontier_of_reward_and_feasibility_is_on_the_simplex(make_config):
+    from ax.analysis.plotly.objective_p_feasible_frontier import ObjectivePFeasibleFrontierPlot
+
+    study = Study.launch(make_config(objective={"measure": "final", "max_kl": 6.0}, budget={"trials": 8}))
+    study.run()
+    client = study.ax_client
+    plot = ObjectivePFeasibleFrontierPlot()
+    client.compute_analyses(analyses=[plot], display=False)
+    assert len(plot.additional_arms) >= 3
+    for arm in plot.additional_arms:
+        assert sum(arm.parameters[f"w_{name}"] for name in closed_form.OPTIMUM) == pytest.approx(1.0)
+    # The client generates as it did, and one candidate only.
+    ((_, parameters),) = client.get_next_trials(max_trials=1).items()
+    assert sum(parameters[f"w_{name}"] for name in closed_form.OPTIMUM) == pytest.approx(1.0)
+    assert strategy_of(client).adapter.generator.acquisition_class is SimplexAcquisition
 
 
 def test_ax_proposes_and_saves_from_the_client_of_a_study(finished, tmp_path):

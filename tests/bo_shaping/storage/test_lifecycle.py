@@ -50,7 +50,7 @@ def two(make_config, shared, tmp_path, monkeypatch):
 @pytest.mark.parametrize("settings", [{}, {"objective": {"max_kl": 5.0}}])
 def test_a_study_does_not_move_into_a_database_that_has_another_of_its_name(two, make_config, shared, settings):
     first, second = two
-    message = f"already holds a study 'closed', whose folder is {first.path}; choose another database"
+    message = f"already holds a study 'closed', whose folder is {first.path} on .+; choose another database"
     with pytest.raises(StudyExistsError, match=message):
         Study.load("closed", make_config(storage=shared, **settings), allow_change=True)
     assert Study.load("closed").config == second.config

@@ -1,0 +1,136 @@
+"""Two machines on one PostgreSQL: processes with identities and folders of their own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bo_shaping.storage.home import Home
+from bo_shaping.storage.study_folder import ROOT_VARIABLE
+
+PROGRAM = """
+import socket, sys
+host, code = sys.argv[1:]
+socket.gethostname = lambda: host
+from bo_shaping.storage import home, lease_holder
+home._machine = lease_holder._machine = lambda: f"machine of {host}"
+import logging; logging.disable(logging.CRITICAL)
+from bo_shaping import Study, StudyConfig
+from bo_shaping.errors import BoShapingError
+try:
+    exec(code)
+except BoShapingError as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+class Host:
+    """A machine with a folder of studies."""
+
+    def __init__(self, name, root, config):
+        self.name, self.root, self._config = name, root, config
+
+    def start(self, code, **settings):
+        config = self._config | settings
+        text = f"config = StudyConfig.model_validate({config!r})\n{code}"
+        environment = os.environ | {ROOT_VARIABLE: str(self.root)}
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, self.name, text], env=environment, text=True, stdout=subprocess.PIPE
+        )
+
+    def run(self, code, **settings):
+        process = self.start(code, **settings)
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0
+        return out.strip()
+
+
+@pytest.fixture
+def hosts(postgres, make_config, tmp_path):
+    config = make_config(storage=postgres, budget={"trials": 3}).model_dump(mode="json")
+    return [Host(name, tmp_path / name / "studies", config) for name in ("alpha", "beta")]
+
+
+def bring(one, other):
+    """Copy the folder of the study from one machine to another, in place of what is there."""
+    shutil.rmtree(other.root / "closed", ignore_errors=True)
+    shutil.copytree(one.root / "closed", other.root / "closed")
+
+
+LOOK = """
+from bo_shaping.storage.study_folder import find_study
+from bo_shaping.views.status import study_status
+print(study_status(find_study("closed")).standing())
+"""
+LOAD_AND_RUN = "study = Study.load('closed'); study.run(1); print(len(study.folder.records()))"
+
+
+def test_a_copy_goes_on_only_if_it_has_what_was_done_elsewhere(hosts):
+    alpha, beta = hosts
+    assert alpha.run("Study.launch(config).run(1); print('ran')") == "ran"
+    bring(alpha, beta)
+    assert alpha.run(LOAD_AND_RUN) == "2"
+    # The folder there has one trial, the database two.
+    refused = beta.run(LOAD_AND_RUN)
+    assert refused.startswith("StudyExistsError: Study 'closed' was last driven in ")
+    assert f"{alpha.root / 'closed'} on alpha, and the folder {beta.root / 'closed'} does not have" in refused
+    bring(alpha, beta)
+    assert beta.run(LOAD_AND_RUN) == "3"
+    # Now it is the first one that is behind.
+    assert "was last driven in" in alpha.run(LOAD_AND_RUN)
+    bring(beta, alpha)
+    assert alpha.run(LOAD_AND_RUN) == "4"
+
+
+def test_equal_paths_on_two_machines_are_two_studies(hosts):
+    alpha, beta = hosts
+    assert alpha.run("Study.launch(config).run(1); print('ran')") == "ran"
+    # What stands at this path on the second machine is not what stands there on the first.
+    alpha.root.rename(alpha.root.with_name("of-alpha"))
+    beta.root = alpha.root
+    refused = beta.run("Study.launch(config)")
+    assert refused.startswith("StudyExistsError: The database already holds a study 'closed', whose folder is ")
+    assert f"{alpha.root / 'closed'} on alpha; choose another name" in refused
+    # A folder that both share is one study.
+    shutil.rmtree(beta.root, ignore_errors=True)
+    alpha.root.with_name("of-alpha").rename(alpha.root)
+    assert beta.run(LOAD_AND_RUN) == "2"
+
+
+def test_who_looks_from_one_machine_sees_the_driver_on_the_other(hosts, tmp_path, monkeypatch):
+    alpha, beta = hosts
+    monkeypatch.setenv("CLOSED_FORM_LOG", str(tmp_path / "log"))
+    slow = {"inner_loop": "tests.bo_shaping.closed_form:run_slowly"}
+    assert alpha.run("Study.launch(config)", **slow) == ""
+    bring(alpha, beta)
+    (tmp_path / "hold").touch()
+    driver = alpha.start(LOAD_AND_RUN, **slow)
+    try:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "log").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert f"driven by process {driver.pid} on alpha, seen " in beta.run(LOOK)
+        refused = beta.run(LOAD_AND_RUN)
+        # Its folder is behind; it would be told who drives the study if it were not.
+        assert "was last driven in" in refused
+        bring(alpha, beta)
+        assert f"is being driven by process {driver.pid} on alpha" in beta.run(LOAD_AND_RUN)
+    finally:
+        (tmp_path / "hold").unlink()
+        assert driver.communicate(timeout=60)[0].strip() == "1"
+    assert "nobody is driving it" in beta.run(LOOK)
+
+
+def test_a_home_survives_its_line_and_a_path_alone_is_one_of_an_older_version(tmp_path):
+    here = Home.here(tmp_path)
+    assert Home.from_text(here.to_text()) == here
+    assert here.is_here
+    assert Home.from_text("/old/path") == Home("/old/path", "", "")
+    assert Home.from_text("/old/path").is_here
+    assert not Home(str(tmp_path), "elsewhere", here.machine).is_here
+    assert json.loads(here.to_text())["path"] == str(tmp_path)
