@@ -11,26 +11,32 @@ from bo_shaping.cli.terms import JsonOption, StudyArgument, console
 from bo_shaping.errors import StudyNotFoundError
 from bo_shaping.storage.study_folder import find_study, studies_root
 from bo_shaping.text.hidden_characters import visible_text
-from bo_shaping.views.studies_table import print_studies, study_lines
+from bo_shaping.text.passwords import without_password
+from bo_shaping.views.studies_table import lines_of_database, print_studies, study_lines
 
 NewNameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The new name.")]
 
 
 def list_studies(
-    folder: Annotated[Path | None, typer.Argument(metavar="DIR", help="A folder of studies; yours by default.")] = None,
+    place: Annotated[
+        str | None, typer.Argument(metavar="DIR|URL", help="A folder of studies or a database; your folder by default.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show all studies: how they stand, what they recommend, when they changed."""
-    root = studies_root() if folder is None else folder
-    if folder is not None and not root.is_dir():
-        raise StudyNotFoundError(f"There is no folder {root}.")
-    lines = study_lines(root)
+    if place is not None and "://" in place:
+        where, lines = without_password(place), lines_of_database(place)
+    else:
+        where, root = place or str(studies_root()), studies_root() if place is None else Path(place)
+        if place is not None and not root.is_dir():
+            raise StudyNotFoundError(f"There is no folder {root}.")
+        lines = study_lines(root)
     if as_json:
         typer.echo(json.dumps([line.to_json() for line in lines], indent=1))
     elif lines:
         print_studies(console, lines)
     else:
-        console.print(Text(f"There are no studies in {root}."), soft_wrap=True)
+        console.print(Text(f"There are no studies in {where}."), soft_wrap=True)
 
 
 def copy(study: StudyArgument, name: NewNameArgument) -> None:

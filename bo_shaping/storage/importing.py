@@ -9,7 +9,7 @@ from bo_shaping.config.changes import refuse_changes
 from bo_shaping.config.inner_loop import DEFAULT_INNER_LOOP
 from bo_shaping.errors import ExperimentFileError, StudyExistsError
 from bo_shaping.space.arms import from_arm, to_specs
-from bo_shaping.storage.lifecycle import create
+from bo_shaping.storage.lifecycle import create, free_database, move_into_database
 from bo_shaping.storage.portable import FinishedTrial, PortableStudy
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.storage.trial_folder import Event, Job
@@ -61,7 +61,7 @@ def import_study(
 
     Args:
         study: What to make it of.
-        config: Its configuration, with its name and without storage.
+        config: Its configuration, with its name.
         root: The folder of studies.
         fill: Puts the folders of its trials into a study; by default, what the study says of them.
 
@@ -70,10 +70,6 @@ def import_study(
         StudyLockedError: If another process imports it now.
         ExperimentFileError: If a trial is not one of the search space.
     """
-    if config.storage is not None:
-        raise ExperimentFileError(
-            "A study that begins with trials of others keeps them in its own folder: leave storage out."
-        )
     folder = StudyFolder((root / config.name).resolve())
     folder.refuse_existing()
     if folder.path.exists():
@@ -83,7 +79,10 @@ def import_study(
     if staging.path.exists():
         with staging.driver_lock():
             shutil.rmtree(staging.path)
-    ledger = create(staging, config)
+    if config.storage is not None:
+        free_database(folder, config).close()
+    # It is whole in its own folder first: a database elsewhere and a folder here cannot appear in one step.
+    ledger = create(staging, config.model_copy(update={"storage": None}))
     if fill is not None:
         fill(staging)
     else:
@@ -96,6 +95,8 @@ def import_study(
     sync_folder(root)
     if not any(staging.path.parent.iterdir()):
         staging.path.parent.rmdir()
+    if config.storage is not None:
+        move_into_database(folder, config)
     return folder
 
 

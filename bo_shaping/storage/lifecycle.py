@@ -51,11 +51,7 @@ def create(folder: StudyFolder, config: StudyConfig) -> Ledger:
         _refuse_lost(folder, config, len(journal.entries()) if journal.path.exists() else 0)
         if config.storage is None:
             folder.database_file.unlink(missing_ok=True)
-        database = open_database(folder, config)
-        database.prepare()
-        if database.holds(config.name):
-            refuse_taken_name(folder, config.name, database)
-            _refuse_lost(folder, config, len(database.load(config.name).trials))
+        database = free_database(folder, config)
         folder.journal.path.unlink(missing_ok=True)
         with hold(folder, config, database, has_lock=True):
             folder.journal.append("config", written(config))
@@ -139,6 +135,34 @@ def rebuild(folder: StudyFolder, config: StudyConfig) -> Ledger:
     else:
         _rebuild_journal(folder, config, database)
     return Ledger(folder, config, database)
+
+
+def free_database(folder: StudyFolder, config: StudyConfig) -> Database:
+    """The study's database, in which there is none of its name.
+
+    Raises:
+        StudyExistsError: If there is one, but for what is left of a launch that was killed.
+    """
+    database = open_database(folder, config)
+    database.prepare()
+    if database.holds(config.name):
+        refuse_taken_name(folder, config.name, database)
+        _refuse_lost(folder, config, len(database.load(config.name).trials))
+    return database
+
+
+def move_into_database(folder: StudyFolder, config: StudyConfig) -> None:
+    """Let a study of this folder, which has its own database, go on in the configured one.
+
+    A kill on the way leaves it in the one or the other, whole.
+    """
+    database = open_database(folder, config)
+    with hold(folder, config, database):
+        _write_experiment(folder, config, database)
+        _write_config(folder, config)
+    database.close()
+    for suffix in ("", "-wal", "-shm"):
+        folder.database_file.with_name(folder.database_file.name + suffix).unlink(missing_ok=True)
 
 
 def _journal_is_whole(folder: StudyFolder, config: StudyConfig, database: Database) -> bool:

@@ -1,9 +1,13 @@
 """Who drives a study of a shared database from another machine, of whose locks this one knows nothing."""
 
 import contextlib
+from typing import TYPE_CHECKING
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StorageError
+
+if TYPE_CHECKING:
+    from bo_shaping.storage.lease import Lease
 
 PATIENCE_SECONDS = 3
 """How long a server is waited for: a look at a study must not hang on it."""
@@ -19,17 +23,23 @@ def remote_driver(config: StudyConfig) -> str | None:
     from sqlalchemy.engine import make_url
 
     from bo_shaping.storage.database import Database
-    from bo_shaping.storage.lease import STALE_SECONDS
 
     with contextlib.suppress(StorageError):
         url = make_url(config.storage).update_query_dict({"connect_timeout": str(PATIENCE_SECONDS)})
         database = Database(url.render_as_string(hide_password=False), "")
         try:
-            seen = database.lease(config.name, "", "").seen()
+            return driver_of(database.lease(config.name, "", ""))
         finally:
             database.close()
-        if seen is not None:
-            holder, age = seen
-            if not holder.is_dead() and age <= STALE_SECONDS:
-                return f"{holder}, seen {max(age, 0.0):.0f} s ago"
     return None
+
+
+def driver_of(lease: "Lease") -> str | None:
+    """Who holds a lease and has renewed it lately, in words."""
+    from bo_shaping.storage.lease import STALE_SECONDS
+
+    seen = lease.seen()
+    if seen is None or seen[0].is_dead() or seen[1] > STALE_SECONDS:
+        return None
+    holder, age = seen
+    return f"{holder}, seen {max(age, 0.0):.0f} s ago"

@@ -1,4 +1,4 @@
-"""All studies of a folder at a glance, from their files alone."""
+"""All studies of a folder at a glance, from their files alone; or those of a database, wherever their folders are."""
 
 import time
 from dataclasses import asdict, dataclass
@@ -28,7 +28,8 @@ class StudyLine:
     state: str
     """`running`, `interrupted`, `finished`, `unfinished`, or `damaged` with what is wrong."""
     trials: int
-    budget: int
+    budget: int | None
+    """None where only the database of the study is at hand."""
     best: str
     """The recommended mixture, if one is stored that rests on all trials."""
     mean: float | None
@@ -48,6 +49,35 @@ class StudyLine:
 def study_lines(root: Path) -> list[StudyLine]:
     """The studies in a folder, the one that changed last first. A damaged one does not hide the others."""
     lines = [_line(StudyFolder(file.parent.resolve())) for file in root.glob("*/config.yaml")]
+    return sorted(lines, key=lambda line: (-(line.changed or 0.0), line.name))
+
+
+def lines_of_database(url: str) -> list[StudyLine]:
+    """The studies in a database; of those whose folders are elsewhere, what the database knows.
+
+    Raises:
+        StorageError: If it cannot be asked.
+    """
+    from bo_shaping.storage.database import Database
+    from bo_shaping.storage.home import Home
+    from bo_shaping.storage.remote_driver import driver_of
+
+    database, lines = Database(url, "see to the database"), []
+    try:
+        for name in database.studies():
+            lease = database.lease(name, "", "")
+            home = Home.from_text(lease.home() or "")
+            folder = StudyFolder(Path(home.path))
+            if home.is_here and folder.config_file.is_file():
+                lines.append(_line(folder))
+            elif database.holds(name):
+                driver, n_trials = driver_of(lease), len(database.load(name).trials)
+                state = "running" if driver is not None else "elsewhere"
+                lines.append(
+                    StudyLine(name, state, n_trials, None, "", None, None, None, None, driver, f"it lives in {home}")
+                )
+    finally:
+        database.close()
     return sorted(lines, key=lambda line: (-(line.changed or 0.0), line.name))
 
 
@@ -92,7 +122,7 @@ def print_studies(console: Console, lines: list[StudyLine]) -> None:
         table.add_row(
             Text(line.name),
             Text(visible_text(line.state)),
-            f"{line.trials}/{line.budget}",
+            str(line.trials) if line.budget is None else f"{line.trials}/{line.budget}",
             Text(line.best),
             "" if line.mean is None else f"{line.mean:.2f} ({low:.2f} to {high:.2f})",
             "" if probability is None else describe_probability(probability),

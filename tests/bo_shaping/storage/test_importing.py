@@ -1,7 +1,10 @@
 """A study goes on from its snapshot alone, and whatever is not one leaves nothing behind."""
 
+import itertools
 import json
+import os
 import shutil
+import signal
 
 import pytest
 from ax.api.client import Client
@@ -181,29 +184,64 @@ def test_a_password_does_not_travel(make_config, postgres, tmp_path):
     assert ours.trials().equals(study.trials())
 
 
-@pytest.mark.parametrize("step", range(6))
-def test_an_import_that_ends_half_way_leaves_no_study_and_the_next_one_is_whole(snapshot, monkeypatch, studies, step):
-    """Whatever the import does to the disk fails at its `step`-th action, once for each."""
-    actions = [
-        (importing, "create"),
-        (importing, "_fill"),
-        (importing.Job, "of"),
-        (importing.StudyFolder, "trial"),
-        ("bo_shaping.storage.ledger.Ledger", "write"),
-        ("pathlib.Path", "rename"),
-    ]
-    owner, name = actions[step]
+def test_a_kill_at_any_step_leaves_no_study_or_a_whole_one(snapshot, studies):
+    """SIGKILL before each thing that the import does to the disk, one after the other."""
+    step, whole = 0, None
+    while whole is None:
+        shutil.rmtree(studies, ignore_errors=True)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _die_before(step)
+                Study.from_ax(snapshot, settings=TRUST)
+                os._exit(0)
+            except BaseException:
+                os._exit(1)
+        _, status = os.waitpid(pid, 0)
+        assert os.WIFEXITED(status) is (status == 0), "the import failed instead of being killed"
+        made = [file.parent.name for file in studies.glob("*/config.yaml")]
+        if made:
+            assert len(Study.load("closed").trials()) == 10
+        if status == 0:
+            whole = made
+        elif not made:
+            # What was left does not stand in the way.
+            assert len(Study.from_ax(snapshot, settings=TRUST).trials()) == 10
+            assert not (studies / importing.STAGING).exists()
+        step += N_STEPS
+    assert whole == ["closed"]
+    assert step > 8 * N_STEPS
 
-    def killed(*_arguments, **_options):
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch:
-        if isinstance(owner, str):
-            patch.setattr(f"{owner}.{name}", killed)
-        else:
-            patch.setattr(owner, name, killed)
-        with pytest.raises(KeyboardInterrupt):
-            Study.from_ax(snapshot, settings=TRUST)
-    assert not list(studies.glob("*/config.yaml"))
-    assert len(Study.from_ax(snapshot, settings=TRUST).trials()) == 10
-    assert not (studies / importing.STAGING).exists()
+N_STEPS = 7
+"""Every so many: neighbours are alike, and each takes a second."""
+
+
+def _die_before(step):
+    """Let this process be killed before its `step`-th call that puts something on the disk."""
+    n_calls = itertools.count()
+
+    def counted(call):
+        def die_or_do(*arguments, **options):
+            if next(n_calls) >= step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **options)
+
+        return die_or_do
+
+    for name in ("fsync", "replace", "rename", "mkdir", "unlink", "write", "ftruncate"):
+        setattr(os, name, counted(getattr(os, name)))
+
+
+def test_a_study_that_is_made_from_a_file_may_live_in_a_shared_database(snapshot, postgres, tmp_path):
+    ours = Study.from_ax(snapshot, settings=[*TRUST, f"storage={postgres}"])
+    assert not list(ours.path.glob("study.db*"))
+    assert ours.config.storage == postgres
+    original = Study.load(tmp_path / "elsewhere")
+    assert ours.ask() == original.ask()
+    assert len(Study.load(postgres).trials()) == 11
+    # Its name is taken there, wherever the next one would live.
+    ours.path.rename(tmp_path / "away")
+    with pytest.raises(StudyExistsError, match=r"'closed' already \(trials: 11\)"):
+        Study.from_ax(snapshot, settings=[*TRUST, f"storage={postgres}"])
+    assert not ours.path.exists()

@@ -108,6 +108,10 @@ def test_who_looks_from_one_machine_sees_the_driver_on_the_other(hosts, tmp_path
     assert alpha.run("Study.launch(config)", **slow) == ""
     bring(alpha, beta)
     (tmp_path / "hold").touch()
+    rows = (
+        "from bo_shaping.views.studies_table import lines_of_database as f; print([vars(x) for x in f(config.storage)])"
+    )
+    assert "'state': 'elsewhere', 'trials': 0, 'budget': None" in beta.run(rows)
     driver = alpha.start(LOAD_AND_RUN, **slow)
     try:
         deadline = time.monotonic() + 60
@@ -115,6 +119,7 @@ def test_who_looks_from_one_machine_sees_the_driver_on_the_other(hosts, tmp_path
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert f"driven by process {driver.pid} on alpha, seen " in beta.run(LOOK)
+        assert "'state': 'running', 'trials': 1" in beta.run(rows)
         refused = beta.run(LOAD_AND_RUN)
         # Its folder is behind; it would be told who drives the study if it were not.
         assert "was last driven in" in refused
