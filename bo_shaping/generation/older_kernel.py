@@ -14,7 +14,7 @@ from ax.generators.torch.botorch_modular.surrogate import SurrogateSpec
 from ax.generators.torch.botorch_modular.utils import ModelConfig
 from botorch.models.transforms.input import Normalize
 from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
-from gpytorch.constraints import Positive
+from gpytorch.constraints import GreaterThan
 from gpytorch.kernels import AdditiveKernel, Kernel, ScaleKernel
 from gpytorch.priors import LogNormalPrior
 from torch import Tensor
@@ -23,6 +23,10 @@ from bo_shaping.config import RelatedTask
 from bo_shaping.surrogate.gaussian_process import SIGNAL_PRIOR, SLOPE_PRIOR, GaussianProcess
 from bo_shaping.surrogate.older_surfaces import older_surfaces
 from bo_shaping.surrogate.seed_effects import axes_of_space
+
+
+SMALLEST = 1e-4
+"""Least variance: of 0 a log-normal prior knows no density, and a fit would end there with an error."""
 
 
 class OlderSurfacesKernel(Kernel):
@@ -39,9 +43,12 @@ class OlderSurfacesKernel(Kernel):
         super().__init__()
         self._terms = [tuple(torch.as_tensor(part) for part in process.mean_terms()) for process in processes]
         self.register_parameter("raw_slopes", torch.nn.Parameter(torch.zeros(len(processes), dtype=torch.double)))
-        self.register_constraint("raw_slopes", Positive())
+        self.register_constraint("raw_slopes", GreaterThan(SMALLEST, initial_value=1.0))
         self.register_prior(
-            "slope_prior", LogNormalPrior(*SLOPE_PRIOR), lambda module: module.slopes, lambda module, value: None
+            "slope_prior",
+            LogNormalPrior(*SLOPE_PRIOR),
+            lambda module: module.slopes,
+            lambda module, value: module.initialize(raw_slopes=module.raw_slopes_constraint.inverse_transform(value)),
         )
 
     @property
@@ -70,6 +77,7 @@ class WithOlderSurfaces(AdditiveKernel):
         own = ScaleKernel(
             get_covar_module_with_dim_scaled_prior(ard_num_dims=n_dimensions),
             outputscale_prior=LogNormalPrior(*SIGNAL_PRIOR),
+            outputscale_constraint=GreaterThan(SMALLEST, initial_value=1.0),
         )
         super().__init__(own, OlderSurfacesKernel(processes))
 

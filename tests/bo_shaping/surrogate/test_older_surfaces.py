@@ -79,3 +79,15 @@ def test_the_best_of_an_older_task_keeps_the_limits_that_its_trials_know_of(make
     unknown = make_config(related=[task(60, with_kl=False)], objective={"max_kl": 5.0, "measure": "final"})
     free = make_config(related=[task(60)], objective={"max_kl": None})
     assert older_best(unknown) == older_best(free) != [arm]
+
+
+def test_a_surface_that_explains_nothing_does_not_break_the_fit(make_config):
+    """A slope that goes to 0 has no density under a log-normal prior."""
+    config = make_config(related=[task(sign=-1.0), task(source="flat", sign=0.0)])
+    kernel = OlderSurfacesKernel(older_surfaces(config.related, axes_of(config.search_space), "reward").processes)
+    assert kernel.slopes.tolist() == pytest.approx([1.0, 1.0])
+    kernel.raw_slopes.data.fill_(-1e6)
+    assert kernel.slopes.tolist() == pytest.approx([1e-4, 1e-4])
+    assert torch.isfinite(kernel.slope_prior.log_prob(kernel.slopes)).all()
+    kernel.sample_from_prior("slope_prior")
+    assert (kernel.slopes > 1e-4).all()
