@@ -23,6 +23,7 @@ from bo_shaping.space.arms import to_arm
 from bo_shaping.storage.importing import import_study, imported_config
 from bo_shaping.storage.ledger import Ledger
 from bo_shaping.storage.lifecycle import create, rebuild, reopen, with_absolute_folders
+from bo_shaping.storage.lock_check import refuse_without_locks
 from bo_shaping.storage.portable import PortableStudy, read_portable
 from bo_shaping.storage.recommendation_file import read_recommendation, write_recommendation
 from bo_shaping.storage.records import TrialRecord
@@ -82,11 +83,14 @@ class Study:
         Raises:
             ExperimentFileError: If a source cannot be read, its names do not fit, or none of its trials does.
             StudyExistsError: If there is one of that name, here or in the configured database.
+            StorageError: If locks on files mean nothing where it would live.
             TaskError: If the task cannot be set up.
             ConfigError: If the inner loop cannot be imported.
         """
         folder = StudyFolder((studies_root() / config.name).resolve())
         folder.refuse_existing()
+        studies_root().mkdir(parents=True, exist_ok=True)
+        refuse_without_locks(studies_root())
         check_inner_loop(config.inner_loop, config.task, config.evaluation)
         config = with_absolute_folders(config)
         if sources:

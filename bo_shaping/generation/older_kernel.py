@@ -24,7 +24,6 @@ from bo_shaping.surrogate.gaussian_process import SIGNAL_PRIOR, SLOPE_PRIOR, Gau
 from bo_shaping.surrogate.older_surfaces import older_surfaces
 from bo_shaping.surrogate.seed_effects import axes_of_space
 
-
 SMALLEST = 1e-4
 """Least variance: of 0 a log-normal prior knows no density, and a fit would end there with an error."""
 

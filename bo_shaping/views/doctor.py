@@ -14,6 +14,7 @@ from bo_shaping.config.inner_loop import DEFAULT_INNER_LOOP, check_inner_loop
 from bo_shaping.errors import BoShapingError, StorageError, TrialResultError
 from bo_shaping.storage.lease import STALE_SECONDS
 from bo_shaping.storage.lease_holder import Holder
+from bo_shaping.storage.lock_check import what_is_wrong_with_locks
 from bo_shaping.storage.study_folder import StudyFolder, studies_root
 from bo_shaping.storage.trial_folder import TrialFolder
 from bo_shaping.text.passwords import without_password
@@ -58,6 +59,7 @@ def examine(folder: StudyFolder | None = None) -> list[Finding]:
             ("trials", lambda: _trials(folder)),
             ("components", lambda: _components(folder)),
             ("workers", lambda: _workers(folder)),
+            ("locks", lambda: _locks(folder.path)),
             ("disk", lambda: _disk(folder.path, _bytes_to_come(folder))),
             ("storage", lambda: _storage(folder)),
             ("models", lambda: _models(folder.config())),
@@ -153,6 +155,15 @@ def _bytes_to_come(folder: StudyFolder) -> int:
     n_trials, budget = len(folder.records()), folder.config().budget.trials
     size = sum(file.stat().st_size for file in (folder.path / "trials").glob("**/*") if file.is_file())
     return size // max(n_trials, 1) * max(budget - n_trials, 0)
+
+
+def _locks(path: Path) -> Iterator[Finding]:
+    """Whether the file system keeps locks, by which drivers and workers are told from dead ones."""
+    problem = what_is_wrong_with_locks(path)
+    if problem is None:
+        yield Finding("locks", True, "one process's lock on a file is refused to another")
+    else:
+        yield Finding("locks", False, problem, "move the studies to another file system")
 
 
 def _disk(path: Path, needed: int) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from experiments.benchmarks.outer_loop import (
     real_studies,
     scale,
     transfer,
+    transfer_models,
     wide_search,
     wide_surface,
 )
@@ -84,6 +85,11 @@ WIDE: dict[str, tuple[str, str, Table]] = {
     "search": ("A search of the wide space", wide_search.__name__, wide_search.table_of),
     "studies": ("Whole studies, judged with fresh seeds", real_studies.__name__, real_studies.table_of),
     "transfer": ("What older trials of other tasks save", transfer.__name__, transfer.table_of),
+    "transfer models": (
+        "Which model learns most from older trials",
+        transfer_models.__name__,
+        transfer_models.table_of,
+    ),
     "fresh seeds": ("The best settings on fresh seeds", fresh_seeds.__name__, fresh_seeds.table_of),
 }
 """Parts of `wide_surface.json`, each with a command of its own."""

@@ -9,13 +9,16 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 import bo_shaping
 from experiments.benchmarks.outer_loop.problems import Array, Problem, Space, as_point
+
+if TYPE_CHECKING:
+    from bo_shaping.config import StudyConfig
 
 PACKAGE = Path(bo_shaping.__file__).parent
 OPTIMISER = (
@@ -65,28 +68,34 @@ class Method(Protocol):
         """The point to use."""
 
 
+def study_config(problem: Space, seed: int, related: Sequence[dict[str, Any]] = ()) -> StudyConfig:
+    """The study that ours is on a problem."""
+    from bo_shaping.config import StudyConfig
+
+    return StudyConfig.model_validate(
+        {
+            "name": "benchmark",
+            "seed": seed,
+            "search_space": {
+                "components": problem.components,
+                "parameters": {name: {"bounds": bounds} for name, bounds in problem.parameters.items()},
+            },
+            "objective": {"max_kl": None},
+            # A budget that does not end: what the last trials of a study are for is not measured here.
+            "budget": {"trials": 10_000},
+            "related": related,
+        }
+    )
+
+
 class Ours:
     """The code path of a study, on an Ax experiment without a database."""
 
     def __init__(self, problem: Problem, seed: int, related: Sequence[dict[str, Any]] = ()) -> None:
-        from bo_shaping.config import StudyConfig
         from bo_shaping.generation.strategy import new_client, new_experiment
 
         self._problem = problem
-        self._config = StudyConfig.model_validate(
-            {
-                "name": "benchmark",
-                "seed": seed,
-                "search_space": {
-                    "components": problem.components,
-                    "parameters": {name: {"bounds": bounds} for name, bounds in problem.parameters.items()},
-                },
-                "objective": {"max_kl": None},
-                # A budget that does not end: what the last trials of a study are for is not measured here.
-                "budget": {"trials": 10_000},
-                "related": related,
-            }
-        )
+        self._config = study_config(problem, seed, related)
         self._client = new_client(new_experiment(self._config), self._config.related)
         self._index = -1
 

@@ -164,6 +164,12 @@ class EmulatedProblem:
         noise, kl = np.random.default_rng([self.index, trial]).normal(size=2)
         return float(self._worth(x[None])[0] + wide_emulator()[1] * noise), float(5 + 0.3 * kl)
 
+    @property
+    def scale(self) -> float:
+        """What a point drawn evenly loses, in units of the reward."""
+        best, mean, _ = _wide_truth(self.components)
+        return best - mean
+
     def _worth(self, X: Array) -> Array:
         return wide_emulator()[0](wide_coordinates(X, self.components))
 
