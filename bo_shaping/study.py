@@ -89,9 +89,9 @@ class Study:
         """
         folder = StudyFolder((studies_root() / config.name).resolve())
         folder.refuse_existing()
+        check_inner_loop(config.inner_loop, config.task, config.evaluation)
         studies_root().mkdir(parents=True, exist_ok=True)
         refuse_without_locks(studies_root())
-        check_inner_loop(config.inner_loop, config.task, config.evaluation)
         config = with_absolute_folders(config)
         if sources:
             study = cls._launch_with(config, sources, maps, metrics)

@@ -189,8 +189,8 @@ class Driver:
             times = f"{entry.record.attempt} times" if entry.record.attempt > 1 else "once"
             self._fail(index, f"tried {times}: {reason}")
             return
-        attempt = entry.record.attempt + 1
-        self._ledger.write(entry.model_copy(update={"record": entry.record.model_copy(update={"attempt": attempt})}))
+        update = {"attempt": entry.record.attempt + 1, "earlier": (*entry.record.earlier, reason)}
+        self._ledger.write(entry.model_copy(update={"record": entry.record.model_copy(update=update)}))
         self._start(index)
 
     def _job(self, index: int) -> Job:

@@ -61,7 +61,7 @@ def failed(entry: Entry, reason: str) -> Entry:
 
 def again(entry: Entry, status: Status) -> Entry:
     """A failed trial as it was before it ran, or was given away."""
-    update = {"status": status, "attempt": 1, "reason": None}
+    update = {"status": status, "attempt": 1, "earlier": (), "reason": None}
     return entry.model_copy(update={"record": entry.record.model_copy(update=update)})
 
 

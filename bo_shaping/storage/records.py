@@ -33,6 +33,8 @@ class TrialRecord(StrictModel):
     of the budget (`recommended`, `replicate`), or a person (`attached`)."""
     attempt: PositiveInt = 1
     """1, and one more for each time it was started again because its worker had died or hung."""
+    earlier: tuple[str, ...] = ()
+    """Why each attempt before this one has ended."""
     mean: float | None = None
     """What the study maximises (`objective.measure`), the mean over replicates; as far as it got where the trial was
     stopped."""

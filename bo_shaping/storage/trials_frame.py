@@ -18,11 +18,11 @@ def trials_frame(config: StudyConfig, records: Sequence[TrialRecord]) -> "pd.Dat
     space = config.search_space
     extra = list(space.parameters)
     columns = ["index", "status", *(f"w_{name}" for name in space.components), *extra]
-    columns += ["mean", "sem", "final", "kl", "reason", "seconds", "origin", "seeds", "attempt", "step"]
+    columns += ["mean", "sem", "final", "kl", "reason", "seconds", "origin", "seeds", "attempt", "earlier", "step"]
     rows = [
         {**record.model_dump(exclude={"weights", "parameters"}), **to_arm(record.weights, record.parameters)}
         for record in records
     ]
     frame = pd.DataFrame(rows, columns=columns)
-    words = ("index", "status", "reason", "origin", "seeds", "attempt")
+    words = ("index", "status", "reason", "origin", "seeds", "attempt", "earlier")
     return frame.astype(dict.fromkeys([name for name in columns if name not in words], float))

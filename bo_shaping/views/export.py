@@ -22,7 +22,7 @@ def export_csv(folder: StudyFolder) -> str:
     space = folder.config().search_space
     measures = sorted({name for trial in trials for name in trial.record.measures})
     columns = ["index", "status", "origin", "seeds", "attempt", *(f"w_{name}" for name in space.components)]
-    columns += [*space.parameters, "mean", "sem", "final", "kl", *measures, "step", "seconds", "reason"]
+    columns += [*space.parameters, "mean", "sem", "final", "kl", *measures, "step", "seconds", "reason", "earlier"]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -34,6 +34,7 @@ def export_csv(folder: StudyFolder) -> str:
                 for name in ("index", "origin", "attempt", "mean", "sem", "final", "kl", "step")
             }
             | {"status": trial.status, "seconds": record.seconds, "reason": visible_text(record.reason or "")}
+            | {"earlier": visible_text("; ".join(record.earlier))}
             | {"seeds": " ".join(map(str, record.seeds))}
             | {f"w_{name}": weight for name, weight in record.weights.items()}
             | record.parameters

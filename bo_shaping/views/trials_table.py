@@ -129,19 +129,24 @@ def trial_line(trial: TrialStatus) -> str:
         text += "" if record.seconds is None else f", {record.seconds:.0f} s"
     if record.reason:
         text += f"; {visible_text(record.reason)}"
-    return text
+    return text + "".join(f"; {line}" for line in _attempts(record))
 
 
 def _remark(trial: TrialStatus) -> str:
     record, progress = trial.record, trial.progress
     if trial.status == "running":
         attempt = f"attempt {record.attempt}, " if record.attempt > 1 else ""
-        if progress is None:
-            return f"{attempt}starting"
-        score = "" if progress.score is None else f", score {progress.score:.2f}"
-        return f"{attempt}step {progress.step}/{progress.n_steps}{score}"
+        score = "" if progress is None or progress.score is None else f", score {progress.score:.2f}"
+        at = "starting" if progress is None else f"step {progress.step}/{progress.n_steps}{score}"
+        return "; ".join([f"{attempt}{at}", *_attempts(record)])
     at = f"at step {record.step}" if trial.status == "stopped" and record.step is not None else ""
-    return ": ".join(part for part in (at, visible_text(record.reason or "")) if part)
+    remark = ": ".join(part for part in (at, visible_text(record.reason or "")) if part)
+    return "; ".join(part for part in (remark, *_attempts(record)) if part)
+
+
+def _attempts(record: TrialRecord) -> list[str]:
+    """Why each attempt before the last has ended."""
+    return [f"attempt {i} ended: {visible_text(reason)}" for i, reason in enumerate(record.earlier, start=1)]
 
 
 def _who(trial: TrialStatus) -> Text:

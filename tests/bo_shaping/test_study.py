@@ -50,6 +50,7 @@ def test_the_table_holds_what_the_trials_returned(finished):
         "origin",
         "seeds",
         "attempt",
+        "earlier",
         "step",
     ]
     assert list(trials.columns) == columns
@@ -237,6 +238,9 @@ def test_a_worker_that_keeps_dying_without_a_word_fails_its_trial(make_config, r
     assert (record.status, record.attempt) == ("failed", retries + 1)
     assert record.reason.startswith(f"tried {words}: the worker ended without a result")
     assert str(study.folder.trial(0).log_file) in record.reason
+    # Every attempt keeps why it ended.
+    assert len(record.earlier) == retries
+    assert all(why.startswith("the worker ended without a result") for why in record.earlier)
 
 
 def test_replicates_give_ax_the_standard_error_over_seeds(make_config):

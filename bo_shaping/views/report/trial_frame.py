@@ -11,7 +11,21 @@ CORNER_ATOL = 1e-6
 """How far from 1 the weight of a pure component may be."""
 
 _KNOWN_COLUMNS = frozenset(
-    {"index", "status", "mean", "sem", "final", "kl", "reason", "seconds", "origin", "seeds", "attempt", "step"}
+    {
+        "index",
+        "status",
+        "mean",
+        "sem",
+        "final",
+        "kl",
+        "reason",
+        "seconds",
+        "origin",
+        "seeds",
+        "attempt",
+        "earlier",
+        "step",
+    }
 )
 
 

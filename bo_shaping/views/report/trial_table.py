@@ -91,10 +91,11 @@ def _status(record: Mapping[Hashable, object]) -> str:
     status = escape(str(record.get("status", "")).lower().replace("_", " "))
     status += "" if step is None else f" at step {step:.0f}"
     status += f", attempt {attempt:.0f}" if attempt is not None and attempt > 1 else ""
-    reason = record.get("reason")
-    if not isinstance(reason, str) or not reason:
-        return status
-    return f"{status}<br><small>{escape(reason)}</small>"
+    reason, earlier = record.get("reason"), record.get("earlier")
+    remarks = [reason] if isinstance(reason, str) and reason else []
+    if isinstance(earlier, (list, tuple)):
+        remarks += [f"attempt {i} ended: {why}" for i, why in enumerate(earlier, start=1)]
+    return "<br>".join([status, *(f"<small>{escape(remark)}</small>" for remark in remarks)])
 
 
 def _seeds(seeds: object) -> str:

@@ -11,11 +11,11 @@ ARM = ["0.25", "0.0", "0.75", "0.9"]
 def test_the_table_has_a_row_per_trial_and_a_column_per_fact(studies):
     folder = bare_study(studies / "toy")
     add_trial(folder, 0, "completed", seeds=(3, 4), origin="design", measures={"length": 18.5})
-    add_trial(folder, 1, "failed", reason=f"a, b\n{EVIL}", attempt=2)
+    add_trial(folder, 1, "failed", reason=f"a, b\n{EVIL}", attempt=2, earlier=(f"died\n{EVIL}",))
     header, *rows = csv.reader(io.StringIO(export_csv(folder)))
     assert header == [
         *("index", "status", "origin", "seeds", "attempt", "w_shap", "w_lime", "w_sparse", "gae_lambda"),
-        *("mean", "sem", "final", "kl", "length", "step", "seconds", "reason"),
+        *("mean", "sem", "final", "kl", "length", "step", "seconds", "reason", "earlier"),
     ]
     assert rows == [
         [
@@ -36,8 +36,13 @@ def test_the_table_has_a_row_per_trial_and_a_column_per_fact(studies):
             "",
             "3.0",
             "",
+            "",
         ],
-        ["1", "failed", "model", "0", "2", "0.25", "0.0", "0.75", "0.9", *[""] * 7, f"a, b\\n{EVIL_SHOWN}"],
+        [
+            *("1", "failed", "model", "0", "2", "0.25", "0.0", "0.75", "0.9"),
+            *[""] * 7,
+            *(f"{w}\\n{EVIL_SHOWN}" for w in ("a, b", "died")),
+        ],
     ]
 
 

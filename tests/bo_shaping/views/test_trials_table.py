@@ -28,7 +28,7 @@ def shown(trials, width, *, terminal=True, details=False):
     return console.file.getvalue().splitlines()
 
 
-RUNNING = trial("running", TrialProgress(step=5, n_steps=20, score=-0.123), attempt=2)
+RUNNING = trial("running", TrialProgress(step=5, n_steps=20, score=-0.123), attempt=2, earlier=("it \x1b[31mhung",))
 
 
 def test_weights_have_columns_where_they_fit_and_share_one_where_they_do_not():
@@ -54,9 +54,9 @@ def test_nothing_is_wider_than_the_terminal_and_nothing_is_cut(width, details):
 
 
 def test_a_running_trial_has_a_bar_as_long_as_what_is_done():
-    *_, line = shown([RUNNING], 100)
+    *_, line = shown([RUNNING], 160)
     assert line.startswith("trial 0 running: ━━━━  ")
-    assert line.rstrip().endswith("attempt 2, step 5/20, score -0.12")
+    assert line.rstrip().endswith("attempt 2, step 5/20, score -0.12; attempt 1 ended: it \\u001b[31mhung")
 
 
 def test_in_a_pipe_a_line_is_a_line_however_long():

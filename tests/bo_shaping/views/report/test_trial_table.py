@@ -31,9 +31,10 @@ def test_a_failed_trial_shows_its_escaped_reason_and_no_number():
 def test_a_trial_that_was_stopped_or_started_again_says_so():
     trials = stop_early(make_trials(THREE, 3, 0), 1, step=5)
     trials.loc[2, "attempt"] = 2
+    trials["earlier"] = [(), (), (f"it died {EVIL}",)]
     html = trial_table_html(trials, CHOSEN)
     assert f"stopped at step 5<br><small>below the others {escape(EVIL)}" in html
-    assert "completed, attempt 2" in html
+    assert f"completed, attempt 2<br><small>attempt 1 ended: it died {escape(EVIL)}" in html
 
 
 def test_trials_over_the_kl_budget_say_so():
