@@ -87,7 +87,7 @@ def gather(
         left_out: list[tuple[str, str]] = []
         if foreign.differs:
             task = _related(foreign, names, config, left_out)
-            related.append(task)
+            _add_task(related, task)
             report.append(Taken(foreign.source, len(task.trials), left_out, False, foreign.differs))
             continue
         n_before, has_sems = len(entries), False
@@ -112,6 +112,16 @@ def gather(
         usual = range(config.seed, config.seed + config.noise.replicates)
         entries.append(trial_of_arm(len(entries), baseline, "running", usual, "design"))
     return Gathered(entries, tuple(related), report)
+
+
+def _add_task(related: list[RelatedTask], task: RelatedTask) -> None:
+    """Add a task, or its trials to those of one that differs in the same: that is the same other task."""
+    for place, known in enumerate(related):
+        if known.differs == task.differs:
+            source, trials = f"{known.source} and {task.source}", (*known.trials, *task.trials)
+            related[place] = RelatedTask(source=source, differs=task.differs, trials=trials)
+            return
+    related.append(task)
 
 
 def _related(

@@ -43,10 +43,13 @@ AFTER = (4, 8)
 """Trials after which the recommendation is judged."""
 ROUNDS = 30
 COLD = "none"
+TWO = " twice"
+"""What follows the name of a task of which both studies are older ones."""
 TITLES = {
     COLD: "no older trials",
     "same": "the same task",
     **{name: task.title for name, task in TASKS.items()},
+    **{f"{name}{TWO}": f"{task.title}, two studies" for name, task in TASKS.items()},
     "random": "a random surface",
     "inverted": "the same task upside down",
 }
@@ -68,7 +71,13 @@ def older(kind: str, index: int) -> list[dict[str, Any]]:
     """The related tasks of a study, as in its configuration."""
     if kind == COLD:
         return []
-    trials = load()[kind, index % N_STUDIES] if kind in TASKS else _emulated(kind, index % N_EMULATED)
+    if kind.endswith(TWO):
+        task = kind.removesuffix(TWO)
+        trials = [trial for number in range(N_STUDIES) for trial in load()[task, number]]
+    elif kind in TASKS:
+        trials = load()[kind, index % N_STUDIES]
+    else:
+        trials = _emulated(kind, index % N_EMULATED)
     return [{"source": kind, "differs": [TITLES[kind]], "trials": trials}]
 
 
@@ -154,7 +163,7 @@ def table_of(rows: list[dict[str, Any]]) -> str:
         ]
         for row in sorted(rows, key=lambda row: row["after"])
     ]
-    headers = ["trials", f"{N_OLDER} older trials of", "studies", "regret", "beside none"]
+    headers = ["trials", f"{N_OLDER} older trials (a study) of", "studies", "regret", "beside none"]
     return (
         "regret of the recommendation; 1 is what a point drawn evenly loses. 95 % intervals over studies\n"
         + tabulate(texts, headers=headers, disable_numparse=True)

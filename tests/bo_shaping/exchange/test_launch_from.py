@@ -278,6 +278,19 @@ def test_trials_of_the_same_task_join_beside_another_one(here, make_config):
     assert len(new.folder.records()) == config.budget.trials + 5
 
 
+def test_two_studies_of_the_same_other_task_make_one_surface(here, make_config):
+    for seed, name in enumerate(("first", "second")):
+        Study.launch(make_config(name=name, seed=seed, budget={"trials": 4})).run()
+    other = make_config(name="third", ppo={"steps": 3}, budget={"trials": 4})
+    Study.launch(other).run()
+    config = StudyConfig.from_yaml("study.yaml", ["ppo.steps=7"])
+    new = Study.launch(config, sources=["first", "third", "second"])
+    assert [(task.source, len(task.trials)) for task in new.config.related] == [
+        ("study first and study second", 8),
+        ("study third", 4),
+    ]
+
+
 def test_too_few_trials_of_another_task_teach_nothing(here, make_config, studies):
     Study.launch(make_config(name="old", budget={"trials": 2})).run()
     with pytest.raises(ExperimentFileError, match=r"another task: ppo\.steps .* It takes 3 trials to learn from\."):
