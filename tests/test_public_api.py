@@ -17,6 +17,8 @@ NAMES = {
         "NoiseConfig",
         "ObjectiveConfig",
         "ParameterRange",
+        "RelatedTask",
+        "RelatedTrial",
         "SearchSpaceConfig",
         "StudyConfig",
         "WorkersConfig",
