@@ -250,9 +250,9 @@ def test_a_study_learns_from_an_old_one_whose_trainings_are_others(here, make_co
     borrowed = new.best().borrowed
     assert borrowed.older[0].correlation > 0.6
     assert borrowed.error < borrowed.error_without
-    code, _, error = bo_shaping("report", "new", "--output", "page")
+    code, page, error = bo_shaping("report", "new", "--output", here)
     assert (code, error) == (0, "")
-    assert "its surface and this one correlate by" in Path("page/new.html").read_text(encoding="utf-8")
+    assert "its surface and this one correlate by" in Path(page.strip()).read_text(encoding="utf-8")
 
 
 def test_what_a_study_has_learned_from_travels_with_its_snapshot(here, make_config):
