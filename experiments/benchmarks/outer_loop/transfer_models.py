@@ -28,7 +28,8 @@ from bo_shaping.surrogate.gaussian_process import GaussianProcess
 from bo_shaping.surrogate.older_surfaces import older_surfaces
 from experiments.benchmarks.outer_loop.methods import study_config
 from experiments.benchmarks.outer_loop.problems import EmulatedProblem, as_point
-from experiments.benchmarks.outer_loop.transfer import COLD, COMPONENTS, TITLES, TWO, older
+from experiments.benchmarks.outer_loop.related_tasks import TASKS
+from experiments.benchmarks.outer_loop.transfer import COMPONENTS, TITLES, older
 from experiments.benchmarks.outer_loop.wide_search import interval_of_ratio
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS
 from experiments.benchmarks.results_file import environment, installed, save
@@ -110,7 +111,7 @@ def compare(kind: str, index: int, n: int) -> dict[str, list[float]]:
 def measure(rounds: int) -> list[dict[str, Any]]:
     """Mean errors and losses, beside those of the new trials alone, with 95 % bootstrap intervals."""
     rows = []
-    for kind in (kind for kind in TITLES if kind != COLD and not kind.endswith(TWO)):
+    for kind in TASKS:
         for n in N_NEW:
             found = [compare(kind, index, n) for index in range(rounds)]
             for name in MODELS:
