@@ -6,6 +6,9 @@ from pydantic import Field, FiniteFloat
 
 from inner_loop.io.schema import StrictModel
 
+MIN_TRIALS = 3
+"""Trials of another task from which something can be learned."""
+
 
 class RelatedTrial(StrictModel):
     """One training of another task, as a point of this study's search space."""
@@ -26,4 +29,4 @@ class RelatedTask(StrictModel):
     """Where its trials come from."""
     differs: tuple[str, ...]
     """What is not the same there, one sentence part each."""
-    trials: Annotated[tuple[RelatedTrial, ...], Field(min_length=3)]
+    trials: Annotated[tuple[RelatedTrial, ...], Field(min_length=MIN_TRIALS)]

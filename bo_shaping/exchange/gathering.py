@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bo_shaping.config import RelatedTask, RelatedTrial, StudyConfig
+from bo_shaping.config.related import MIN_TRIALS
 from bo_shaping.errors import ExperimentFileError, TellError
 from bo_shaping.exchange.foreign import ForeignExperiment, ForeignTrial
 from bo_shaping.exchange.matching import NoMatchError, matched_arm, matched_outcome
@@ -14,7 +15,6 @@ from bo_shaping.running.tell import told
 from bo_shaping.space.arms import PREFIX, to_arm
 from bo_shaping.storage.ledger import trial_of_arm
 from bo_shaping.storage.records import Entry
-from bo_shaping.surrogate.older_surfaces import MIN_TRIALS
 from bo_shaping.surrogate.outcomes import KL, REWARD
 from inner_loop.spec import SPARSE
 

@@ -18,14 +18,14 @@ from ax.storage.sqa_store.delete import delete_experiment
 from ax.storage.sqa_store.load import load_experiment
 from ax.storage.sqa_store.save import save_experiment, save_or_update_trials
 from ax.storage.sqa_store.sqa_classes import SQAExperiment
-from sqlalchemy import create_engine, event, inspect, text
+from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError, SAWarning, SQLAlchemyError
 from sqlalchemy.orm import scoped_session, sessionmaker
 
 from bo_shaping.errors import BoShapingError, ConnectionLostError, StorageError
 from bo_shaping.libraries.ax_internals import order_trials
-from bo_shaping.storage.lease import METADATA, Lease
+from bo_shaping.storage.lease import METADATA, Lease, studies_of
 from bo_shaping.surrogate.outcomes import DECIMALS
 
 BUSY_SECONDS = 30
@@ -109,10 +109,7 @@ class Database:
     def studies(self) -> list[str]:
         """Names of the studies that were ever driven here."""
         with self._errors():
-            if not inspect(self._engine()).has_table("bo_shaping_lease"):
-                return []
-            with self._engine().begin() as connection:
-                return [str(name) for (name,) in connection.execute(text("SELECT study FROM bo_shaping_lease"))]
+            return studies_of(self._engine())
 
     def close(self) -> None:
         """Give connections back."""

@@ -10,6 +10,7 @@ import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StudyExistsError
 from bo_shaping.storage.database import Database
 from bo_shaping.storage.recovery import bring_in_line
@@ -63,9 +64,10 @@ def refuse_taken_name(folder: StudyFolder, name: str, database: Database) -> Non
         )
 
 
-def refuse_another_home(folder: StudyFolder, name: str, database: Database) -> None:
+def refuse_another_home(folder: StudyFolder, config: StudyConfig, database: Database) -> None:
     """Raise `StudyExistsError` if a shared database keeps a study of this name for another folder, which is alive."""
-    text = database.lease(name, "", "").home()
+    # A database file in the study's folder is the study's own, also in a copy of the folder.
+    name, text = config.name, None if config.storage is None else database.lease(config.name, "", "").home()
     if text is None:
         return
     home = Home.from_text(text)

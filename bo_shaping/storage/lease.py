@@ -52,6 +52,14 @@ class _Row:
     now: float
 
 
+def studies_of(engine: Engine) -> list[str]:
+    """Names of the studies that were ever driven in a database."""
+    if not inspect(engine).has_table(_TABLE.name):
+        return []
+    with engine.begin() as connection:
+        return [str(name) for (name,) in connection.execute(text("SELECT study FROM bo_shaping_lease"))]
+
+
 class Lease:
     """The lease of one study in one database."""
 

@@ -91,9 +91,7 @@ def reopen(folder: StudyFolder, config: StudyConfig, allow_change: bool) -> Ledg
     database = open_database(folder, config)
     if config.storage is None and not folder.database_file.exists():
         raise StorageError(f"{folder.database_file} is missing; {remedy(folder)}")
-    # A database file in the study's folder is the study's own, also in a copy of the folder.
-    if config.storage is not None:
-        refuse_another_home(folder, config.name, database)
+    refuse_another_home(folder, config, database)
     if has_changed:
         # Objective and search space are part of the stored experiment.
         with hold(folder, config, database):
@@ -121,9 +119,7 @@ def rebuild(folder: StudyFolder, config: StudyConfig) -> Ledger:
     """
     folder.refuse_second_driver()
     database = open_database(folder, config)
-    # A database file in the study's folder is the study's own, also in a copy of the folder.
-    if config.storage is not None:
-        refuse_another_home(folder, config.name, database)
+    refuse_another_home(folder, config, database)
     if _journal_is_whole(folder, config, database):
         if config.storage is None:
             with folder.driver_lock():

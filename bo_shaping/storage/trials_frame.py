@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FACTS = ("mean", "sem", "final", "kl", "reason", "seconds", "origin", "seeds", "attempt", "earlier", "step")
+"""Columns beside index, status and arm."""
+
+
 def trials_frame(config: StudyConfig, records: Sequence[TrialRecord]) -> "pd.DataFrame":
     """One row per trial: index, status, `w_*`, training parameters, outcome, and where it comes from."""
     import pandas as pd
@@ -18,7 +22,7 @@ def trials_frame(config: StudyConfig, records: Sequence[TrialRecord]) -> "pd.Dat
     space = config.search_space
     extra = list(space.parameters)
     columns = ["index", "status", *(f"w_{name}" for name in space.components), *extra]
-    columns += ["mean", "sem", "final", "kl", "reason", "seconds", "origin", "seeds", "attempt", "earlier", "step"]
+    columns += FACTS
     rows = [
         {**record.model_dump(exclude={"weights", "parameters"}), **to_arm(record.weights, record.parameters)}
         for record in records

@@ -8,7 +8,7 @@ from bo_shaping.space.encoding import axes_of
 from bo_shaping.surrogate.joint_posterior import Posterior, process_of
 from bo_shaping.surrogate.older_surfaces import older_surfaces
 from bo_shaping.surrogate.outcomes import REWARD
-from bo_shaping.surrogate.recommendation import CREDIBILITY, Borrowed, Older
+from bo_shaping.surrogate.recommendation import TAILS, Borrowed, Older
 
 _FLAT = 1e-9
 """A surface that varies less correlates with nothing."""
@@ -22,11 +22,10 @@ def borrowed(posterior: Posterior, config: StudyConfig) -> Borrowed | None:
     alone = config.model_copy(update={"related": ()})
     values, draws = surfaces(posterior.X), posterior.draws[REWARD]
     n_trials = {task.source: len(task.trials) for task in config.related}
-    tails = [(1 - CREDIBILITY) / 2, (1 + CREDIBILITY) / 2]
     older = []
     for column, source in enumerate(surfaces.sources):
         correlations = _correlations(values[:, column], draws)
-        low, high = np.quantile(correlations, tails)
+        low, high = np.quantile(correlations, TAILS)
         older.append(Older(source, n_trials[source], float(correlations.mean()), (float(low), float(high))))
     return Borrowed(
         older,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bo_shaping.config import RelatedTask, SearchSpaceConfig, StudyConfig
 from bo_shaping.config.limits import Constraint
+from bo_shaping.config.related import MIN_TRIALS
 from bo_shaping.space import lattice
 from bo_shaping.space.arms import PREFIX, to_arm
 from bo_shaping.space.encoding import Axes, axes_of, encode
@@ -23,8 +24,6 @@ from bo_shaping.surrogate.violation import violation
 
 Array = NDArray[np.float64]
 
-MIN_TRIALS = 3
-"""Older trials with a metric from which its surface is learned."""
 N_HYPER = 8
 """Hyper-parameter draws behind a surface: its mean needs fewer than an interval does."""
 

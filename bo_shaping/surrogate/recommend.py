@@ -13,7 +13,7 @@ from bo_shaping.space.encoding import axes_of, encode
 from bo_shaping.surrogate.borrowed import borrowed
 from bo_shaping.surrogate.joint_posterior import MIN_FINISHED, Posterior, posterior_of
 from bo_shaping.surrogate.outcomes import KL, REWARD
-from bo_shaping.surrogate.recommendation import CREDIBILITY, Array, Best, FrontPoint, Group, Surface
+from bo_shaping.surrogate.recommendation import CREDIBILITY, TAILS, Array, Best, FrontPoint, Group, Surface
 from bo_shaping.surrogate.simplest import costs_of_leaving_out, simplest, what_matters
 from inner_loop.spec import SPARSE
 
@@ -30,8 +30,6 @@ _WIDE = 0.5
 
 _USEFUL = 0.1
 """A correlation between trainings with the same seed that is worth the care."""
-
-_TAILS = [(1 - CREDIBILITY) / 2, (1 + CREDIBILITY) / 2]
 
 
 def recommend(experiment: "Experiment", config: StudyConfig) -> tuple[Best, Surface]:
@@ -100,7 +98,7 @@ def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyC
     low, high = _shortest(best_draws)
     names = [*space.components, *space.parameters]
     prob_better_than = {component: _prob_better(posterior, best, component) for component in space.components}
-    mean_low, mean_high = np.quantile(posterior.draws[REWARD][:, best], _TAILS)
+    mean_low, mean_high = np.quantile(posterior.draws[REWARD][:, best], TAILS)
     correlation = _seed_correlation(posterior)
     groups, is_all_open = _inseparable(best_draws[:, : len(space.components)], space.components)
     return Best(
@@ -195,8 +193,8 @@ def _front(posterior: Posterior) -> list[FrontPoint]:
     points = []
     for point in (front[i] for i in shown):
         weights, parameters = from_arm(posterior.arms[point], posterior.space)
-        reward_low, reward_high = np.quantile(posterior.draws[REWARD][:, point], _TAILS)
-        kl_low, kl_high = np.quantile(posterior.draws[KL][:, point], _TAILS)
+        reward_low, reward_high = np.quantile(posterior.draws[REWARD][:, point], TAILS)
+        kl_low, kl_high = np.quantile(posterior.draws[KL][:, point], TAILS)
         points.append(
             FrontPoint(
                 weights=weights,

@@ -11,6 +11,8 @@ Array = NDArray[np.float64]
 
 CREDIBILITY = 0.9
 """Probability inside every interval."""
+TAILS = ((1 - CREDIBILITY) / 2, (1 + CREDIBILITY) / 2)
+"""Quantiles at the ends of an interval."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Numbers in words, the same wherever they are stated."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def describe_weights(weights: Mapping[str, float], *, digits: int = 2) -> str:
@@ -23,6 +23,15 @@ def describe_probability(probability: float) -> str:
     if probability > 0.99:
         return "> 99 %"
     return "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
+
+
+def describe_attempts(reasons: Sequence[str]) -> list[str]:
+    """Why each attempt at a trial before the last has ended.
+
+    >>> describe_attempts(["it hung"])
+    ['attempt 1 ended: it hung']
+    """
+    return [f"attempt {i} ended: {reason}" for i, reason in enumerate(reasons, start=1)]
 
 
 def describe_prob_best(prob_best: Mapping[str, float]) -> dict[str, str]:

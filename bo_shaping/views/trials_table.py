@@ -12,6 +12,7 @@ from rich.text import Text
 from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.text.hidden_characters import visible_text
+from bo_shaping.text.wording import describe_attempts
 from bo_shaping.views.status import TrialStatus
 from bo_shaping.views.whole_lines import UNBOUNDED, whole_lines
 
@@ -129,7 +130,7 @@ def trial_line(trial: TrialStatus) -> str:
         text += "" if record.seconds is None else f", {record.seconds:.0f} s"
     if record.reason:
         text += f"; {visible_text(record.reason)}"
-    return text + "".join(f"; {line}" for line in _attempts(record))
+    return text + "".join(f"; {line}" for line in map(visible_text, describe_attempts(record.earlier)))
 
 
 def _remark(trial: TrialStatus) -> str:
@@ -138,15 +139,10 @@ def _remark(trial: TrialStatus) -> str:
         attempt = f"attempt {record.attempt}, " if record.attempt > 1 else ""
         score = "" if progress is None or progress.score is None else f", score {progress.score:.2f}"
         at = "starting" if progress is None else f"step {progress.step}/{progress.n_steps}{score}"
-        return "; ".join([f"{attempt}{at}", *_attempts(record)])
+        return "; ".join([f"{attempt}{at}", *map(visible_text, describe_attempts(record.earlier))])
     at = f"at step {record.step}" if trial.status == "stopped" and record.step is not None else ""
     remark = ": ".join(part for part in (at, visible_text(record.reason or "")) if part)
-    return "; ".join(part for part in (remark, *_attempts(record)) if part)
-
-
-def _attempts(record: TrialRecord) -> list[str]:
-    """Why each attempt before the last has ended."""
-    return [f"attempt {i} ended: {visible_text(reason)}" for i, reason in enumerate(record.earlier, start=1)]
+    return "; ".join(part for part in (remark, *map(visible_text, describe_attempts(record.earlier))) if part)
 
 
 def _who(trial: TrialStatus) -> Text:

@@ -19,6 +19,10 @@ class Interval:
     low: float
     high: float
 
+    def to_list(self) -> list[float]:
+        """Plain data: value, low, high."""
+        return [self.value, self.low, self.high]
+
     def __str__(self) -> str:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 

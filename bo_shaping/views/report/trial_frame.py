@@ -6,27 +6,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from bo_shaping.storage.trials_frame import FACTS
+
 WEIGHT_PREFIX = "w_"
 CORNER_ATOL = 1e-6
 """How far from 1 the weight of a pure component may be."""
 
-_KNOWN_COLUMNS = frozenset(
-    {
-        "index",
-        "status",
-        "mean",
-        "sem",
-        "final",
-        "kl",
-        "reason",
-        "seconds",
-        "origin",
-        "seeds",
-        "attempt",
-        "earlier",
-        "step",
-    }
-)
+_KNOWN_COLUMNS = frozenset({"index", "status", *FACTS})
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 import pandas as pd
 
 from bo_shaping.text.escaping import escape
+from bo_shaping.text.wording import describe_attempts
 from bo_shaping.views.report.style import component_colours
 from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, Landmarks, component_names, extra_parameters
 
@@ -94,7 +95,7 @@ def _status(record: Mapping[Hashable, object]) -> str:
     reason, earlier = record.get("reason"), record.get("earlier")
     remarks = [reason] if isinstance(reason, str) and reason else []
     if isinstance(earlier, (list, tuple)):
-        remarks += [f"attempt {i} ended: {why}" for i, why in enumerate(earlier, start=1)]
+        remarks += describe_attempts(earlier)
     return "<br>".join([status, *(f"<small>{escape(remark)}</small>" for remark in remarks)])
 
 

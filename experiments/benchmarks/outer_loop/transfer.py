@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from experiments.benchmarks.intervals import bootstrap_ratio_of_means
 from experiments.benchmarks.outer_loop.methods import Ours
 from experiments.benchmarks.outer_loop.problems import EmulatedProblem, wide_coordinates, wide_emulator
 from experiments.benchmarks.outer_loop.related_studies import N_STUDIES, Trial, load
 from experiments.benchmarks.outer_loop.related_tasks import TASKS
 from experiments.benchmarks.outer_loop.runs import add_run, read_runs, run_in_parts
-from experiments.benchmarks.outer_loop.wide_search import interval_of_ratio
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS
 from experiments.benchmarks.results_file import environment, installed, save
 
@@ -145,7 +145,7 @@ def measure(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     "after": after,
                     "studies": len(shared),
                     "regret": float(pairs[:, 0].mean()),
-                    "beside_none": None if kind == COLD else interval_of_ratio(pairs),
+                    "beside_none": None if kind == COLD else bootstrap_ratio_of_means(*pairs.T).to_list(),
                 }
             )
     return rows

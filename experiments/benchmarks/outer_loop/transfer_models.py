@@ -26,11 +26,11 @@ from bo_shaping.config import RelatedTask
 from bo_shaping.space.encoding import axes_of, encode
 from bo_shaping.surrogate.gaussian_process import GaussianProcess
 from bo_shaping.surrogate.older_surfaces import older_surfaces
+from experiments.benchmarks.intervals import bootstrap_ratio_of_means
 from experiments.benchmarks.outer_loop.methods import study_config
 from experiments.benchmarks.outer_loop.problems import EmulatedProblem, as_point
 from experiments.benchmarks.outer_loop.related_tasks import TASKS
 from experiments.benchmarks.outer_loop.transfer import COMPONENTS, TITLES, older
-from experiments.benchmarks.outer_loop.wide_search import interval_of_ratio
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS
 from experiments.benchmarks.results_file import environment, installed, save
 
@@ -119,7 +119,9 @@ def measure(rounds: int) -> list[dict[str, Any]]:
                 for i, what in enumerate(("error", "loss")):
                     pairs = np.array([[each[name][i], each[ALONE][i]] for each in found])
                     row[what] = float(pairs[:, 0].mean())
-                    row[f"{what}_beside_alone"] = None if name == ALONE else interval_of_ratio(pairs)
+                    row[f"{what}_beside_alone"] = (
+                        None if name == ALONE else bootstrap_ratio_of_means(*pairs.T).to_list()
+                    )
                 rows.append(row)
     return rows
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from experiments.benchmarks.intervals import bootstrap_ratio_of_means
 from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
 from experiments.benchmarks.outer_loop.studies import AFTER, AX, METHODS, Study, read_lines
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS
@@ -26,7 +27,6 @@ LINES = Path("models/outer-loop/wide-search.jsonl")
 KIND = "wide"
 ROUNDS = 40
 AX_TRIALS = 15
-N_RESAMPLES = 2000
 PACKAGES = ("ax-platform", "botorch", "gpytorch", "optuna", "tabulate")
 
 
@@ -60,7 +60,7 @@ def measure(lines: list[dict[str, Any]]) -> dict[str, Any]:
         ours = regrets["ours", after]
         shared = sorted(by_round.keys() & ours.keys())
         ratio = (
-            interval_of_ratio(np.array([[ours[i], by_round[i]] for i in shared]))
+            bootstrap_ratio_of_means(*np.array([[ours[i], by_round[i]] for i in shared]).T).to_list()
             if shared and method != "ours"
             else None
         )
@@ -80,15 +80,6 @@ def measure(lines: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _is(line: dict[str, Any], method: str, after: int) -> bool:
     return line["method"] == method and str(after) in line["regret"]
-
-
-def interval_of_ratio(pairs: np.ndarray) -> list[float]:
-    """Ratio of the means of `n x 2` pairs, and the ends of its bootstrap interval."""
-    picks = np.random.default_rng(0).integers(len(pairs), size=(N_RESAMPLES, len(pairs)))
-    means = pairs[picks].mean(axis=1)
-    low, high = np.quantile(means[:, 0] / means[:, 1], [0.025, 0.975])
-    value = pairs.mean(axis=0)
-    return [float(value[0] / value[1]), float(low), float(high)]
 
 
 def table_of(result: dict[str, Any]) -> str:
