@@ -31,7 +31,7 @@ class InHand(StrictModel):
 
     worker: Worker
     trial: str | None
-    """Path of the trial folder that the worker takes or works on."""
+    """Path of the trial folder that the worker reaches for or works on. It has it if it holds its lock."""
 
 
 class Seat:
@@ -50,6 +50,10 @@ class Seat:
         except (OSError, ValidationError):
             return None
 
+    def is_taken(self) -> bool:
+        """Whether its worker lives."""
+        return is_held(self.lock_file) and not self.is_deserted()
+
     def is_deserted(self) -> bool:
         """Whether the worker has ended although its lock is held: by something that it left behind."""
         in_hand = self.in_hand()
@@ -60,13 +64,24 @@ class Seat:
         write_atomically(self._in_hand, in_hand.model_dump_json())
 
     def trial(self) -> TrialFolder | None:
-        """The trial that keeps the worker busy, or None."""
+        """The trial that keeps the worker busy, or None: not one that it only reaches for, which another may have."""
         in_hand = self.in_hand()
         if in_hand is None or in_hand.trial is None:
             return None
         trial = TrialFolder(Path(in_hand.trial))
         # With the result in place the worker is as good as free: the next trial can wait for it.
-        return None if trial.is_done() else trial
+        if trial.is_done():
+            return None
+        holder = trial.worker()
+        return trial if holder is not None and holder.is_same(in_hand.worker) else None
+
+    def last_words(self) -> str:
+        """What the worker said last outside trials, in one line."""
+        try:
+            lines = self.log_file.read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError:
+            lines = []
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
 
     def clear(self) -> None:
         """Remove what a worker that has ended left; its log only if there is nothing in it."""
@@ -107,17 +122,17 @@ class Pool:
         return Seat(self._path, name)
 
     def seats(self) -> list[Seat]:
-        """The places of the workers that live; those of dead workers are cleared away."""
-        living = []
-        for file in sorted(self._path.glob("*.lock")):
-            if file == self._in_use:
-                continue
-            seat = Seat(self._path, file.stem)
-            if is_held(file) and not seat.is_deserted():
-                living.append(seat)
-            else:
+        """The places of the workers that live."""
+        return [seat for seat in self._all_seats() if seat.is_taken()]
+
+    def clear_away(self) -> None:
+        """Remove what workers that have ended left. Only who drives the study may: it reads there how they ended."""
+        for seat in self._all_seats():
+            if not seat.is_taken():
                 seat.clear()
-        return living
+
+    def _all_seats(self) -> list[Seat]:
+        return [Seat(self._path, file.stem) for file in sorted(self._path.glob("*.lock")) if file != self._in_use]
 
     def enqueue(self, trial: TrialFolder) -> None:
         """Put a trial where a free worker takes it."""
@@ -128,18 +143,22 @@ class Pool:
         self._entry(trial).unlink(missing_ok=True)
 
     def is_queued(self, trial: TrialFolder) -> bool:
-        """Whether the trial waits for a worker."""
-        return self._entry(trial).exists()
+        """Whether the trial waits for a worker: it, not the one that it is a copy of."""
+        queued = self._queued(self._entry(trial))
+        return queued is not None and queued.path == trial.path.resolve()
 
     def waiting(self) -> list[TrialFolder]:
         """The trials that wait for a worker, oldest first by name; those that somebody works on do not wait."""
-        trials = []
-        for entry in sorted(self._queue.glob("[!.]*")):
-            with suppress(OSError, UnicodeDecodeError):
-                trial = TrialFolder(Path(entry.read_text(encoding="utf-8")))
-                if trial.path.is_dir() and not trial.is_locked():
-                    trials.append(trial)
-        return trials
+        queued = (self._queued(entry) for entry in sorted(self._queue.glob("[!.]*")))
+        return [trial for trial in queued if trial is not None and trial.path.is_dir() and not trial.is_locked()]
+
+    def _queued(self, entry: Path) -> TrialFolder | None:
+        """The trial of an entry; None if it has gone, is damaged, or was made before the study was moved or copied."""
+        try:
+            path = Path(entry.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return None
+        return TrialFolder(path) if path.is_relative_to(self._path.parent.resolve()) else None
 
     def _entry(self, trial: TrialFolder) -> Path:
         return self._queue / trial.path.name

@@ -62,7 +62,7 @@ def work_on_next(pool: Pool, seat: Seat) -> bool:
     """Take a trial and work on it to its end; False if none was there to be had."""
     me = this_process()
     for trial in pool.waiting():
-        # Said before the lock is taken, so that whoever counts free workers never counts this one for another trial.
+        # Said before the lock is taken: a worker that has ended without a word here has never had a trial.
         seat.write_in_hand(InHand(worker=me, trial=str(trial.path)))
         try:
             with trial.locked(me) as is_mine:

@@ -54,16 +54,19 @@ class ProcessExecutor:
         self._gpus = gpus
         self._idle_watch = HeartbeatWatch(max(stale_after, SHORTEST_START))
         self._children: dict[Path, subprocess.Popen[bytes]] = {}
-        self._logs: dict[Path, Path] = {}
-        """Log of the worker that was started for a trial."""
+        self._started_for: dict[Path, Seat] = {}
+        """The worker that was started for a trial, which may have taken another one first."""
+        self._never_began: set[Path] = set()
+        """Lock files of the workers that ended before they reached for any trial."""
         self._in_use = self._pool.open()
+        self._pool.clear_away()
 
     def start(self, folder: TrialFolder) -> None:
         """Queue the trial, and start a worker unless a free one will take it."""
         if folder.is_done() or folder.is_locked() or self._pool.is_queued(folder):
             return
         self._observer.starts(folder)
-        self._logs.pop(folder.path, None)
+        self._started_for.pop(folder.path, None)
         self._pool.enqueue(folder)
         self._see_to(folder)
 
@@ -74,11 +77,9 @@ class ProcessExecutor:
 
     def reason(self, folder: TrialFolder) -> str:
         """Why the trial is failed, hung or dead."""
-        log = self._logs.get(folder.path)
-        if log is not None and log.exists() and not folder.heartbeat_file.exists():
-            lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-            last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-            return f"the worker ended before it took the trial ({last}); see {log}"
+        seat = self._started_for.get(folder.path)
+        if seat is not None and seat.lock_file in self._never_began and not folder.heartbeat_file.exists():
+            return f"the worker ended before it took the trial ({seat.last_words()}); see {seat.log_file}"
         return self._observer.reason(folder)
 
     def stop(self, folder: TrialFolder) -> None:
@@ -97,40 +98,43 @@ class ProcessExecutor:
             if time.monotonic() > deadline:
                 break
             time.sleep(0.02)
-        self._pool.seats()
+        self._pool.clear_away()
 
     def _is_expected(self, folder: TrialFolder) -> bool:
-        """Whether the trial is queued and somebody will take it."""
+        """Whether the trial is queued and somebody will take it.
+
+        Only one thing speaks against that: the worker that was started for it has ended, and had not come so far as to
+        reach for a trial. Whether others are free says nothing, since what they do changes while one looks.
+        """
         if not self._pool.is_queued(folder):
             return False
-        if any(self._is_free(seat, folder) for seat in self._living_seats()) or folder.is_locked():
+        self._end_hung_workers()
+        children, seat = self._living_children(), self._started_for.get(folder.path)
+        if seat is not None and seat.lock_file in children:
             return True
-        if folder.path not in self._logs:
-            # The free worker left, or there was no free GPU.
-            self._see_to(folder)
-            return True
-        # While the worker lives that was started for this trial, somebody will take it, whatever each has in hand now.
-        if self._logs[folder.path].with_suffix(".lock") in self._living_children():
-            return True
-        self._pool.dequeue(folder)
-        return False
+        if seat is not None and seat.lock_file in self._never_began:
+            self._pool.dequeue(folder)
+            return False
+        # A worker was free and has left, or the one for this trial has ended with another, or there was no free GPU.
+        self._see_to(folder)
+        return True
 
     def _see_to(self, folder: TrialFolder) -> None:
         """Start a worker if there are fewer than trials that need one; with GPUs, if enough of them are free."""
-        seats = self._living_seats()
+        seats = self._pool.seats()
         busy = {trial.path for seat in seats if (trial := seat.trial()) is not None}
         waiting = {trial.path for trial in self._pool.waiting() if not trial.is_done()}
         if len(waiting | busy) <= len(seats):
             return
         held = self._gpus.take() if self._gpus is not None else None
         if held is not None:
-            self._logs[folder.path] = self._start_worker(held.descriptors, {VISIBLE: held.names})
+            self._started_for[folder.path] = self._start_worker(held.descriptors, {VISIBLE: held.names})
             held.let_go()
         elif self._gpus is None:
-            self._logs[folder.path] = self._start_worker([], {})
+            self._started_for[folder.path] = self._start_worker([], {})
 
-    def _start_worker(self, descriptors: Sequence[int], environment: dict[str, str]) -> Path:
-        """Start a worker in its own session; returns its log."""
+    def _start_worker(self, descriptors: Sequence[int], environment: dict[str, str]) -> Seat:
+        """Start a worker in its own session."""
         seat = self._pool.new_seat()
         with seat.lock_file.open("ab") as lock, seat.log_file.open("ab") as log:
             try_hold(lock)
@@ -148,27 +152,27 @@ class ProcessExecutor:
                 start_new_session=True,
                 pass_fds=files,
             )
-        return seat.log_file
+        return seat
 
-    def _living_seats(self) -> list[Seat]:
-        """The workers that live; an idle one that hangs is ended, or it would be waited for."""
-        seats = self._pool.seats()
-        hung = [seat for seat in seats if self._idle_watch.is_stale(seat.beat_file) and seat.trial() is None]
-        for seat in hung:
+    def _end_hung_workers(self) -> None:
+        """End the idle workers that hang: they would be waited for."""
+        for seat in self._pool.seats():
+            if not self._idle_watch.is_stale(seat.beat_file) or seat.trial() is not None:
+                continue
             in_hand, child = seat.in_hand(), self._children.get(seat.lock_file)
             if in_hand is not None:
                 end_process(in_hand.worker, partial(_has_ended, seat))
             elif child is not None:
                 child.kill()
-        return [seat for seat in seats if seat not in hung]
-
-    def _is_free(self, seat: Seat, folder: TrialFolder) -> bool:
-        trial = seat.trial()
-        return trial is None or trial.path == folder.path.resolve()
 
     def _living_children(self) -> dict[Path, subprocess.Popen[bytes]]:
         """The workers that this executor started and that have not ended; those that have leave no zombies."""
-        self._children = {lock: child for lock, child in self._children.items() if child.poll() is None}
+        for lock, child in list(self._children.items()):
+            if child.poll() is None:
+                continue
+            if child.returncode != 0 and self._pool.seat(lock.stem).in_hand() is None:
+                self._never_began.add(lock)
+            del self._children[lock]
         return self._children
 
 

@@ -164,6 +164,9 @@ class Driver:
             return
         for index, reason in trials_to_stop(self._ledger.client, self._config, set(running)).items():
             trial = self._folder.trial(index)
+            if trial.is_done():
+                # It got there while the curves were compared. A result that comes later than this does not count.
+                continue
             self._ledger.write(stopped(self._config, self._ledger.entries[index], _curve(trial), reason))
             self._ended["stopped"] += 1
             self._executor.stop(trial)

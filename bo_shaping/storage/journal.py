@@ -5,15 +5,16 @@
 A line is on the disk (fsync) before the change goes anywhere else, so that a driver that is killed has lost nothing
 that it had begun. Every driver carries a fence number, larger than that of the driver before, and says so in its first
 line: lines with a smaller number that come later, from a driver that slept through its own replacement, do not count.
-Nothing here needs Ax, SQL or torch.
+A line that a killed driver has begun is never cut off, since whoever cuts may cut off what another one has just
+written: the next line is preceded by a mark that cancels it. Nothing here needs Ax, SQL or torch.
 """
 
-import contextlib
+import errno
 import json
 import os
 import zlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from pydantic import ValidationError
 
@@ -23,6 +24,9 @@ from inner_loop.io.atomic_file import sync_folder
 
 Kind = Literal["opened", "config", "trial"]
 """`opened`: a driver begins. `config`: the configuration in force from here on. `trial`: the new state of a trial."""
+
+CANCELLED = b"\x18\n"
+"""End of a line that does not count, because its end was never written. No JSON ends with this character."""
 
 
 class Journal:
@@ -99,6 +103,8 @@ class Journal:
             self._n_lines += 1
 
     def _take_in(self, line: bytes) -> None:
+        if line.endswith(CANCELLED):
+            return
         try:
             event = json.loads(line)
             crc = event.pop("crc")
@@ -122,7 +128,7 @@ class Journal:
             self._entries.pop(index, None)
 
     def open(self, fence: int, driver: str) -> int:
-        """Begin to write as the driver that holds the study under this fence number; a torn last line is cut off.
+        """Begin to write as the driver that holds the study under this fence number.
 
         Returns:
             `position` before the first line of this driver.
@@ -132,8 +138,6 @@ class Journal:
         """
         if self.path.exists():
             self.read()
-            if self.path.stat().st_size > self._position:
-                os.truncate(self.path, self._position)
         self._fence, position = fence, self._position
         self.append("opened", {"driver": driver})
         return position
@@ -143,7 +147,7 @@ class Journal:
 
         Raises:
             FencedError: If another driver has taken the study over; the line then does not count.
-            StorageError: If it could not be written; the journal is as it was.
+            StorageError: If it could not be written; a part of it that was does not count.
         """
         if self._fence is None and self.path.exists():
             # Written by nobody who drives the study, it counts as the last driver's.
@@ -152,14 +156,8 @@ class Journal:
         line = json.dumps({"crc": _crc(event), **event}, ensure_ascii=False).encode() + b"\n"
         is_new = not self.path.exists()
         try:
-            with self.path.open("ab", buffering=0) as file:
-                size = os.fstat(file.fileno()).st_size
-                try:
-                    _write_all(file.fileno(), line)
-                except OSError:
-                    with contextlib.suppress(OSError):
-                        os.ftruncate(file.fileno(), size)
-                    raise
+            with self.path.open("ab+", buffering=0) as file:
+                _write_all(file.fileno(), (CANCELLED if _is_torn(file) else b"") + line)
             if is_new:
                 sync_folder(self.path.parent)
         except OSError as error:
@@ -187,9 +185,19 @@ def _crc(event: dict[str, Any]) -> str:
     return f"{zlib.crc32(json.dumps(event, sort_keys=True).encode()):08x}"
 
 
+def _is_torn(file: IO[bytes]) -> bool:
+    """Whether the last line has no end."""
+    if file.seek(0, os.SEEK_END) == 0:
+        return False
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) != b"\n"
+
+
 def _write_all(descriptor: int, line: bytes) -> None:
     """Write and flush to the disk; a disk that is full may take a part and say nothing."""
-    written = os.write(descriptor, line)
-    if written < len(line):
-        os.write(descriptor, line[written:])
+    if os.write(descriptor, line) < len(line):
+        # Somebody else may write between two parts of a line.
+        again = CANCELLED + line
+        if os.write(descriptor, again) < len(again):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.fsync(descriptor)

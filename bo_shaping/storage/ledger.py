@@ -73,8 +73,16 @@ class Ledger:
 
     @property
     def entries(self) -> dict[int, Entry]:
-        """All trials as the journal knows them."""
-        return self.folder.journal.entries()
+        """All trials as the journal knows them.
+
+        Raises:
+            FencedError: If this process drives the study and another one has taken it over: what that one does is not
+                this one's to act on.
+        """
+        entries = self.folder.journal.entries()
+        if self._position == _WRITING:
+            self.folder.journal.check()
+        return entries
 
     def refresh(self) -> None:
         """Read the study again if another process has written to it; while this one does, there is none."""

@@ -23,7 +23,7 @@ from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
 from bo_shaping.errors import TrialResultError
 from bo_shaping.storage.file_locks import is_held, try_hold
-from inner_loop.io.atomic_file import write_atomically
+from inner_loop.io.atomic_file import make_folder, write_atomically
 from inner_loop.io.schema import StrictModel
 from inner_loop.spec import CurvePoint, TrialProgress, TrialResult, TrialSpec
 
@@ -70,6 +70,10 @@ class Worker(StrictModel):
     host: str | None = None
     """Where it runs."""
 
+    def is_same(self, other: "Worker") -> bool:
+        """Whether both are the same process."""
+        return (self.pid, self.birth, self.host) == (other.pid, other.birth, other.host)
+
 
 class Outcome(StrictModel):
     """Content of `result.json`."""
@@ -101,13 +105,19 @@ class TrialFolder:
         self._lock = path / "worker.lock"
 
     def prepare(self, job: Job) -> None:
-        """Write the job; what an other job left here is removed. Preparing the same job again changes nothing."""
+        """Write the job; what an other job left here is removed. Preparing the same job again changes nothing.
+
+        Also when a process does it that was stopped on the way, and wakes after another one has run the job.
+        """
         known = _read(Job, self._job)
         if known is not None and known.token == job.token:
             return
-        self.path.mkdir(parents=True, exist_ok=True)
-        for file in (self._result, self._failure, self._progress):
-            file.unlink(missing_ok=True)
+        make_folder(self.path)
+        if known is not None:
+            self._progress.unlink(missing_ok=True)
+        for model, file in ((Outcome, self._result), (Failure, self._failure)):
+            if file.exists() and getattr(_read(model, file), "token", None) != job.token:
+                file.unlink(missing_ok=True)
         write_atomically(self._job, job.model_dump_json())
 
     def has_job(self) -> bool:
@@ -207,10 +217,16 @@ class TrialFolder:
     def locked(self, worker: Worker) -> Iterator[bool]:
         """Hold the trial for this process; yields False if another process holds it."""
         with self._lock.open("ab") as file:
-            is_mine = try_hold(file)
-            if is_mine:
-                write_atomically(self._worker, worker.model_dump_json())
-            yield is_mine
+            if not try_hold(file):
+                yield False
+                return
+            write_atomically(self._worker, worker.model_dump_json())
+            try:
+                yield True
+            finally:
+                # Whoever holds the lock next is not this process, also before it has written down its own name.
+                with contextlib.suppress(OSError):
+                    self._worker.unlink()
 
     def forget_ending(self) -> None:
         """Forget that the job has ended, so that it can be run again."""

@@ -13,7 +13,7 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
 
     Who may read it is `mode`, less what the process's umask takes away.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     # Two hosts that share the folder may have processes of one number.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid4().hex[:8]}")
     try:
@@ -27,6 +27,14 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing, so that they outlast a power cut."""
+    missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync_folder(folder.parent)
 
 
 def sync_folder(path: Path) -> None:

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from bo_shaping.errors import FencedError, StorageError
-from bo_shaping.storage.journal import Journal
+from bo_shaping.storage.journal import CANCELLED, Journal
 from bo_shaping.storage.records import Entry, TrialRecord
 from bo_shaping.surrogate.outcomes import Observation
 
@@ -55,9 +55,8 @@ def test_a_reader_takes_in_only_what_is_new(journal):
     assert reader.position > before
 
 
-def test_a_torn_last_line_does_not_count_and_is_cut_off(journal):
+def test_a_torn_last_line_does_not_count_and_is_never_cut_off(journal):
     journal.write(entry(0))
-    whole = journal.path.read_bytes()
     journal.write(entry(1))
     torn = journal.path.read_bytes()[:-20]
     journal.path.write_bytes(torn)
@@ -67,7 +66,19 @@ def test_a_torn_last_line_does_not_count_and_is_cut_off(journal):
     successor.open(2, "process 2")
     successor.write(entry(1))
     assert list(again(journal).entries()) == [0, 1]
-    assert journal.path.read_bytes().startswith(whole)
+    assert journal.path.read_bytes().startswith(torn + CANCELLED)
+
+
+def test_a_driver_that_slept_while_it_opened_the_journal_cuts_nothing_off(journal):
+    journal.write(entry(0))
+    sleeper = again(journal)
+    sleeper.read()
+    successor = again(journal)
+    successor.open(3, "process 3")
+    successor.write(entry(1))
+    with pytest.raises(FencedError):
+        sleeper.open(2, "process 2")
+    assert list(again(journal).entries()) == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -118,9 +129,8 @@ def test_a_line_is_on_the_disk_before_write_returns(journal, monkeypatch):
     assert synced == [journal.path.stat().st_size]
 
 
-def test_a_full_disk_leaves_the_journal_as_it_was(journal, monkeypatch):
+def test_what_a_full_disk_has_taken_of_a_line_does_not_count(journal, monkeypatch):
     journal.write(entry(0))
-    before = journal.path.read_bytes()
     write = os.write
 
     def takes_half(descriptor, line):
@@ -132,7 +142,7 @@ def test_a_full_disk_leaves_the_journal_as_it_was(journal, monkeypatch):
     with pytest.raises(StorageError, match=r"journal\.jsonl cannot be written \(No space left on device\); nothing is"):
         journal.write(entry(1))
     monkeypatch.undo()
-    assert journal.path.read_bytes() == before
+    assert list(again(journal).entries()) == [0]
     journal.write(entry(1))
     assert list(again(journal).entries()) == [0, 1]
 
