@@ -7,6 +7,7 @@ proposes what the uninterrupted one would have.
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from ax.adapter.registry import Generators
@@ -17,6 +18,7 @@ from ax.adapter.transforms.remove_fixed import RemoveFixed
 from ax.adapter.transforms.standardize_y import StandardizeY
 from ax.api.client import Client
 from ax.core.arm import Arm
+from ax.core.data import Data
 from ax.core.experiment import Experiment
 from ax.core.trial_status import TrialStatus
 from ax.generation_strategy.generation_strategy import GenerationNode, GenerationStrategy
@@ -94,7 +96,7 @@ def new_client(experiment: Experiment, related: tuple[RelatedTask, ...] = ()) ->
     node = GenerationNode(
         name="simplex-gp",
         generator_specs=[
-            GeneratorSpec(
+            _SimplexSpec(
                 generator_enum=Generators.BOTORCH_MODULAR,
                 generator_kwargs={
                     "transforms": _TRANSFORMS,
@@ -109,6 +111,15 @@ def new_client(experiment: Experiment, related: tuple[RelatedTask, ...] = ()) ->
     )
     client.set_generation_strategy(GenerationStrategy(name="design+simplex-gp", nodes=[node]))
     return client
+
+
+class _SimplexSpec(GeneratorSpec):
+    """Ax's generator, whose analyses choose on the simplex, too, whoever has it fitted and however often."""
+
+    def fit(self, experiment: Experiment, data: Data | None = None, **generator_kwargs: Any) -> None:
+        """As that of Ax."""
+        super().fit(experiment, data, **generator_kwargs)
+        put_in_place_of(self.fitted_adapter, MultiAcquisition, SimplexFrontier)
 
 
 def propose(client: Client, config: StudyConfig) -> int:
@@ -168,7 +179,6 @@ def fit_strategy(client: Client, seed: int) -> None:
     if strategy.adapter is None and len(finished(experiment)) >= MIN_FINISHED:
         with one_thread(seed):
             fit(current_node(strategy), experiment)
-        put_in_place_of(strategy.adapter, MultiAcquisition, SimplexFrontier)
 
 
 def _acquisition_function(experiment: Experiment, name: str) -> type[AcquisitionFunction]:

@@ -119,6 +119,11 @@ def benchmark_tables(results: Path = RESULTS) -> str:
         command = f"`python -m {module}`, on: {wide[part]['environment']['processor']}.\n"
         pieces += [f"\n## {title}\n", command, f"```text\n{_trimmed(table_of(wide[part]['result']))}\n```\n"]
     pieces += ["\n## Kills\n", "`python -m experiments.benchmarks.outer_loop.kills`\n", _kills(results)]
+    pieces += [
+        "\n## Launches in a row\n",
+        "`python -m experiments.benchmarks.outer_loop.launches`\n",
+        _launches(results),
+    ]
     return "\n".join(pieces).rstrip() + "\n"
 
 
@@ -133,6 +138,11 @@ def _bars(bars: list[dict[str, Any]]) -> list[str]:
         return []
     lines = [f"{len(bars) - len(missed)} of {len(bars)} bars reached{'.' if not missed else '; missed:'}\n"]
     return lines + [f"- {bar['name']}: {bar['value']:.3g}" for bar in missed]
+
+
+def _launches(results: Path) -> str:
+    stored = json.loads((results / "outer_loop_launches.json").read_text(encoding="utf-8"))
+    return table(list(stored), [[str(value) for value in stored.values()]])
 
 
 def _kills(results: Path) -> str:

@@ -3,6 +3,7 @@ import math
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from ax.api.client import Client
@@ -121,20 +122,32 @@ OBJECTIVES = {
 }
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
-def test_every_card_of_ax_that_applies_is_there_and_none_fails(make_config, objective):
+def names_of_cards(client):
+    """The names of all cards of Ax, none of which may have failed."""
     from ax.core.analysis_card import AnalysisCardGroup, ErrorAnalysisCard
 
-    study = Study.launch(make_config(objective=objective, budget={"trials": 8}))
-    study.run()
-    todo, names = list(study.ax_client.compute_analyses(display=False)), set()
+    todo, names = list(client.compute_analyses(display=False)), set()
     while todo:
         card = todo.pop()
         assert not isinstance(card, ErrorAnalysisCard), card.df
         names.add(card.name)
         todo += card.children if isinstance(card, AnalysisCardGroup) else []
+    return names
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES)
+def test_every_card_of_ax_that_applies_is_there_and_none_fails(make_config, objective):
+    study = Study.launch(make_config(objective=objective, budget={"trials": 8}))
+    study.run()
+    client = study.ax_client
+    names = names_of_cards(client)
     assert {"Summary", "ArmEffectsPlot", "SensitivityAnalysisPlot", "CrossValidationPlot"} <= names
     assert ("ObjectivePFeasibleFrontierPlot" in names) == (objective.get("max_kl") is not None)
+    # Also after the client has gone on.
+    ((index, _),) = client.get_next_trials(max_trials=1).items()
+    client.complete_trial(index, raw_data={"reward": 1.0, "kl": 4.0})
+    client.get_next_trials(max_trials=1)
+    assert names_of_cards(client) >= names
 
 
 def test_axs_frontier_of_reward_and_feasibility_is_on_the_simplex(make_config):
@@ -398,6 +411,21 @@ def test_a_trial_whose_curve_lags_is_stopped_with_what_it_has_got(make_config, m
     assert len(rows.query("trial_index == 0")) == 6
     study.folder.database_file.unlink()
     assert Study.rebuild("closed")._ledger._database.load("closed").data == stored.data
+
+
+def test_a_trial_that_finishes_while_curves_are_compared_is_completed(make_config, monkeypatch):
+    def lags(client, config, running):
+        [index] = running
+        trial = study.folder.trial(index)
+        while not trial.is_done():
+            time.sleep(0.01)
+        return {index: "it lags"}
+
+    monkeypatch.setattr("bo_shaping.running.driver.trials_to_stop", lags)
+    settings = {"early_stopping": {"min_step": 1, "min_curves": 2}, "evaluation": {"every": 1}, "ppo": {"steps": 4}}
+    study = Study.launch(make_config("climb", executor="process", budget={"trials": 3, "parallel": 1}, **settings))
+    study.run()
+    assert study.trials()["status"].tolist() == ["completed"] * 3
 
 
 def test_a_study_ends_once_it_knows_enough_and_not_before_its_design_is_run(make_config, monkeypatch):

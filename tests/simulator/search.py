@@ -183,7 +183,8 @@ def search(
         is_whole: As of `Search`.
         tell: Told now and then how many were played.
     """
-    parts = [(seeds[first : first + PART], is_whole) for first in range(0, len(seeds), PART)]
+    size = min(PART, -(-len(seeds) // n_processes))
+    parts = [(seeds[first : first + size], is_whole) for first in range(0, len(seeds), size)]
     found, n_played = [], 0
     with multiprocessing.get_context("fork").Pool(n_processes) as pool:
         for part, findings in pool.imap_unordered(_search_part, parts):

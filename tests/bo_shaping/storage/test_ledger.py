@@ -3,8 +3,9 @@
 import pytest
 
 from bo_shaping import Study
-from bo_shaping.errors import ConnectionLostError
+from bo_shaping.errors import ConnectionLostError, FencedError
 from bo_shaping.storage import ledger
+from bo_shaping.storage.journal import Journal
 
 
 @pytest.mark.parametrize(("seconds", "n_snapshots"), [(1e9, 2), (0.0, 6)])
@@ -46,3 +47,16 @@ def test_after_a_lost_connection_nothing_is_saved_before_the_database_was_read_a
     study.run()
     assert calls[:5] == ["save", "load", "load", "load", "save"]
     assert [trial.status.name for trial in load("closed").trials.values()] == ["COMPLETED"]
+
+
+def test_a_driver_that_was_replaced_notices_it_when_it_reads_the_trials(make_config):
+    study = Study.launch(make_config(budget={"trials": 2}))
+    study.run(1)
+    with study._ledger.driven():
+        assert len(study._ledger.entries) == 1
+        journal = study.folder.journal
+        successor = Journal(journal.path)
+        successor.read()
+        successor.open(successor.last_fence + 1, "process 2 on there")
+        with pytest.raises(FencedError, match="taken over by process 2 on there"):
+            len(study._ledger.entries)

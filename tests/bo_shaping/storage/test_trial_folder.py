@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from bo_shaping.errors import TrialResultError
+from bo_shaping.storage.file_locks import try_hold
 from bo_shaping.storage.trial_folder import Event, Job, TrialFolder, Worker
 from inner_loop.io.atomic_file import write_atomically
 from inner_loop.spec import TrialProgress, TrialSpec
@@ -42,6 +43,16 @@ def test_preparing_the_same_job_keeps_its_result_and_another_job_removes_it(fold
     folder.prepare(job_of(OTHER))
     assert not folder.is_done()
     assert folder.job() == job_of(OTHER)
+
+
+def test_who_prepares_a_job_late_keeps_what_somebody_else_has_made_of_it(tmp_path):
+    other, late = TrialFolder(tmp_path / "0003"), TrialFolder(tmp_path / "0003")
+    # As a driver that was stopped after it had seen that there is no job yet.
+    other.prepare(job_of(SPEC))
+    other.write_results(other.job().token, [result_of(SPEC, 1.5)])
+    (tmp_path / "0003" / "spec.json").unlink()
+    late.prepare(job_of(SPEC))
+    assert late.results() == [result_of(SPEC, 1.5)]
 
 
 @pytest.mark.parametrize(
@@ -110,3 +121,13 @@ def test_the_lock_is_seen_by_others_and_dies_with_its_process(folder):
         holder.kill()
     assert not folder.is_locked()
     assert folder.worker() is None
+
+
+def test_who_has_let_go_of_the_lock_is_not_taken_for_who_holds_it_next(folder):
+    with folder.locked(Worker(pid=4321, started=1.0)):
+        assert folder.worker().pid == 4321
+    with (folder.path / "worker.lock").open("ab") as file:
+        # As a worker that has the lock and has not yet said who it is.
+        assert try_hold(file)
+        assert folder.is_locked()
+        assert folder.worker() is None
