@@ -1,5 +1,6 @@
 """Outcomes from somebody else's inner loop: checked before anything is written down."""
 
+import textwrap
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -111,11 +112,11 @@ def checked_arm(config: StudyConfig, parameters: Mapping[str, float]) -> tuple[d
     """
     space = config.search_space
     known = (*space.components, *space.parameters)
-    for name, value in parameters.items():
+    for name in parameters:
         if name not in known:
             raise TellError(f"Unknown weight or parameter {name!r}; the study searches over {', '.join(known)}.")
-        _number(name, value)
-    weights = {name: float(parameters.get(name, 0.0)) for name in space.components}
+    numbers = {name: _number(name, value) for name, value in parameters.items()}
+    weights = {name: numbers.get(name, 0.0) for name in space.components}
     if min(weights.values()) < 0 or abs(sum(weights.values()) - 1) > SUM_ATOL:
         raise TellError(f"Mixing weights must be >= 0 and sum to 1, got {weights}.")
     for name, weight in weights.items():
@@ -123,10 +124,10 @@ def checked_arm(config: StudyConfig, parameters: Mapping[str, float]) -> tuple[d
         _check_between(name, weight, space.fixed.get(name, lower), space.fixed.get(name, upper))
     extra = {}
     for name, parameter in space.parameters.items():
-        if name not in parameters:
+        if name not in numbers:
             raise TellError(f"The arm has no value for {name!r}.")
-        _check_between(name, parameters[name], *parameter.bounds)
-        extra[name] = parameters[name]
+        _check_between(name, numbers[name], *parameter.bounds)
+        extra[name] = numbers[name]
     return weights, extra
 
 
@@ -153,7 +154,18 @@ def _outcome(config: StudyConfig, values: Mapping[str, float], has_replicates: b
 
 
 def _number(name: str, value: object) -> float:
-    number: Any = value
-    if isinstance(value, bool) or not isinstance(value, Real) or not -LARGEST <= number <= LARGEST:
-        raise TellError(f"{name} must be a finite number (at most {LARGEST:g} in size), got {value!r}.")
+    """A finite number: also what other people's loops hold, an array or tensor with one number, on any device."""
+    number: Any = _only_number_of(value)
+    is_real = isinstance(number, Real) and not isinstance(number, bool)
+    if not is_real or not -LARGEST <= number <= LARGEST:
+        got = textwrap.shorten(repr(value), 80, placeholder=" ...")
+        raise TellError(f"{name} must be a finite number (at most {LARGEST:g} in size), got {got}.")
     return float(number)
+
+
+def _only_number_of(value: Any) -> Any:
+    """The Python number in a NumPy scalar, or in an array or tensor that holds one; anything else as it is."""
+    if not callable(getattr(value, "item", None)):
+        return value
+    count = value.numel() if callable(getattr(value, "numel", None)) else getattr(value, "size", None)
+    return value.item() if count == 1 else value

@@ -2,8 +2,10 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from bo_shaping import Study
 from bo_shaping.errors import RetryError, StudyLockedError, TellError
@@ -45,6 +47,32 @@ def test_an_asked_trial_is_run_by_nobody_and_waits(study):
     assert set(study.results()) == {1, 2, 3}
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize(
+    "of",
+    [
+        torch.tensor,
+        lambda number: torch.tensor([[number]], dtype=torch.bfloat16, requires_grad=True),
+        np.float16,
+        np.float32,
+        np.longdouble,
+        np.array,
+        lambda number: np.array([number]),
+        pd.Series,
+    ],
+    ids=["tensor", "a parameter in bfloat16", "float16", "float32", "long double", "0-d", "1-d", "series"],
+)
+def test_an_outcome_may_be_what_other_loops_hold(study, of):
+    index, _ = study.ask()
+    study.tell(index, of(0.5), sem=of(0.25), kl=of(2.0))
+    record = study.trial(index)
+    assert (record.mean, record.sem, record.kl) == (0.5, 0.25, 2.0)
+    weights = {name: of(weight) for name, weight in zip(closed_form.OPTIMUM, (0.5, 0.25, 0.25), strict=True)}
+    attached = study.trial(study.attach({**weights, "gae_lambda": of(0.75)}, mean=of(1.0), kl=of(1.0)))
+    assert attached.parameters == {"gae_lambda": 0.75}
+    assert attached.weights["shap"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("outcome", "problem"),
     [
@@ -53,6 +81,11 @@ def test_an_asked_trial_is_run_by_nobody_and_waits(study):
         ({"mean": 10**400}, "mean must be a finite number"),
         ({"mean": "high"}, "mean must be a finite number .*, got 'high'"),
         ({"mean": True}, "mean must be a finite number .*, got True"),
+        ({"mean": torch.tensor(True)}, r"mean must be a finite number .*, got tensor\(True\)"),
+        ({"mean": [1.0]}, r"mean must be a finite number .*, got \[1.0\]"),
+        ({"mean": torch.ones(1000)}, r"mean must be a finite number .*, got tensor\(\[1., 1.,.* \.\.\.\."),
+        ({"mean": np.float32("nan")}, "mean must be a finite number"),
+        ({"mean": np.array(["1.0"])}, "mean must be a finite number"),
         ({"mean": 1.0, "kl": math.inf}, "kl must be a finite number .*, got inf"),
         ({"mean": 1.0, "kl": 1.0, "sem": -0.1}, "sem must be >= 0, got -0.1"),
         ({"mean": 1.0, "kl": 1.0, "measures": {"mean": 9.0}}, "Unknown measure 'mean'"),
