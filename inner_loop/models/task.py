@@ -49,6 +49,7 @@ def load_task(config: TaskConfig, evaluation: EvaluationConfig, *, reward_model:
     tokenizer = _load_tokenizer(config.policy)
     train_prompts = load_prompts(config, "train", tokenizer)
     evaluation_prompts = _evaluation_prompts(config, evaluation, tokenizer)
+    _refuse_shared(config, evaluation.split, train_prompts, evaluation_prompts)
     _check_context(config, [*train_prompts, *evaluation_prompts])
     return Task(
         policy=_load_policy(config.policy),
@@ -70,7 +71,9 @@ def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> None:
     """
     tokenizer = _load_tokenizer(config.policy)
     prompts = _evaluation_prompts(config, evaluation, tokenizer)
-    _check_context(config, [*load_prompts(config, "train", tokenizer), *prompts])
+    train_prompts = load_prompts(config, "train", tokenizer)
+    _refuse_shared(config, evaluation.split, train_prompts, prompts)
+    _check_context(config, [*train_prompts, *prompts])
     checked = as_reward_model(config.reward_model, chat_template=config.chat_template)
     score_responses(checked, [prompt.text for prompt in prompts[:2]], [" fine"] * len(prompts[:2]))
 
@@ -86,7 +89,7 @@ def load_prompts(config: TaskConfig, split: str, tokenizer: Any) -> list[Prompt]
     if not path.is_file():
         raise TaskError(f'task.prompts: there is no file {str(path)!r}; expected one {{"prompt": ...}} per line.')
     try:
-        content = path.read_text("utf-8")
+        content = path.read_text("utf-8-sig")  # Windows begins a file with a byte-order mark
     except (OSError, UnicodeDecodeError) as error:
         raise TaskError(f"task.prompts: {str(path)!r} cannot be read as UTF-8 text: {error}.") from error
     texts = [_read_prompt(line, f"{path}:{number}") for number, line in _numbered_lines(content)]
@@ -124,6 +127,20 @@ def _evaluation_prompts(config: TaskConfig, evaluation: EvaluationConfig, tokeni
             f"{config.prompts!r} has {len(prompts)} prompts."
         )
     return prompts[: evaluation.n_prompts]
+
+
+def _refuse_shared(config: TaskConfig, split: str, train: list[Prompt], evaluation: list[Prompt]) -> None:
+    """Raise `TaskError` if the policy would be judged on prompts that it is trained on."""
+    if split == "train":
+        return
+    trained_on = {prompt.text.strip() for prompt in train}
+    shared = [prompt.text for prompt in evaluation if prompt.text.strip() in trained_on]
+    if shared:
+        raise TaskError(
+            f"task.prompts: {len(shared)} of the {len(evaluation)} prompts of the {split} split of {config.prompts!r} "
+            f"stand in its train split too, so the policy would be judged on what it was trained on; remove them from "
+            f"one of the files. The first: {shared[0][:60]!r}."
+        )
 
 
 def _load_tokenizer(name: str) -> Any:

@@ -53,6 +53,26 @@ def test_prompts_must_be_utf8(tmp_path, tokenizer):
         load_prompts(TaskConfig(prompts=str(tmp_path)), "train", tokenizer)
 
 
+def test_a_file_from_windows_is_read(tmp_path, tokenizer):
+    lines = "".join(f"{line(text)}\r\n" for text in ("a café film", "this one"))
+    (tmp_path / "train.jsonl").write_bytes(b"\xef\xbb\xbf" + lines.encode("utf-8"))
+    prompts = load_prompts(TaskConfig(prompts=str(tmp_path)), "train", tokenizer)
+    assert [prompt.text for prompt in prompts] == ["a café film", "this one"]
+
+
+@pytest.mark.parametrize("load", [check_task, load_task])
+@pytest.mark.parametrize("split", ["validation", "heldout"])
+def test_prompts_that_are_trained_on_do_not_judge(tmp_path, load, split):
+    write_prompts(tmp_path, [line(text) for text in ("one", "two", "the film is", "the end")])
+    config = write_prompts(tmp_path, [line("new"), line(" the film is "), line("two")], split)
+    message = (
+        rf"2 of the 3 prompts of the {split} split of .* stand in its train split too.* The first: ' the film is '"
+    )
+    with pytest.raises(TaskError, match=message):
+        load(config, EvaluationConfig(n_prompts=3, split=split))
+    load(config, EvaluationConfig(n_prompts=1, split=split))
+
+
 def test_more_prompts_than_there_are(tmp_path, tokenizer):
     write_prompts(tmp_path, [line("one")], "validation")
     config = write_prompts(tmp_path, [line("one")])
@@ -92,8 +112,8 @@ def policy_folder(tmp_path, tokenizer):
 
 
 def test_prompt_and_response_must_fit_the_policys_context(tmp_path, policy_folder):
-    for split in ("train", "validation"):
-        write_prompts(tmp_path, [line("the film is")], split)
+    for split, text in (("train", "the film is"), ("validation", "this film")):
+        write_prompts(tmp_path, [line(text)], split)
     settings = {"policy": str(policy_folder), "prompts": str(tmp_path)}
     n_tokens = len(load_task(TaskConfig(**settings), EvaluationConfig(n_prompts=1)).train_prompts[0].ids)
     check_task(TaskConfig(**settings, response_tokens=64 - n_tokens), EvaluationConfig(n_prompts=1))
