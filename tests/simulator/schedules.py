@@ -15,7 +15,7 @@ from typing import Literal
 
 from tests.simulator.world import Process, Thread, World
 
-FaultKind = Literal["kill", "stop", "long stop", "clock", "disk"]
+FaultKind = Literal["kill", "interrupt", "stop", "long stop", "clock", "disk"]
 
 WRITE_ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS)
 WRITING = ("open w", "open a", "open x", "write", "fsync", "mkdir", "replace", "truncate")
@@ -96,6 +96,9 @@ class Script:
         if fault.kind == "kill":
             world.noticed("harmed", process)
             process.kill()
+        elif fault.kind == "interrupt":
+            world.noticed("harmed", process)
+            process.interrupt = KeyboardInterrupt()
         elif fault.kind in ("stop", "long stop") and not process.is_stopped:
             world.noticed("harmed", process)
             process.receive(signal.SIGSTOP)

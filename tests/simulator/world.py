@@ -64,8 +64,6 @@ class Process:
         self.is_stopped = False
         self.must_end = False
         """It was sent SIGTERM while it was stopped."""
-        self.is_killed = False
-        """Somebody else ended it."""
         self.threads: list[Thread] = []
         self._files: list[weakref.ref[Any]] = []
         self._descriptors: set[int] = set()
@@ -119,8 +117,6 @@ class Process:
     def kill(self, number: int = signal.SIGKILL) -> None:
         """End it from outside."""
         if not self.is_dead:
-            self.is_killed = True
-            self.world.noticed("killed", self)
             self.end(-number)
 
 
@@ -170,7 +166,6 @@ class World:
         self.n_steps = 0
         self.processes: list[Process] = []
         self.running: Thread | None = None
-        self.is_over = False
         self.trace: list[str] | None = None
         self.nowhere = os.open(os.devnull, os.O_RDWR)
         self.really_close = os.close
@@ -242,8 +237,8 @@ class World:
         if thread is None or self._atomic:
             return
         process = thread.process
-        if process.is_dead or self.is_over:
-            # Cleaning up after its end, when Python takes its frames down.
+        if process.is_dead:
+            # It cleans up after its end, when its frames are taken down.
             raise GreenletExit
         self.n_steps += 1
         process.n_steps += 1
@@ -293,10 +288,15 @@ class World:
         self._to_hub(error)
 
     def end(self) -> None:
-        """Nobody goes on."""
-        self.is_over = True
+        """Nobody goes on; the frames of those that were killed are taken down, and get nowhere."""
+        self._atomic = 0
         for process in self.processes:
             process.end(-int(signal.SIGKILL))
+            for thread in process.threads:
+                self.running = thread
+                with suppress(Exception):
+                    thread.greenlet.throw(GreenletExit)
+        self.running = None
         self.really_close(self.nowhere)
 
     def _pass_on(self, thread: Thread) -> None:
