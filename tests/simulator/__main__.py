@@ -5,6 +5,7 @@ at every step. Exit code 1 if something is found.
 """
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--whole", action="store_true", help="with Ax experiment, database and snapshot")
     parser.add_argument("--seed", type=int, help="only this one, cut down and told")
     parser.add_argument("--power", action="store_true", help="cut the power at every step")
+    parser.add_argument("--out", type=Path, help="a JSON file for how it went")
     arguments = parser.parse_args()
     if arguments.seed is not None:
         return _tell(arguments.seed, arguments.whole)
@@ -41,7 +43,11 @@ def main() -> int:
         what = f"schedules {seeds.start} to {seeds.stop - 1}"
     for number, problem in found:
         print(f"{number}: {problem}")
-    print(f"{what}: {len(found)} found in {time.monotonic() - began:.0f} s")
+    seconds = round(time.monotonic() - began)
+    print(f"{what}: {len(found)} found in {seconds} s")
+    if arguments.out is not None:
+        result = {"what": what, "whole": arguments.whole, "found": found, "seconds": seconds}
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     return int(bool(found))
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -48,17 +48,9 @@ def cuts(root: Path, base: Path, *, is_whole: bool) -> tuple[list[Cut], int]:
         state = (_digest(kept), tuple(sorted(reported.items())))
         if state not in seen:
             seen.add(state)
-            found.append(Cut(world.n_steps, kept, dict(reported)))
+            found.append(Cut(watch.world.n_steps, kept, dict(reported)))
 
-    world = watch.world = World(str(root), Script(), listen)
-    world.is_told_all = True
-    with simulated(Doors(world, disk, Random(0))):
-        try:
-            world.start("driver", lambda _: drive(folder.path, PARALLEL, ledger_of(is_whole)))
-            world.run()
-            watch.finish(N_TRIALS)
-        finally:
-            world.end()
+    world = _drive_alone(watch, root, listen, disk, is_whole=is_whole)
     return found, world.n_steps
 
 
@@ -92,17 +84,26 @@ def _problem_after(cut: Cut, root: Path, *, is_whole: bool) -> str | None:
             if status == "completed":
                 study.trial(index).results()
         watch = Watch(study.path)
-        world = watch.world = World(str(root), Script(), watch.listen)
-        with simulated(Doors(world, None, Random(0))):
-            try:
-                world.start("driver", lambda _: drive(study.path, PARALLEL, ledger_of(is_whole)))
-                world.run()
-                watch.finish(N_TRIALS)
-            finally:
-                world.end()
+        _drive_alone(watch, root, watch.listen, None, is_whole=is_whole)
     except (WorldError, TrialResultError) as error:
         return str(error)
     return None
+
+
+def _drive_alone(
+    watch: Watch, root: Path, listen: Callable[[str, Process], None], disk: Disk | None, *, is_whole: bool
+) -> World:
+    """The study to its end, nobody else being there."""
+    world = watch.world = World(str(root), Script(), listen)
+    world.is_told_all = disk is not None
+    with simulated(Doors(world, disk, Random(0))):
+        try:
+            world.start("driver", lambda _: drive(watch.path, PARALLEL, ledger_of(is_whole)))
+            world.run()
+            watch.finish(N_TRIALS)
+        finally:
+            world.end()
+    return world
 
 
 def _digest(kept: Kept) -> str:
