@@ -16,7 +16,7 @@ from torch import Tensor
 
 from inner_loop.errors import AttributionError, TaskError
 from inner_loop.models.encoding import EncodedResponse, ResponseEncoder
-from inner_loop.models.model_source import default_device, first_line, load_pretrained, model_source
+from inner_loop.models.model_source import default_device, load_pretrained, model_source, why_not_loaded
 from inner_loop.models.padded_batches import forward_passes
 from inner_loop.models.transformers_reward_model import longest_sequence, scores_of
 from inner_loop.spec import ImplicitConfig, TokenModelConfig
@@ -129,7 +129,7 @@ def _load(name: str, kind: Any, setting: str) -> _Loaded:
     try:
         model, tokenizer, missing = load_pretrained(kind, model_source(name, "policy"))
     except (OSError, ValueError, TaskError) as error:
-        raise AttributionError(f"{setting}: {name!r} could not be loaded: {first_line(error)}") from error
+        raise AttributionError(f"{setting}: {name!r} could not be loaded: {why_not_loaded(error)}") from error
     if missing:
         raise AttributionError(f"{setting}: {name!r} has no weights for {missing}; give a model trained for this.")
     model = model.eval().to(default_device())

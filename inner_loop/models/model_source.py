@@ -26,6 +26,11 @@ def model_source(name: str, field: str) -> str:
     if (folder / "config.json").is_file():
         return str(folder)
     # "org/model" may be a hub name; with a leading . / ~, or inside a folder that is here, it is meant as a path.
+    if (folder / "adapter_config.json").is_file():
+        raise TaskError(
+            f"task.{field}: {name!r} holds a PEFT adapter, not a model; merge it into its base (merge_and_unload, then "
+            "save_pretrained) and give the folder that this writes."
+        )
     written_as_path = (
         name.startswith((".", "/", "~")) or folder.exists() or (folder.parent != Path() and folder.parent.exists())
     )
@@ -58,9 +63,11 @@ def load_pretrained(kind: Any, source: str) -> Pretrained:
     """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     with without_progress_bars():
-        model, loading = kind.from_pretrained(source, dtype=torch.float32, output_loading_info=True)
+        model, loading = kind.from_pretrained(
+            source, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
+        )
     return Pretrained(model, tokenizer, min(loading["missing_keys"], default=None))
 
 
@@ -83,6 +90,13 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error's message; model loaders append pages of advice."""
+def why_not_loaded(error: Exception) -> str:
+    """Why transformers does not load a model, in one line.
+
+    Every load says `trust_remote_code=False`: otherwise transformers asks the person at the terminal whether to run the
+    code that a model brings.
+    """
+    if "trust_remote_code" in str(error):
+        return "it brings code of its own, which is never run here; give a model whose architecture transformers has"
+    # Loaders append pages of advice.
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from inner_loop.errors import EntryPointError, TaskError
 from inner_loop.io.entry_points import import_function
-from inner_loop.models.model_source import default_device, first_line, load_pretrained, model_source
+from inner_loop.models.model_source import default_device, load_pretrained, model_source, why_not_loaded
 from inner_loop.models.scores import check_count, check_scores
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
 from inner_loop.spec.task_config import is_function
@@ -101,7 +101,7 @@ def load_reward_model(name: str, *, chat_template: bool = False) -> RewardModel:
     try:
         model, tokenizer, missing = load_pretrained(AutoModelForSequenceClassification, source)
     except (OSError, ValueError) as error:
-        raise TaskError(f"reward_model {name!r} could not be loaded: {first_line(error)}") from error
+        raise TaskError(f"reward_model {name!r} could not be loaded: {why_not_loaded(error)}") from error
     if missing:
         raise TaskError(f"reward_model {name!r} is not a trained classifier: it has no weights for {missing}.")
     if chat_template and not tokenizer.chat_template:

@@ -28,7 +28,10 @@ def check_count(scores: Sequence[float], texts: Sequence[str]) -> list[float]:
         RewardModelError: If there are not as many scores as texts.
     """
     try:
-        values = np.asarray(scores, dtype=np.float64)
+        given = np.asarray(scores)
+        if given.dtype.kind in "US":
+            raise TypeError("texts are no numbers, also those that look like some")
+        values = given.astype(np.float64)
     except (TypeError, ValueError) as error:
         raise RewardModelError(f"The reward model must return one number per text, got {scores!r:.80}.") from error
     if values.shape != (len(texts),):

@@ -11,7 +11,7 @@ from torch import nn
 
 from inner_loop.errors import TaskError
 from inner_loop.libraries.transformers_internals import is_recurrent
-from inner_loop.models.model_source import EMBEDDED, default_device, first_line, model_source, without_progress_bars
+from inner_loop.models.model_source import EMBEDDED, default_device, model_source, why_not_loaded, without_progress_bars
 from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
 from inner_loop.spec import EvaluationConfig, TaskConfig
 
@@ -148,9 +148,9 @@ def _load_tokenizer(name: str) -> Any:
 
     source = model_source(name, "policy")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise TaskError(f"task.policy {name!r}: no tokenizer could be loaded: {first_line(error)}") from error
+        raise TaskError(f"task.policy {name!r}: no tokenizer could be loaded: {why_not_loaded(error)}") from error
     if tokenizer.eos_token_id is None:
         raise TaskError(f"task.policy {name!r}: its tokenizer has no end-of-sequence token, which ends responses.")
     return tokenizer
@@ -161,9 +161,9 @@ def _check_context(config: TaskConfig, prompts: list[Prompt]) -> None:
     from transformers import AutoConfig
 
     try:
-        whole = AutoConfig.from_pretrained(model_source(config.policy, "policy"))
+        whole = AutoConfig.from_pretrained(model_source(config.policy, "policy"), trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise TaskError(f"task.policy {config.policy!r} could not be found: {first_line(error)}") from error
+        raise TaskError(f"task.policy {config.policy!r} could not be found: {why_not_loaded(error)}") from error
     _check_architecture(config.policy, whole)
     policy = whole.get_text_config()
     n_positions = getattr(policy, "max_position_embeddings", None)
@@ -198,7 +198,9 @@ def _load_policy(name: str) -> nn.Module:
     try:
         # Dropout stays off throughout: with it, the ratio of the first update would not be one.
         with without_progress_bars():
-            model: nn.Module = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).eval()
+            model: nn.Module = AutoModelForCausalLM.from_pretrained(
+                source, dtype=torch.float32, trust_remote_code=False
+            ).eval()
     except (OSError, ValueError) as error:
-        raise TaskError(f"task.policy {name!r} could not be loaded: {first_line(error)}") from error
+        raise TaskError(f"task.policy {name!r} could not be loaded: {why_not_loaded(error)}") from error
     return model.to(default_device())

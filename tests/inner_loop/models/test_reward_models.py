@@ -60,6 +60,13 @@ def test_the_wrong_number_of_scores_is_an_error():
         CallableRewardModel(lambda texts: [1.0]).score(["first", "second"])
 
 
+@pytest.mark.parametrize("scores", [["0.5"], ["good"], [b"1"], ["0.5", 1.0]], ids=repr)
+def test_scores_that_are_no_numbers_are_refused(scores):
+    reward_model = as_reward_model(lambda texts: scores)
+    with pytest.raises(RewardModelError, match="must return one number per text"):
+        reward_model.score(["text"] * len(scores))
+
+
 def test_a_function_is_found_by_its_import_path():
     assert as_reward_model("builtins:list").score([3, 4]) == [3.0, 4.0]
 

@@ -150,3 +150,22 @@ def test_a_policy_that_cannot_be_trained_is_refused_before_the_first_trial(confi
     config.save_pretrained(tmp_path)
     with pytest.raises(TaskError, match=re.escape(words)):
         check_task(TaskConfig(policy=str(tmp_path)), EvaluationConfig(n_prompts=4))
+
+
+@pytest.mark.parametrize("field", ["policy", "reward_model"])
+def test_a_model_that_brings_code_is_refused_without_asking(tmp_path, policy_folder, monkeypatch, field):
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("the person at the terminal was asked"))
+    auto_map = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
+    (policy_folder / "config.json").write_text(json.dumps({"model_type": "own", "auto_map": auto_map}))
+    (policy_folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    message = rf"{field} '.*it brings code of its own, which is never run here; give a model whose architecture"
+    with pytest.raises(TaskError, match=message):
+        check_task(TaskConfig(**{field: str(policy_folder)}), EvaluationConfig(n_prompts=1))
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("field", ["policy", "reward_model"])
+def test_an_adapter_is_named_with_what_to_do(tmp_path, field):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(TaskError, match=rf"task\.{field}: .* holds a PEFT adapter, not a model; merge it"):
+        check_task(TaskConfig(**{field: str(tmp_path)}), EvaluationConfig(n_prompts=1))
