@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from bo_shaping.errors import ConfigError, ExecutorError
 from bo_shaping.executors import TrialState
 from bo_shaping.executors.observer import Observer
-from bo_shaping.executors.processes import is_alive
+from bo_shaping.executors.processes import end_process, end_worker, is_alive
 from bo_shaping.executors.worker import main, output_to, thread_limits
 from bo_shaping.storage.process_birth import birth_of
 from bo_shaping.storage.trial_folder import TrialFolder, Worker
@@ -44,6 +44,9 @@ ASK_SECONDS = 15
 
 CANCEL_SECONDS = 60.0
 """A cancelled job has ended after this; Slurm waits 30 s between asking and killing."""
+
+LOCAL_SECONDS = 5.0
+"""A cancelled job of this machine that has not ended by itself after this is ended for certain."""
 
 ENDED = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "REVOKED", "TIMEOUT"}
@@ -139,9 +142,13 @@ class SlurmExecutor:
         job = _job(folder)
         if job is not None and self._status(job) not in ENDED:
             self._cancel(job)
-        deadline = time.monotonic() + CANCEL_SECONDS
+        began = time.monotonic()
         while folder.is_locked() or (self._is_local and self._is_expected(folder)):
-            if time.monotonic() > deadline:
+            if self._is_local and job is not None and time.monotonic() > began + LOCAL_SECONDS:
+                # A job of a driver that a script runs in the background does not hear SIGINT.
+                end_worker(folder)
+                end_process(job.process(), lambda: not is_alive(job.process()))
+            if time.monotonic() > began + CANCEL_SECONDS:
                 raise ExecutorError(
                     f"Job {job.id if job else '(unknown)'} of {folder.path} was cancelled and goes on; end it with "
                     "scancel, then go on."

@@ -186,6 +186,21 @@ def test_stopping_ends_a_running_trial_whoever_started_it(detached, make, make_t
     assert not folder.is_done()
 
 
+def test_stopping_works_where_interrupts_are_ignored_as_in_the_background_of_a_script(detached, make, make_trial):
+    executor, folder = make(detached), make_trial()
+    hold(folder)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        executor.start(folder)
+        wait_for(has_begun(folder))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    pid = folder.worker().pid
+    executor.stop(folder)
+    assert executor.state(folder) == "dead"
+    wait_for(lambda: is_gone(pid))
+
+
 def test_workers_go_on_when_the_driver_is_killed_and_a_new_one_finds_them(
     detached, make, make_trial, config_of, tmp_path
 ):
