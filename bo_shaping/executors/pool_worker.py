@@ -19,7 +19,7 @@ from bo_shaping.executors.processes import this_process
 from bo_shaping.executors.worker import output_to, run_job
 from bo_shaping.memory import give_back_memory
 from bo_shaping.storage.file_locks import keep_from_children
-from bo_shaping.storage.trial_folder import TrialFolder
+from bo_shaping.storage.trial_folder import TrialFolder, Worker
 
 POLL_SECONDS = 0.1
 
@@ -62,21 +62,26 @@ def work_on_next(pool: Pool, seat: Seat) -> bool:
     """Take a trial and work on it to its end; False if none was there to be had."""
     me = this_process()
     for trial in pool.waiting():
-        # Said before the lock is taken: a worker that has ended without a word here has never had a trial.
+        # Said before the lock is taken, and taken back only if all went well: a worker that has ended says with which.
         seat.write_in_hand(InHand(worker=me, trial=str(trial.path)))
-        try:
-            with trial.locked(me) as is_mine:
-                # It may have been taken, or taken back, since the list was made.
-                if not is_mine or not pool.is_queued(trial):
-                    continue
-                pool.dequeue(trial)
-                if not trial.is_done():
-                    with output_to(trial.log_file), beating(trial.heartbeat_file):
-                        _work_on(trial)
-                return True
-        finally:
-            seat.write_in_hand(InHand(worker=me, trial=None))
+        has_worked = _take(pool, trial, me)
+        seat.write_in_hand(InHand(worker=me, trial=None))
+        if has_worked:
+            return True
     return False
+
+
+def _take(pool: Pool, trial: TrialFolder, me: Worker) -> bool:
+    """Work on the trial to its end; False if it is not to be had."""
+    with trial.locked(me) as is_mine:
+        # It may have been taken, or taken back, since the list was made.
+        if not is_mine or not pool.is_queued(trial):
+            return False
+        pool.dequeue(trial)
+        if not trial.is_done():
+            with output_to(trial.log_file), beating(trial.heartbeat_file):
+                _work_on(trial)
+    return True
 
 
 def _work_on(trial: TrialFolder) -> None:

@@ -56,8 +56,8 @@ class ProcessExecutor:
         self._children: dict[Path, subprocess.Popen[bytes]] = {}
         self._started_for: dict[Path, Seat] = {}
         """The worker that was started for a trial, which may have taken another one first."""
-        self._never_began: set[Path] = set()
-        """Lock files of the workers that ended before they reached for any trial."""
+        self._died_with: dict[Path, str | None] = {}
+        """By lock file of the workers that ended badly: the trial that they had in hand or reached for, or None."""
         self._in_use = self._pool.open()
         self._pool.clear_away()
 
@@ -78,7 +78,7 @@ class ProcessExecutor:
     def reason(self, folder: TrialFolder) -> str:
         """Why the trial is failed, hung or dead."""
         seat = self._started_for.get(folder.path)
-        if seat is not None and seat.lock_file in self._never_began and not folder.heartbeat_file.exists():
+        if seat is not None and self._speaks_against(seat, folder) and not folder.heartbeat_file.exists():
             return f"the worker ended before it took the trial ({seat.last_words()}); see {seat.log_file}"
         return self._observer.reason(folder)
 
@@ -103,8 +103,8 @@ class ProcessExecutor:
     def _is_expected(self, folder: TrialFolder) -> bool:
         """Whether the trial is queued and somebody will take it.
 
-        Only one thing speaks against that: the worker that was started for it has ended, and had not come so far as to
-        reach for a trial. Whether others are free says nothing, since what they do changes while one looks.
+        Only one thing speaks against that: the worker that was started for it has ended badly, and not with another
+        trial. Whether others are free says nothing, since what they do changes while one looks.
         """
         if not self._pool.is_queued(folder):
             return False
@@ -112,12 +112,17 @@ class ProcessExecutor:
         children, seat = self._living_children(), self._started_for.get(folder.path)
         if seat is not None and seat.lock_file in children:
             return True
-        if seat is not None and seat.lock_file in self._never_began:
+        if seat is not None and self._speaks_against(seat, folder):
             self._pool.dequeue(folder)
             return False
         # A worker was free and has left, or the one for this trial has ended with another, or there was no free GPU.
         self._see_to(folder)
         return True
+
+    def _speaks_against(self, seat: Seat, folder: TrialFolder) -> bool:
+        """Whether the worker has ended badly, and not with another trial, whose end that was."""
+        lock, here = seat.lock_file, str(folder.path.resolve())
+        return lock in self._died_with and self._died_with[lock] in (None, here)
 
     def _see_to(self, folder: TrialFolder) -> None:
         """Start a worker if there are fewer than trials that need one; with GPUs, if enough of them are free."""
@@ -170,8 +175,9 @@ class ProcessExecutor:
         for lock, child in list(self._children.items()):
             if child.poll() is None:
                 continue
-            if child.returncode != 0 and self._pool.seat(lock.stem).in_hand() is None:
-                self._never_began.add(lock)
+            if child.returncode != 0:
+                in_hand = self._pool.seat(lock.stem).in_hand()
+                self._died_with[lock] = None if in_hand is None else in_hand.trial
             del self._children[lock]
         return self._children
 

@@ -131,8 +131,6 @@ def _evaluation_prompts(config: TaskConfig, evaluation: EvaluationConfig, tokeni
 
 def _refuse_shared(config: TaskConfig, split: str, train: list[Prompt], evaluation: list[Prompt]) -> None:
     """Raise `TaskError` if the policy would be judged on prompts that it is trained on."""
-    if split == "train":
-        return
     trained_on = {prompt.text.strip() for prompt in train}
     shared = [prompt.text for prompt in evaluation if prompt.text.strip() in trained_on]
     if shared:

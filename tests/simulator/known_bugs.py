@@ -191,7 +191,7 @@ def the_end_of_one_worker_is_counted_for_every_trial_that_waits() -> ExitStack:
     def living_children(self: ProcessExecutor) -> dict[Path, Any]:
         for lock, child in list(self._children.items()):
             if child.poll() is not None:
-                self._never_began.add(lock)
+                self._died_with[lock] = None
                 del self._children[lock]
         return self._children
 

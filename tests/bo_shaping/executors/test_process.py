@@ -50,9 +50,13 @@ def run(executor, folder):
     return folder
 
 
-@pytest.mark.parametrize("has_begun", [True, False])
-def test_a_queued_trial_is_dead_only_if_the_worker_that_was_started_for_it_ended_before_it_began(
-    make, make_trial, monkeypatch, has_begun
+@pytest.mark.parametrize(
+    ("in_hand", "state"),
+    [("no word", "dead"), (None, "dead"), ("second", "dead"), ("first", "running")],
+    ids=["cannot begin", "idle", "reaching for it", "with another trial"],
+)
+def test_a_queued_trial_is_dead_only_if_its_worker_ended_and_not_with_another_trial(
+    make, make_trial, monkeypatch, in_hand, state
 ):
     # Two workers start, both reach for the first trial, and one gets it: for a moment nobody looks free.
     executor, first, second = make(), make_trial(index=0), make_trial(index=1)
@@ -63,9 +67,9 @@ def test_a_queued_trial_is_dead_only_if_the_worker_that_was_started_for_it_ended
     executor.start(second)
     children = dict(executor._children)
     assert len(children) == 2
-    for lock in children if has_begun else ():
-        seat = executor._pool.seat(lock.stem)
-        seat.write_in_hand(pool.InHand(worker=this_process(), trial=str(first.path)))
+    trial = {"first": str(first.path), "second": str(second.path)}.get(in_hand)
+    for lock in children if in_hand != "no word" else ():
+        executor._pool.seat(lock.stem).write_in_hand(pool.InHand(worker=this_process(), trial=trial))
     with first.locked(this_process()):
         executor._pool.dequeue(first)
         assert executor.state(second) == "running"
@@ -73,12 +77,10 @@ def test_a_queued_trial_is_dead_only_if_the_worker_that_was_started_for_it_ended
         seat = executor._started_for[second.path]
         children[seat.lock_file].kill()
         children[seat.lock_file].wait()
-        if has_begun:
-            # It may have had another trial, whose end it was: this one has not been tried, and somebody else will.
-            assert executor.state(second) == "running"
+        assert executor.state(second) == state
+        if state == "running":
+            # Somebody else will try it.
             assert executor._started_for[second.path].lock_file not in children
-        else:
-            assert executor.state(second) == "dead"
     for child in (*children.values(), *executor._children.values()):
         child.kill()
         child.wait()
