@@ -279,7 +279,8 @@ class World:
 
     def atomic(self, change: int) -> None:
         """What comes is one step to everybody else, until as many ends have come as beginnings."""
-        self._atomic += change
+        # Who is taken down at the beginning has no beginning, and an end.
+        self._atomic = max(0, self._atomic + change)
 
     def fail(self, error: BaseException) -> None:
         """Something that must hold does not: the world ends here."""
