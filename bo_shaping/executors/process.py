@@ -15,7 +15,7 @@ from bo_shaping.executors.observer import Observer
 from bo_shaping.executors.pool import Pool, Seat
 from bo_shaping.executors.processes import end_process, end_worker
 from bo_shaping.executors.worker import thread_limits
-from bo_shaping.storage.file_locks import is_held, try_hold
+from bo_shaping.storage.file_locks import try_hold
 from bo_shaping.storage.trial_folder import TrialFolder
 
 CLOSE_SECONDS = 10.0
@@ -63,8 +63,10 @@ class ProcessExecutor:
 
     def start(self, folder: TrialFolder) -> None:
         """Queue the trial, and start a worker unless a free one will take it."""
-        if folder.is_done() or folder.is_locked() or self._pool.is_queued(folder):
+        if folder.is_done() or self._pool.is_queued(folder):
             return
+        # Also if it is locked: by a worker that only looks whether it is still queued, or by one that works on it, and
+        # then whoever takes it next finds it done.
         self._observer.starts(folder)
         self._started_for.pop(folder.path, None)
         self._pool.enqueue(folder)
@@ -166,7 +168,7 @@ class ProcessExecutor:
                 continue
             in_hand, child = seat.in_hand(), self._children.get(seat.lock_file)
             if in_hand is not None:
-                end_process(in_hand.worker, partial(_has_ended, seat))
+                end_process(in_hand.worker, partial(_is_empty, seat))
             elif child is not None:
                 child.kill()
 
@@ -182,5 +184,5 @@ class ProcessExecutor:
         return self._children
 
 
-def _has_ended(seat: Seat) -> bool:
-    return not is_held(seat.lock_file) or seat.is_deserted()
+def _is_empty(seat: Seat) -> bool:
+    return not seat.is_taken()

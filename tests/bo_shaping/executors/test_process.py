@@ -86,6 +86,15 @@ def test_a_queued_trial_is_dead_only_if_its_worker_ended_and_not_with_another_tr
         child.wait()
 
 
+def test_a_trial_is_queued_also_while_a_worker_only_looks_at_it(make, make_trial):
+    executor, folder = make(), make_trial()
+    with folder.locked(this_process()):
+        executor.start(folder)
+    wait_for(lambda: executor.state(folder) != "running")
+    assert executor.state(folder) == "finished"
+    assert len(starts(folder)) == 1
+
+
 def test_the_next_trial_goes_to_the_worker_of_the_last_one(make, make_trial):
     executor = make()
     first, second = (starts(run(executor, make_trial(index=index)))[0] for index in (0, 1))
