@@ -168,8 +168,12 @@ class Journal:
         self.check()
 
     def check(self) -> None:
-        """Raise `FencedError` if another driver has taken the study over from this one."""
+        """Read on, and raise `FencedError` if another driver has taken the study over from this one."""
         self.read()
+        self.refuse_replaced()
+
+    def refuse_replaced(self) -> None:
+        """Raise `FencedError` if another driver has taken the study over, as far as was read."""
         if self._fence is not None and self._last_fence > self._fence:
             raise FencedError(
                 f"The study was taken over by {self._driver} while this process did not answer; nothing that it did "

@@ -81,7 +81,7 @@ class Ledger:
         """
         entries = self.folder.journal.entries()
         if self._position == _WRITING:
-            self.folder.journal.check()
+            self.folder.journal.refuse_replaced()
         return entries
 
     def refresh(self) -> None:

@@ -34,7 +34,7 @@ class Disk:
             self._sync_folder(folder)
             for name in files:
                 path = f"{folder}/{name}"
-                self._content[real_stat(path).st_ino] = read_file(path)
+                self._content[real_stat(path).st_ino] = _read(path)
 
     def sync(self, descriptor: int) -> None:
         """What the file or folder holds now is safe."""
@@ -42,7 +42,7 @@ class Disk:
         if stat.S_ISDIR(status.st_mode):
             self._sync_folder(path)
         else:
-            self._content[status.st_ino] = read_file(f"/proc/self/fd/{descriptor}")
+            self._content[status.st_ino] = _read(f"/proc/self/fd/{descriptor}")
 
     def after_power_cut(self) -> Kept:
         """What would be there after it."""
@@ -66,7 +66,7 @@ class Disk:
         real = f"{self._root}/{folder}"
         for name in (DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm"):
             with suppress(FileNotFoundError):
-                kept[f"{folder}{name}"] = read_file(real + name)
+                kept[f"{folder}{name}"] = _read(real + name)
 
 
 def restore(kept: Kept, root: Path) -> None:
@@ -80,7 +80,7 @@ def restore(kept: Kept, root: Path) -> None:
             (root / path).write_bytes(content)
 
 
-def read_file(path: str) -> bytes:
+def _read(path: str) -> bytes:
     """The content of a file, whatever world is on."""
     with open(path, "rb") as file:
         return file.read()

@@ -98,7 +98,7 @@ def _drive_alone(
     world.is_told_all = disk is not None
     with simulated(Doors(world, disk, Random(0))):
         try:
-            world.start("driver", lambda _: drive(watch.path, PARALLEL, ledger_of(is_whole)))
+            world.start("driver", lambda: drive(watch.path, PARALLEL, ledger_of(is_whole)))
             world.run()
             watch.finish(N_TRIALS)
         finally:

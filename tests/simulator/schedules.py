@@ -27,7 +27,6 @@ EXPECTED_STEPS = 900
 DRIVER_STEPS, WORKER_STEPS = 360, 200
 """About as many have a driver and a worker of it: where faults are drawn from."""
 
-
 HURRY = 25.0
 """How many times as long everybody sleeps while a process is stopped for long: as if an hour passed."""
 
@@ -45,19 +44,22 @@ class Fault:
     """What the disk says."""
 
 
+Faults = dict[tuple[int, int], Fault]
+"""By number of the process, and of the step that it makes."""
+
+
 @dataclass
 class Script:
     """A schedule as it is written down and played."""
 
     who: dict[int, int] = field(default_factory=dict)
     """By number of the choice: the thread that goes on, where that is not the ordinary one."""
-    faults: dict[tuple[int, int], Fault] = field(default_factory=dict)
-    """By number of the process, and of the step that it makes."""
+    faults: Faults = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.played: dict[int, int] = {}
         self._n_choices = 0
-        self._released: dict[Process, int] = {}
+        self._stopped_until: dict[Process, int] = {}
         self._bad_until = -1
         self._error = 0
 
@@ -77,7 +79,7 @@ class Script:
 
     def go_wrong(self, world: World, process: Process, what: str, path: str) -> None:
         """The fault that is written down for this step."""
-        for stopped in [one for one, until in self._released.items() if world.n_steps >= until]:
+        for stopped in [one for one, until in self._stopped_until.items() if world.n_steps >= until]:
             self._go_on(world, stopped)
         fault = self.faults.get((process.number, process.n_steps)) if self.faults else None
         if fault is not None:
@@ -89,7 +91,7 @@ class Script:
     def calm(self, world: World) -> None:
         """Nothing goes wrong from now on, and who was stopped goes on."""
         self.faults, self._bad_until = {}, -1
-        for stopped in list(self._released):
+        for stopped in list(self._stopped_until):
             self._go_on(world, stopped)
 
     def _happen(self, world: World, process: Process, fault: Fault) -> None:
@@ -102,7 +104,7 @@ class Script:
         elif fault.kind in ("stop", "long stop") and not process.is_stopped:
             world.noticed("harmed", process)
             process.receive(signal.SIGSTOP)
-            self._released[process] = world.n_steps + fault.steps
+            self._stopped_until[process] = world.n_steps + fault.steps
             world.hurry = HURRY if fault.kind == "long stop" else 1.0
         elif fault.kind == "clock":
             world.wall_ahead += fault.seconds
@@ -110,9 +112,9 @@ class Script:
             self._bad_until, self._error = world.n_steps + fault.steps, fault.error
 
     def _go_on(self, world: World, process: Process) -> None:
-        del self._released[process]
+        del self._stopped_until[process]
         process.receive(signal.SIGCONT)
-        if not self._released:
+        if not self._stopped_until:
             world.hurry = 1.0
 
 
@@ -129,7 +131,7 @@ def ordinary(world: World, running: Thread | None, able: list[Thread]) -> Thread
 class Walk(Script):
     """At each step somebody else goes on, with some probability; now and then one that sleeps, before its time."""
 
-    def __init__(self, random: Random, faults: dict[tuple[int, int], Fault]) -> None:
+    def __init__(self, random: Random, faults: Faults) -> None:
         super().__init__(faults=faults)
         self._random = random
         self._often = random.choice((0.02, 0.1, 0.3, 0.6))
@@ -154,7 +156,7 @@ class Priorities(Script):
     A thread that sleeps gets the lowest priority, too: the others must be able to do what it waits for.
     """
 
-    def __init__(self, random: Random, faults: dict[tuple[int, int], Fault], depth: int) -> None:
+    def __init__(self, random: Random, faults: Faults, depth: int) -> None:
         super().__init__(faults=faults)
         self._random = random
         self._changes = {random.randrange(EXPECTED_STEPS) for _ in range(depth - 1)}
@@ -177,7 +179,7 @@ class Priorities(Script):
 def drawn(seed: int, kinds: tuple[FaultKind, ...]) -> Script:
     """The schedule of a seed, with faults of these kinds."""
     random = Random(seed)
-    faults = {}
+    faults: Faults = {}
     for _ in range(random.choice((1, 1, 2, 3)) if kinds else 0):
         kind = random.choice(kinds)
         number = 0 if kind == "long stop" else random.choice((0, 0, 1, 2, 3, 4))

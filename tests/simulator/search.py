@@ -157,7 +157,7 @@ def _run_to_end(world: World, cast: Cast, watch: Watch, script: Script, ledger_c
         # The last driver may have been killed between two of the places that must agree.
         if watch.is_complete(N_TRIALS) and (restart > 0 or ledger_class is PlainLedger):
             break
-        world.start("resumed driver", lambda _: drive(watch.path, cast.parallel, ledger_class))
+        world.start("resumed driver", lambda: drive(watch.path, cast.parallel, ledger_class))
         world.run()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bo_shaping.executors import pool_worker
-from tests.simulator.world import Process, World
+from tests.simulator.world import World
 
 
 class SimulatedEvent:
@@ -59,7 +59,7 @@ class SimulatedPopen:
         assert module == pool_worker.__name__
         mine = {str(number): os.dup(number) for number in pass_fds}
 
-        def work(_process: Process) -> None:
+        def work() -> None:
             pool_worker.main(path, name, ",".join(str(mine[number]) for number in descriptors.split(",")))
 
         self._process = world.start(f"worker{len(world.processes)}", work, delay)

@@ -185,10 +185,10 @@ def read(path: Path) -> None:
 
 def start_cast(world: World, cast: Cast, path: Path, ledger_class: type[Ledger]) -> None:
     """Everybody begins."""
-    world.start("driver", lambda _: drive(path, cast.parallel, ledger_class))
+    world.start("driver", lambda: drive(path, cast.parallel, ledger_class))
     if cast.second_driver is not None:
-        world.start("second driver", lambda _: drive_in_the_end(path, cast.parallel, ledger_class), cast.second_driver)
+        world.start("second driver", lambda: drive_in_the_end(path, cast.parallel, ledger_class), cast.second_driver)
     for delay in cast.readers:
-        world.start("reader", lambda _: read(path), delay)
+        world.start("reader", lambda: read(path), delay)
     if cast.stops is not None:
-        world.start("stop", lambda _: StudyFolder(path).request_stop(), cast.stops)
+        world.start("stop", lambda: StudyFolder(path).request_stop(), cast.stops)

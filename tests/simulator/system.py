@@ -13,7 +13,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from pathlib import Path
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -231,10 +230,6 @@ def _config_of(text: str) -> StudyConfig:
     return StudyConfig.from_data(yaml.safe_load(text), (), "config.yaml")
 
 
-def _read_text(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
-
-
 _monotonic, _time, _sleep = time.monotonic, time.time, time.sleep
 _getpid, _getpgid, _kill, _ftruncate = os.getpid, os.getpgid, os.kill, os.ftruncate
 
@@ -271,7 +266,7 @@ def simulated(doors: Doors) -> Iterator[None]:
             DEVNULL=-3,
         ),
         # Reading YAML takes as long as the rest of a study.
-        (StudyFolder, "config"): lambda folder: _config_of(_read_text(folder.config_file)),
+        (StudyFolder, "config"): lambda folder: _config_of(folder.config_file.read_text(encoding="utf-8")),
         # A process of the world has no output of its own, and no memory.
         (pool_worker, "output_to"): lambda _log: nullcontext(),
         (pool_worker, "give_back_memory"): lambda: None,

@@ -2,26 +2,14 @@
 
 import json
 from collections import Counter
-from os import stat
 from pathlib import Path
 from typing import Any
 
 from bo_shaping.errors import BoShapingError, StopRequested, StudyLockedError
 from bo_shaping.storage.journal import CANCELLED
-from bo_shaping.storage.trial_folder import TrialFolder
-from tests.simulator.disk import read_file
+from bo_shaping.storage.study_folder import StudyFolder
 from tests.simulator.studies import outcome
 from tests.simulator.world import Process, World, WorldError
-
-
-def exists(file: str) -> bool:
-    """Whether the file is there, whatever world is on."""
-    try:
-        stat(file)
-    except FileNotFoundError:
-        return False
-    return True
-
 
 ENDED = ("completed", "failed", "stopped")
 
@@ -36,7 +24,8 @@ class Watch:
     def __init__(self, path: Path) -> None:
         self.world: World
         self.path = path
-        self._journal = str(path / "journal.jsonl")
+        self._study = StudyFolder(path)
+        self._journal = self._study.journal.path
         self._position = 0
         self._fence = 0
         self.records: dict[int, dict[str, Any]] = {}
@@ -51,7 +40,7 @@ class Watch:
     def listen(self, what: str, process: Process) -> None:
         """The world says what happens."""
         if what == "written":
-            if stat(self._journal).st_size != self._position:
+            if self._journal.stat().st_size != self._position:
                 self._take_in()
         elif what.startswith("begins"):
             self._begins(int(what.split()[1]), process)
@@ -71,7 +60,7 @@ class Watch:
         other = self._trains.get(index)
         if other is not None and not other.is_dead and other is not process:
             self._fail(f"{process.name} and {other.name} train trial {index}")
-        if TrialFolder(self.path / "trials" / f"{index:04d}").has_result():
+        if self._study.trial(index).has_result():
             self._fail(f"trial {index}, which has a result, is trained again")
         if self.records[index]["status"] in ENDED:
             self._fail(f"trial {index}, which has ended, is trained again")
@@ -79,7 +68,7 @@ class Watch:
 
     def _unlinks(self, file: str) -> None:
         index = int(file.split("/")[-2])
-        if exists(file) and self.records.get(index, {}).get("status") not in ENDED:
+        if Path(file).exists() and self.records.get(index, {}).get("status") not in ENDED:
             self._fail(f"the result of trial {index} is thrown away")
 
     def is_complete(self, n_trials: int) -> bool:
@@ -114,7 +103,7 @@ class Watch:
         return any(one.began <= process.ended and process.began <= one.ended for one in others)
 
     def _take_in(self) -> None:
-        new = read_file(self._journal)
+        new = self._journal.read_bytes()
         if len(new) < self._position:
             self._fail("the journal has lost lines")
         end = new.rfind(b"\n") + 1
@@ -138,8 +127,7 @@ class Watch:
         if before.get("status") in ENDED:
             self._fail(f"trial {index} has ended twice: {before} and {record}")
         if record["status"] == "completed":
-            folder = TrialFolder(self.path / "trials" / f"{index:04d}")
-            expected = outcome(folder.job().specs[0]).mean
+            expected = outcome(self._study.trial(index).job().specs[0]).mean
             if record["mean"] != expected:
                 self._fail(f"trial {index} has {record['mean']}, and was measured as {expected}")
         self.records[index] = record

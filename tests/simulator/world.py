@@ -175,14 +175,14 @@ class World:
         self._n_threads = 0
         _ON[:] = [self]
 
-    def start(self, name: str, work: Callable[[Process], None], delay: float = 0.0) -> Process:
+    def start(self, name: str, work: Callable[[], None], delay: float = 0.0) -> Process:
         """A new process that begins after `delay` seconds."""
         process = Process(self, name, self._free_pid())
         self.processes.append(process)
 
         def run() -> None:
             try:
-                work(process)
+                work()
             except GreenletExit:
                 raise
             except BaseException as error:  # the process ends with a traceback
