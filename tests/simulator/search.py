@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -178,17 +179,19 @@ def search(
         tell: Told now and then how many were played.
     """
     size = min(PART, -(-len(seeds) // n_processes))
-    parts = [(seeds[first : first + size], is_whole) for first in range(0, len(seeds), size)]
+    parts = [seeds[first : first + size] for first in range(0, len(seeds), size)]
     found, n_played = [], 0
-    with multiprocessing.get_context("fork").Pool(n_processes) as pool:
-        for part, findings in pool.imap_unordered(_search_part, parts):
+    # Not forked from here: a child would keep the locks that threads of this process held, and its signal handlers.
+    clean = multiprocessing.get_context("forkserver")
+    with ProcessPoolExecutor(n_processes, mp_context=clean) as pool:
+        for done in as_completed([pool.submit(_search_part, part, is_whole) for part in parts]):
+            part, findings = done.result()
             n_played += len(part)
             found += findings
             tell(n_played)
     return sorted(found)
 
 
-def _search_part(part: tuple[range, bool]) -> tuple[range, list[tuple[int, str]]]:
-    seeds, is_whole = part
+def _search_part(seeds: range, is_whole: bool) -> tuple[range, list[tuple[int, str]]]:
     with tempfile.TemporaryDirectory(prefix="simulator-", dir=fast_folder()) as folder:
         return seeds, [(one.seed, one.what) for one in Search(Path(folder), is_whole=is_whole).findings(seeds)]
