@@ -58,6 +58,8 @@ class ProcessExecutor:
         """The worker that was started for a trial, which may have taken another one first."""
         self._died_with: dict[Path, str | None] = {}
         """By lock file of the workers that ended badly: the trial that they had in hand or reached for, or None."""
+        self._relied_on: set[Path] = set()
+        """Trials that were last said to run, so that nobody has started them since."""
         self._in_use = self._pool.open()
         self._pool.clear_away()
 
@@ -75,7 +77,13 @@ class ProcessExecutor:
     def state(self, folder: TrialFolder) -> TrialState:
         """How the trial stands, whoever started it."""
         self._living_children()
-        return self._observer.state(folder, lambda: self._is_expected(folder))
+        state = self._observer.state(folder, lambda: self._is_expected(folder))
+        if state == "dead" and folder.path in self._relied_on and not self._was_begun(folder):
+            # A worker held it that only looked whether it was queued, and so it seemed to run.
+            self.start(folder)
+            state = "running"
+        (self._relied_on.add if state == "running" else self._relied_on.discard)(folder.path)
+        return state
 
     def reason(self, folder: TrialFolder) -> str:
         """Why the trial is failed, hung or dead."""
@@ -86,6 +94,7 @@ class ProcessExecutor:
 
     def stop(self, folder: TrialFolder) -> None:
         """Take the trial out of the queue, or end its worker with everything that it started."""
+        self._relied_on.discard(folder.path)
         self._pool.dequeue(folder)
         end_worker(folder)
         self._living_children()
@@ -120,6 +129,12 @@ class ProcessExecutor:
         # A worker was free and has left, or the one for this trial has ended with another, or there was no free GPU.
         self._see_to(folder)
         return True
+
+    def _was_begun(self, folder: TrialFolder) -> bool:
+        """Whether a worker has begun with the trial, or has ended badly with it in hand or because of it."""
+        seat, here = self._started_for.get(folder.path), str(folder.path.resolve())
+        is_evidence = here in self._died_with.values() or (seat is not None and self._speaks_against(seat, folder))
+        return is_evidence or folder.heartbeat_file.exists()
 
     def _speaks_against(self, seat: Seat, folder: TrialFolder) -> bool:
         """Whether the worker has ended badly, and not with another trial, whose end that was."""

@@ -1,6 +1,7 @@
 """What stands for `threading` and `subprocess` in a world."""
 
 import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -73,4 +74,4 @@ class SimulatedPopen:
         return self.returncode
 
     def kill(self) -> None:
-        self._process.kill()
+        self._process.receive(signal.SIGKILL)

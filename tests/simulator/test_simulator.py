@@ -13,6 +13,8 @@ from tests.simulator.search import Search, fast_folder, search
 
 N_SCHEDULES = 2000
 N_WHOLE = 40
+FOUND_LATER = (19978, 25313, 25882, 58612, 58863, 65564, 97092)
+"""Seeds with which the long set of 100,000 schedules has found something."""
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="a process's open files are read from /proc")
 
@@ -32,6 +34,11 @@ def quick():
 @pytest.mark.timeout(1200)
 def test_no_schedule_of_the_quick_set_breaks_anything():
     assert search(range(N_SCHEDULES), n_processes=os.cpu_count() or 1) == []
+
+
+@pytest.mark.parametrize("seed", FOUND_LATER)
+def test_a_schedule_that_the_long_set_found_breaks_nothing_any_more(quick, seed):
+    assert quick.play(seed) is None
 
 
 @pytest.mark.timeout(600)

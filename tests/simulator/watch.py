@@ -45,7 +45,9 @@ class Watch:
         elif what.startswith("begins"):
             self._begins(int(what.split()[1]), process)
         elif what.startswith("ends"):
-            del self._trains[int(what.split()[1])]
+            self._trains.pop(int(what.split()[1]), None)
+        elif what.startswith("unlink") and what.endswith("/worker.json"):
+            self._gives_back(int(what.split("/")[-2]), process)
         elif what == "harmed":
             self._n_harmed += process.name.startswith("worker")
         elif what.startswith("unlink") and what.endswith("/result.json"):
@@ -65,6 +67,11 @@ class Watch:
         if self.records[index]["status"] in ENDED:
             self._fail(f"trial {index}, which has ended, is trained again")
         self._trains[index] = process
+
+    def _gives_back(self, index: int, process: Process) -> None:
+        """Also a training that failed, and could not even write that down, is over when its worker says so."""
+        if self._trains.get(index) is process:
+            del self._trains[index]
 
     def _unlinks(self, file: str) -> None:
         index = int(file.split("/")[-2])

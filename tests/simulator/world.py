@@ -20,6 +20,9 @@ from greenlet import GreenletExit, getcurrent, greenlet
 STEP_SECONDS = 0.0002
 """Time that passes with each step."""
 
+LONG_SECONDS = 5.0
+"""A process that the schedule keeps waiting for longer, in which others go on, cannot be told from one that hangs."""
+
 LONGEST = 12_000
 """Steps after which a world counts as one that does not end."""
 
@@ -112,7 +115,13 @@ class Process:
         elif number == signal.SIGTERM and self.is_stopped:
             self.must_end = True
         elif number in (signal.SIGTERM, signal.SIGKILL):
+            if self._was_kept_waiting():
+                self.world.noticed("harmed", self)
             self.kill(number)
+
+    def _was_kept_waiting(self) -> bool:
+        """Whether it could have gone on for so long, and others did, that it must look as if it hung."""
+        return any(thread.wakes < self.world.now - LONG_SECONDS for thread in self.threads if not thread.is_over)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
         """End it from outside."""

@@ -95,6 +95,23 @@ def test_a_trial_is_queued_also_while_a_worker_only_looks_at_it(make, make_trial
     assert len(starts(folder)) == 1
 
 
+def test_a_trial_that_seemed_to_run_while_a_worker_only_looked_at_it_is_queued(make, make_trial):
+    executor, folder = make(), make_trial()
+    with folder.locked(this_process()):
+        assert executor.state(folder) == "running"
+    wait_for(lambda: executor.state(folder) != "running")
+    assert executor.state(folder) == "finished"
+
+
+def test_a_trial_whose_worker_has_begun_and_is_gone_is_not_queued_by_a_look(make, make_trial):
+    executor, folder = make(), make_trial()
+    with folder.locked(this_process()):
+        folder.heartbeat_file.touch()
+        assert executor.state(folder) == "running"
+    assert executor.state(folder) == "dead"
+    assert starts(folder) == []
+
+
 def test_the_next_trial_goes_to_the_worker_of_the_last_one(make, make_trial):
     executor = make()
     first, second = (starts(run(executor, make_trial(index=index)))[0] for index in (0, 1))
