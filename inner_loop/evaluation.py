@@ -4,7 +4,7 @@
 |---|---|
 | `mean` | mean reward-model score of prompt + response over the evaluation prompts |
 | `sem` | sample standard deviation of those scores / sqrt(number of prompts); one training, so without seed noise |
-| `kl` | k1: mean over responses of the sum over tokens of log pi - log ref, nats; may be slightly negative |
+| `kl` | k1: mean over responses of the sum over tokens of log pi - log ref, nats; 0 at the start, may be negative |
 | `kl_k3` | k3: the same with ref/pi - 1 - log(ref/pi) per token; never negative, less noisy |
 | `entropy` | mean over tokens of the entropy of the sampling distribution, in nats |
 | `length` | mean number of response tokens, the end-of-sequence token included |
@@ -29,8 +29,8 @@ import numpy as np
 import torch
 
 from inner_loop.components import TokenFacts
+from inner_loop.models.prompts import Prompt
 from inner_loop.models.reward_models import RewardModel, score_responses
-from inner_loop.models.task import Prompt
 from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.ppo.kl import check_kl, kl_estimate
 from inner_loop.ppo.rollout import Rollout, sample_rollout
@@ -119,9 +119,12 @@ def evaluate(
     sums = torch.zeros(4, dtype=torch.float64)
     for rollout in rollouts:
         mask = rollout.batch.response_mask
-        ref_logprobs = actor_critic.reference_logprobs(actor_critic.prepare(rollout.batch), sampling.temperature)
-        facts += token_facts(mask, rollout.logprobs, ref_logprobs, rollout.entropy)
-        kls = [kl_estimate(rollout.logprobs, ref_logprobs, kind)[mask].sum().item() for kind in ("k1", "k3")]
+        # Both by one pass over whole responses: decoding rounds otherwise, and a policy would differ from itself.
+        prepared = actor_critic.prepare(rollout.batch)
+        logprobs, _ = actor_critic(prepared, sampling.temperature)
+        ref_logprobs = actor_critic.reference_logprobs(prepared, sampling.temperature)
+        facts += token_facts(mask, logprobs, ref_logprobs, rollout.entropy)
+        kls = [kl_estimate(logprobs, ref_logprobs, kind)[mask].sum().item() for kind in ("k1", "k3")]
         sums += torch.tensor([*kls, rollout.entropy.sum().item(), mask.sum().item()], dtype=torch.float64)
     k1, k3, entropy, n_tokens = total(sums).tolist()
     judged = sorted(joined(list(zip(indices, texts, responses, token_ends, scores, facts, strict=True))))

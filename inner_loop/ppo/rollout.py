@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from inner_loop.models.task import Prompt
+from inner_loop.models.prompts import Prompt
 from inner_loop.ppo.sampling import draw, likeliest
 from inner_loop.ppo.tokens import TokenBatch
 
@@ -26,8 +26,8 @@ class Rollout(NamedTuple):
     finished: Tensor
     """`b`, True where the response ended by itself, False where it was cut at the token limit."""
     logprobs: Tensor
-    """`b x t` log-probability of each token as it was drawn; zero outside the response. Good for measuring: an update
-    starts from a fresh pass instead, so that its first ratio is exactly one."""
+    """`b x t` log-probability of each token as it was drawn; zero outside the response. Updates and evaluations make a
+    pass of their own, which rounds as the reference's does: first ratios are exactly one, a start's KL exactly zero."""
     entropy: Tensor
     """`b x t` entropy of the distribution each token was drawn from, in nats; zero outside the response."""
     expected_worth: Tensor | None = None
