@@ -58,6 +58,8 @@ class Study:
         """The client that `ax_client` made, and of which state of the study."""
         self.taken: list[Taken] = []
         """What came of the sources that it was launched with."""
+        self.remarks: list[str] = []
+        """What `launch` noticed of the task that is no mistake but worth knowing, in sentences."""
         self.why_enough: str | None = None
         """Why the last `run` ended before its budget was spent (`stop_when_regret_below`); None if it did not."""
 
@@ -89,7 +91,7 @@ class Study:
         """
         folder = StudyFolder((studies_root() / config.name).resolve())
         folder.refuse_existing()
-        check_inner_loop(config.inner_loop, config.task, config.evaluation)
+        remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation)
         studies_root().mkdir(parents=True, exist_ok=True)
         refuse_without_locks(studies_root())
         config = with_absolute_folders(config)
@@ -97,7 +99,7 @@ class Study:
             study = cls._launch_with(config, sources, maps, metrics)
         else:
             study = cls(folder, config, create(folder, config))
-        study._is_checked = True
+        study._is_checked, study.remarks = True, remarks
         return study
 
     @classmethod
@@ -393,5 +395,5 @@ class Study:
             attribution=with_parameters(config.ppo, config.attribution, best.parameters)[1],
             gamma=self._config.ppo.gamma,
             reward_model=self._config.task.reward_model,
-            chat_template=self._config.task.chat_template,
+            scoring=self._config.task.scoring,
         )

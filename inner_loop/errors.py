@@ -17,6 +17,10 @@ class RewardModelError(InnerLoopError, ValueError):
     """A reward model that returned the wrong number of scores, or a score that is not a finite number."""
 
 
+class UnreachableRewardModelError(RewardModelError):
+    """A reward function that could not be called for longer than anybody waits; another time it may."""
+
+
 class AttributionError(InnerLoopError, ValueError):
     """A response or game that cannot be explained as asked: an impossible budget, method, grouping or masking."""
 

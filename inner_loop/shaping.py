@@ -36,11 +36,14 @@ from inner_loop.errors import ConservationError, MixingWeightsError
 from inner_loop.io.schema import describe_validation_error
 from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
 from inner_loop.models.scores import check_scores
-from inner_loop.spec import AttributionConfig, check_components, check_mixing_weights
+from inner_loop.spec import AttributionConfig, ScoringConfig, check_components, check_mixing_weights
 from inner_loop.spec.task_config import is_function
 
-FORMAT = "bo-shaping/shaping-function/2"
+FORMAT = "bo-shaping/shaping-function/3"
 """Marks the JSON files that `ShapingFunction.save` writes."""
+
+OLDER_FORMAT = "bo-shaping/shaping-function/2"
+"""Had only the chat template in place of the whole scoring."""
 
 CONSERVATION_RTOL = 1e-5
 """Credits of every component, and of the mixture, must sum to the score within this, relative to the score (or to one,
@@ -63,6 +66,8 @@ class ShapedResponse:
     """`t` token rewards: the mixture, corrected for gamma."""
     n_evaluations: int
     """Reward-model evaluations the explanation took."""
+    is_unread: np.ndarray
+    """`t` booleans: the tokens that the reward model had no room for, whose explained credit is zero."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +91,8 @@ class ShapingFunction:
     """Discount per token that the trainer will use."""
     reward_model: Any = "embedded"
     """What the credit explains: a name as in `TaskConfig.reward_model`, an object with `score`, or a callable."""
-    chat_template: bool = False
-    """For a reward model by name: as `TaskConfig.chat_template`."""
+    scoring: ScoringConfig = field(default_factory=ScoringConfig)
+    """For a reward model by name: how it reads a response, and what the score is."""
 
     def __post_init__(self) -> None:
         check_mixing_weights(self.weights)
@@ -181,11 +186,12 @@ class ShapingFunction:
             components=components,
             rewards=mixture * self.gamma**remaining,
             n_evaluations=spread.credit.n_evaluations if spread.credit else 0,
+            is_unread=_is_unread(spread),
         )
 
     @cached_property
     def _reward_model(self) -> RewardModel:
-        return as_reward_model(self.reward_model, chat_template=self.chat_template)
+        return as_reward_model(self.reward_model, self.scoring)
 
     @cached_property
     def _cache(self) -> ScoreCache | None:
@@ -208,7 +214,7 @@ class ShapingFunction:
             "attribution": self.attribution.model_dump(),
             "gamma": self.gamma,
             "reward_model": self.reward_model,
-            "chat_template": self.chat_template,
+            "scoring": self.scoring.model_dump(),
         }
         Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
@@ -226,21 +232,32 @@ class ShapingFunction:
         """
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if content.pop("format") != FORMAT:
-                raise KeyError("format")
+            if content["format"] not in (FORMAT, OLDER_FORMAT):
+                raise TypeError("another format")
+            how = content["scoring"] if content["format"] == FORMAT else {"chat_template": content["chat_template"]}
             weights, gamma, named = content["weights"], float(content["gamma"]), content["reward_model"]
-            attribution, chat_template = AttributionConfig(**content["attribution"]), bool(content["chat_template"])
+            attribution, scoring = AttributionConfig(**content["attribution"]), ScoringConfig(**how)
         except ValidationError as error:
             raise ValueError(f"{path} is not a saved shaping function: {describe_validation_error(error)}.") from error
         except MixingWeightsError:
             raise
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} is not a saved shaping function (problem with {error}).") from error
+        except KeyError as error:
+            raise ValueError(f"{path} is not a saved shaping function: it has no {error}.") from error
+        except (TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"{path} is not a saved shaping function, which is JSON that `save` writes.") from error
         names = [attribution.parser, named if reward_model is None else None]
         code = [name for name in names if name is not None and is_function(name)]
         if code and not allow_code:
             raise ValueError(f"{path} names code to import ({', '.join(code)}); if you trust it, pass allow_code=True.")
-        return cls(weights, attribution, gamma, named if reward_model is None else reward_model, chat_template)
+        return cls(weights, attribution, gamma, named if reward_model is None else reward_model, scoring)
+
+
+def _is_unread(spread: Spread) -> np.ndarray:
+    ends, starts = spread.token_ends, np.concatenate([[0], spread.token_ends[:-1]])
+    is_unread = np.zeros(len(ends), dtype=bool)
+    for first, last in spread.credit.unread if spread.credit else ():
+        is_unread |= (starts >= first) & (ends <= last) & (ends > starts)
+    return is_unread
 
 
 def _check_token_ends(index: int, response: str, token_ends: Sequence[int]) -> None:

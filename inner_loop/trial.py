@@ -14,12 +14,14 @@ from inner_loop.checkpoint import CheckpointFolder, TrialState
 from inner_loop.errors import TaskError
 from inner_loop.evaluation import Evaluation, evaluate
 from inner_loop.models.prompt_sampler import PromptSampler
+from inner_loop.models.reward_models import RewardModel
+from inner_loop.models.transformers_reward_model import TransformersRewardModel
 from inner_loop.ppo.clock import PhaseClock
 from inner_loop.ppo.loaded_models import LoadedModels, borrowed_models
 from inner_loop.ppo.training import PPOTrainer
 from inner_loop.processes import join_processes, joined, of_the_first, process_index
 from inner_loop.shaping import ShapingFunction
-from inner_loop.spec import CurvePoint, ExplainedResponse, StepStats, TrialProgress, TrialResult, TrialSpec
+from inner_loop.spec import CurvePoint, ExplainedResponse, StepStats, TrialProgress, TrialResult, TrialSpec, Unread
 
 GENERATOR = "generator"
 """Name of the generator's state among the tensors of a checkpoint."""
@@ -197,6 +199,8 @@ class _Trial:
             peak_gpu_memory_mb=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
             stopped=self._stopped,
             seed=self._spec.seed,
+            prompts=self._task.counts,
+            unread=_unread(self._task.reward_model, final),
         )
 
     def _judge(self) -> Evaluation:
@@ -233,9 +237,20 @@ def explain_samples(evaluation: Evaluation, shaping: ShapingFunction, count: int
             tokens=[response[start:end] for start, end in zip([0, *item.token_ends], item.token_ends, strict=False)],
             components={name: values.tolist() for name, values in item.components.items()},
             rewards=item.rewards.tolist(),
+            unread=item.is_unread.tolist() if item.is_unread.any() else [],
         )
         for prompt, response, item in zip(prompts, responses, shaped, strict=True)
     ]
+
+
+def _unread(reward_model: RewardModel, evaluation: Evaluation) -> Unread | None:
+    """What of the responses the reward model had no room for; None if it read all, or reads texts of any length."""
+    if not isinstance(reward_model, TransformersRewardModel):
+        return None
+    counts = reward_model.count_unread(evaluation.prompts, evaluation.responses)
+    return (
+        Unread(responses=sum(count > 0 for count in counts) / len(counts), tokens=sum(counts)) if any(counts) else None
+    )
 
 
 def peak_memory_mb() -> float:

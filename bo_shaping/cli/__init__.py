@@ -28,6 +28,7 @@ from bo_shaping.cli.starting import init
 from bo_shaping.cli.terms import EXIT_BAD_INPUT, EXIT_LOCKED, EXIT_NO_RESULT
 from bo_shaping.errors import BoShapingError, StudyLockedError, TooManyFailuresError
 from bo_shaping.text.hidden_characters import visible_text
+from bo_shaping.text.reasons import sentence_of
 from inner_loop.errors import InnerLoopError
 
 __all__ = ["app", "main"]
@@ -97,7 +98,7 @@ def main() -> None:
 
 
 def _exit(error: Exception, code: int) -> NoReturn:
-    typer.echo(f"bo-shaping: {visible_text(' '.join(str(error).split()))}", err=True)
+    typer.echo(f"bo-shaping: {visible_text(sentence_of(error))}", err=True)
     sys.exit(code)
 
 

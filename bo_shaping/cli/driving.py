@@ -25,6 +25,7 @@ from bo_shaping.views.credit_similarity import print_warnings
 from bo_shaping.views.live import live_view
 from bo_shaping.views.recommendation_text import print_best
 from bo_shaping.views.status import study_status
+from bo_shaping.views.unread import unread_of_study
 
 if TYPE_CHECKING:
     from bo_shaping.study import Study
@@ -69,9 +70,8 @@ def launch(
     study = study_class().launch(
         StudyConfig.from_yaml(config, overrides), sources=sources or (), maps=maps or (), metrics=metrics or ()
     )
-    for each in study.taken:
-        for line in each.sentences():
-            console.print(Text(visible_text(line)), soft_wrap=True)
+    for line in [*(line for each in study.taken for line in each.sentences()), *study.remarks]:
+        console.print(Text(visible_text(line)), soft_wrap=True)
     if no_run:
         console.print(
             Text(f"Created in {study.path}; get its first trial with: bo-shaping ask {study.folder.handle}"),
@@ -166,6 +166,8 @@ def _run(study: "Study", n_new: int | None) -> None:
     if study.why_enough is not None:
         setting = "budget.stop_when_regret_below"
         console.print(Text(f"The study knows enough ({setting}): {study.why_enough}."), soft_wrap=True)
+    if note := unread_of_study(study.folder.first_results(), study.config.task.long_responses):
+        console.print(f"Note: {note}", soft_wrap=True)
     try:
         print_best(console, study.best(), study.folder.records())
         if similarity := study.credit_similarity():

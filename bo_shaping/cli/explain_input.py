@@ -7,13 +7,15 @@ from typing import Any, get_args
 
 from bo_shaping.errors import ExplainInputError
 from inner_loop.io.schema import nearest
-from inner_loop.spec import AttributionConfig
+from inner_loop.spec import AttributionConfig, ScoringConfig
 
 METHODS = ("shapley", "lime", "owen", "prefix", "leave_one_out", "solo", "gradient", "attention")
 """Those that explain the reward model; `implicit` and `token_model` ask others, which a study's configuration names."""
 
 UNITS: tuple[str, ...] = get_args(AttributionConfig.model_fields["units"].annotation)
 MASKINGS: tuple[str, ...] = get_args(AttributionConfig.model_fields["masking"].annotation)
+
+LONG_RESPONSES: tuple[str, ...] = get_args(ScoringConfig.model_fields["long_responses"].annotation)
 
 MIN_BUDGET = 2
 """The whole response and the one without its units are always scored."""
@@ -44,10 +46,13 @@ def read_texts(prompt: str | None, response: str | None, file: Path | None) -> t
     return [prompt or ""], [response]
 
 
-def check_settings(methods: Sequence[str], units: str, masking: str, budget: int, html: Path | None) -> None:
+def check_settings(
+    methods: Sequence[str], units: str, masking: str, budget: int, long_responses: str, html: Path | None
+) -> None:
     """Raise an `ExplainInputError` about the first setting that does not exist or cannot work."""
     chosen = [*(("--method", method, METHODS) for method in methods), ("--units", units, UNITS)]
-    for option, value, choices in [*chosen, ("--masking", masking, MASKINGS)]:
+    chosen += [("--masking", masking, MASKINGS), ("--long-responses", long_responses, LONG_RESPONSES)]
+    for option, value, choices in chosen:
         if value not in choices:
             raise ExplainInputError(
                 f"{option} {value!r} does not exist, did you mean {nearest(value, choices)!r}? "

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bo_shaping.cli.explain_input import MASKINGS, METHODS, UNITS, check_settings, read_texts
+from bo_shaping.cli.explain_input import LONG_RESPONSES, MASKINGS, METHODS, UNITS, check_settings, read_texts
 from bo_shaping.cli.output_file import write_output
 from bo_shaping.cli.terms import JsonOption, console
 
@@ -30,12 +30,18 @@ def explain(
     chat_template: Annotated[
         bool, typer.Option("--chat-template", help="Score in the chat template of the reward model's tokenizer.")
     ] = False,
+    label: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which of a classifier's labels is the score; needed beyond two.")
+    ] = None,
+    long_responses: Annotated[
+        str, typer.Option(help=f"What is read of a response beyond the context: {', '.join(LONG_RESPONSES)}.")
+    ] = LONG_RESPONSES[0],
     html: Annotated[Path | None, typer.Option(metavar="F.html", help="Write a page instead of printing.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show which parts of a response earned its score; no study, no training."""
     methods = list(dict.fromkeys(method or ["shapley"]))
-    check_settings(methods, units, masking, budget, html)
+    check_settings(methods, units, masking, budget, long_responses, html)
     prompts, responses = read_texts(prompt, response, file)
     from bo_shaping.views.explain_text import credits_json, print_credits
     from inner_loop import attribution
@@ -48,7 +54,9 @@ def explain(
         units=units,
         budget=budget,
         masking=masking,
-        chat_template=chat_template,
+        chat_template=chat_template or None,
+        label=label,
+        long_responses=long_responses,
     )
     if html is not None:
         from bo_shaping.views.report.explain_page import explain_page

@@ -6,6 +6,7 @@ from typing import Any
 from bo_shaping.config import SearchSpaceConfig, StudyConfig
 from bo_shaping.config.weight_bounds import DIGITS
 from bo_shaping.errors import StudyChangedError
+from inner_loop.io.schema import shown
 
 HARMLESS = ("budget", "executor", "workers", "storage", "threads_per_trial")
 """What may change without a word: how much is spent, where trials run and where they are kept."""
@@ -50,7 +51,7 @@ def refuse_changes(before: Mapping[str, Any], config: StudyConfig, allow_change:
     changes = changed_fields(before, config)
     if not changes:
         return False
-    text = "; ".join(f"{key} was {old!r} and is {new!r}" for key, (old, new) in changes.items())
+    text = "; ".join(f"{key} was {_spelt(old)} and is {_spelt(new)}" for key, (old, new) in changes.items())
     if any(key.startswith(FIXED) for key in changes) or _holds_others(before.get("search_space", {}), config):
         raise StudyChangedError(
             f"Study {before.get('name')!r} cannot go on with another search space or name ({text}); put it back, or "
@@ -75,6 +76,10 @@ def _holds_others(before: Mapping[str, Any], config: StudyConfig) -> bool:
 
 def _held(space: SearchSpaceConfig) -> dict[str, float]:
     return {name: round(low, DIGITS) for name, (low, high) in space.weight_bounds.items() if low == high}
+
+
+def _spelt(value: Any) -> str:
+    return shown(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

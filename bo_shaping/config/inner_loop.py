@@ -27,16 +27,19 @@ def import_inner_loop(entry_point: str) -> InnerLoop:
         raise ConfigError(f"The inner loop {error}.") from None
 
 
-def check_inner_loop(entry_point: str, task: TaskConfig, evaluation: EvaluationConfig) -> None:
+def check_inner_loop(entry_point: str, task: TaskConfig, evaluation: EvaluationConfig) -> list[str]:
     """Find out before the first trial what would make every trial fail.
+
+    Returns:
+        What is no mistake but worth knowing, in sentences.
 
     Raises:
         ConfigError: If there is no such inner loop.
         TaskError: If our own has no use for the task: a model or the prompts are missing or unusable.
     """
     if entry_point == DEFAULT_INNER_LOOP:
-        from inner_loop.models.task import check_task
+        from inner_loop.models.task_check import check_task
 
-        check_task(task, evaluation)
-    else:
-        import_inner_loop(entry_point)
+        return check_task(task, evaluation)
+    import_inner_loop(entry_point)
+    return []

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bo_shaping.config.tunable import check_tunable, with_parameters
 from bo_shaping.config.weight_bounds import SLACK, free, tighten
-from inner_loop.io.schema import StrictModel, describe_validation_error, nearest
+from inner_loop.io.schema import StrictModel, describe_validation_error, nearest, shown
 from inner_loop.spec import COMPONENTS, SPARSE, AttributionConfig, PPOConfig
 
 DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "leave_one_out", SPARSE)
@@ -65,7 +65,10 @@ class SearchSpaceConfig(StrictModel):
     @classmethod
     def _read_preset(cls, components: Any) -> Any:
         if isinstance(components, str) and components not in PRESETS:
-            raise ValueError(f"components is a list, or one of {', '.join(PRESETS)}, got {components!r}")
+            raise ValueError(
+                f"{shown(components)} is neither a list such as [{', '.join(DEFAULT_COMPONENTS)}] nor the name of one: "
+                f"{', '.join(PRESETS)}"
+            )
         return PRESETS[components] if isinstance(components, str) else components
 
     @field_validator("components")
@@ -78,9 +81,7 @@ class SearchSpaceConfig(StrictModel):
                     f"Components: {', '.join(COMPONENTS)}"
                 )
         if len(set(components)) != len(components) or len(components) < 2 or SPARSE not in components:
-            raise ValueError(
-                f"components must be at least two different ones with {SPARSE!r} among them, got {list(components)}"
-            )
+            raise ValueError(f"must be at least two different ones with {SPARSE!r} among them, got {list(components)}")
         return components
 
     @field_validator("parameters")

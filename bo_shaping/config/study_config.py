@@ -1,6 +1,7 @@
 """What a study is: the task, the inner loop, the search space and the budget, from YAML."""
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -26,15 +27,16 @@ from bo_shaping.config.sections import (
     ObjectiveConfig,
     WorkersConfig,
 )
+from bo_shaping.config.yaml_text import YAMLTextError, read_yaml
 from bo_shaping.errors import ConfigError
-from inner_loop.io.schema import StrictModel, describe_validation_error
+from inner_loop.io.schema import StrictModel, describe_validation_error, shown
 from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
 
 
 class StudyConfig(StrictModel):
     """Everything a study depends on."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    name: str
     """Name of the study and of its folder."""
     seed: NonNegativeInt = 0
     """Seed of the outer loop, and first seed of every arm: all arms share their seeds (common random numbers)."""
@@ -51,7 +53,7 @@ class StudyConfig(StrictModel):
     budget: BudgetConfig = BudgetConfig()
     noise: NoiseConfig = NoiseConfig()
     early_stopping: EarlyStoppingConfig | None = None
-    inner_loop: str = Field(default=DEFAULT_INNER_LOOP, pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
+    inner_loop: str = DEFAULT_INNER_LOOP
     """`module:function` that turns a `TrialSpec` into progress events and a `TrialResult`."""
     executor: Literal["process", "inline", "ray", "slurm"] = "process"
     """Where trials run: in detached processes on this machine, one after the other inside the driver, on a Ray cluster,
@@ -72,6 +74,24 @@ class StudyConfig(StrictModel):
             return data
         objective = data.get("objective", {})
         return {**data, "objective": {"measure": "final", **objective}} if isinstance(objective, dict) else data
+
+    @field_validator("name")
+    @classmethod
+    def _can_name_a_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+            raise ValueError(
+                f"{shown(name)} cannot be the name of a study and of its folder; write at most 100 letters (a to z), "
+                f"digits, dots, hyphens and underscores, the first one a letter or digit, such as {_usable(name)} "
+                "(where the key is left out, the file's name is taken)"
+            )
+        return name
+
+    @field_validator("inner_loop")
+    @classmethod
+    def _names_a_function(cls, inner_loop: str) -> str:
+        if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", inner_loop):
+            raise ValueError(f"{shown(inner_loop)} is not module:function, such as {DEFAULT_INNER_LOOP}")
+        return inner_loop
 
     @field_validator("evaluation")
     @classmethod
@@ -102,17 +122,21 @@ class StudyConfig(StrictModel):
         """
         path = Path(path)
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data = read_yaml(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(f"There is no config file {path}.") from None
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"The config file {path} cannot be read: {error}.") from None
-        except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date such as 2024-13-45 is a ValueError
-            raise ConfigError(f"The config file {path} is not valid YAML: {' '.join(str(error).split())}.") from None
+        except OSError as error:
+            raise ConfigError(f"The config file {path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"The config file {path} is not UTF-8 text; save it as UTF-8.") from None
+        except YAMLTextError as error:
+            raise ConfigError(f"The config file {path} is not valid YAML: {error}.") from None
         if data is None:
             data = {}
         if not isinstance(data, dict):
-            raise ConfigError(f"The config file {path} must hold keys and values, got {type(data).__name__}.")
+            raise ConfigError(
+                f"The config file {path} must hold keys and values, such as budget: {{trials: 14}}, got {shown(data)}."
+            )
         return cls.from_data({"name": path.stem} | data, overrides, str(path))
 
     @classmethod
@@ -140,15 +164,20 @@ class StudyConfig(StrictModel):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def _usable(name: str) -> str:
+    """A name that can be used, as like `name` as possible."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:100] or "my-study"
+
+
 def _apply(data: dict[str, Any], override: str) -> None:
     """Set `a.b.c=value` in nested dictionaries, in place."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"A setting looks like ppo.steps=3, got {override!r}.")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise ConfigError(f"The value of the setting {override!r} is not valid YAML.") from None
+        value = read_yaml(text)
+    except YAMLTextError as error:
+        raise ConfigError(f"The value of the setting {override!r} is not valid YAML: {error}.") from None
     *sections, last = key.split(".")
     for section in sections:
         if data.get(section) is None:

@@ -5,8 +5,9 @@ import json
 from bo_shaping.errors import ExperimentFileError
 from bo_shaping.exchange.ax_json import from_ax_json
 from bo_shaping.exchange.foreign import ForeignExperiment
-from bo_shaping.exchange.urls import refuse_missing_file
+from bo_shaping.exchange.urls import refuse_missing
 from bo_shaping.text.passwords import without_password
+from bo_shaping.text.reasons import reason_of
 
 
 def from_ax_database(url: str, name: str) -> ForeignExperiment:
@@ -23,10 +24,7 @@ def from_ax_database(url: str, name: str) -> ForeignExperiment:
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = f"{without_password(url)}#{name}"
-    known = _experiments(url)
-    if name not in known:
-        there = f"there are: {', '.join(known)}" if known else "there is none"
-        raise ExperimentFileError(f"There is no experiment {name!r} in {without_password(url)}; {there}.")
+    refuse_missing(url, name, table="experiment_v2", column="name", kind="Ax")
     try:
         with session_context(url=url):
             experiment = load_experiment(name, reduced_state=True, skip_runners_and_metrics=True)
@@ -34,23 +32,5 @@ def from_ax_database(url: str, name: str) -> ForeignExperiment:
             experiment, encoder_registry=CORE_ENCODER_REGISTRY, class_encoder_registry=CORE_CLASS_ENCODER_REGISTRY
         )
     except (AxError, SQLAlchemyError, ValueError, KeyError, TypeError) as error:
-        raise ExperimentFileError(f"{shown} cannot be read: {str(error).splitlines()[0]}") from None
+        raise ExperimentFileError(f"{shown} cannot be read: {reason_of(error)}.") from None
     return from_ax_json(json.loads(json.dumps(encoded)), shown)
-
-
-def _experiments(url: str) -> list[str]:
-    from sqlalchemy import create_engine, text
-    from sqlalchemy.exc import SQLAlchemyError
-
-    refuse_missing_file(url)
-    try:
-        engine = create_engine(url)
-        try:
-            with engine.connect() as connection:
-                return [str(row[0]) for row in connection.execute(text("SELECT name FROM experiment_v2 ORDER BY name"))]
-        finally:
-            engine.dispose()
-    except (SQLAlchemyError, ModuleNotFoundError) as error:
-        raise ExperimentFileError(
-            f"{without_password(url)} is no database of Ax, or cannot be reached: {str(error).splitlines()[0]}"
-        ) from None

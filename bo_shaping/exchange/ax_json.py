@@ -35,7 +35,10 @@ def from_ax_json(experiment: Mapping[str, Any], source: str) -> ForeignExperimen
         ]
         minimised = _minimised(experiment.get("optimization_config"))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ExperimentFileError(f"{source} is a damaged Ax experiment (problem with {error}).") from None
+        lacks = f" (it has no {error} where Ax writes one)" if isinstance(error, KeyError) else ""
+        raise ExperimentFileError(
+            f"{source} is a damaged Ax experiment{lacks}; save it again with Ax, or give its trials as a CSV table."
+        ) from None
     return ForeignExperiment(source, sorted(trials, key=lambda trial: int(trial.label)), minimised)
 
 

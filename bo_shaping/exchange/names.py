@@ -9,6 +9,7 @@ from bo_shaping.errors import ExperimentFileError
 from bo_shaping.exchange.foreign import ForeignExperiment
 from bo_shaping.space.arms import PREFIX
 from bo_shaping.surrogate.outcomes import KL, REWARD
+from inner_loop.io.schema import nearest
 
 OBJECTIVE = "objective"
 """What `--metric` may call the reward, too."""
@@ -125,8 +126,11 @@ def _given(texts: Sequence[str], option: str, there: Sequence[str], ours: Mappin
         elif right in there and left in ours:
             given[ours[left]] = right
         elif left in there:
-            known = ", ".join(dict.fromkeys(ours.values()))
-            raise ExperimentFileError(f"{option} {text}: the study has no {right!r}; there are {known}.")
+            known, like = ", ".join(dict.fromkeys(ours.values())), nearest(right, ours)
+            raise ExperimentFileError(
+                f"{option} {text}: the study has no {right!r}, did you mean {like!r}? There are {known}."
+            )
         else:
-            raise ExperimentFileError(f"{option} {text}: the source has no {left!r}; there are {', '.join(there)}.")
+            known = f"did you mean {nearest(left, there)!r}? There are {', '.join(there)}" if there else "and no other"
+            raise ExperimentFileError(f"{option} {text}: the source has no {left!r}, {known}.")
     return given

@@ -6,10 +6,11 @@ from typing import Any
 from bo_shaping.config.tunable import is_integer
 from bo_shaping.errors import ExperimentFileError
 from bo_shaping.exchange.foreign import ForeignExperiment, ForeignTrial, Outcome
-from bo_shaping.exchange.urls import refuse_missing_file
+from bo_shaping.exchange.urls import refuse_missing
 from bo_shaping.space.arms import PREFIX, to_arm
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.text.passwords import without_password
+from bo_shaping.text.reasons import reason_of
 
 
 def _optuna() -> Any:
@@ -82,13 +83,12 @@ def from_optuna(url: str, name: str) -> ForeignExperiment:
     """
     optuna = _optuna()
     shown = f"optuna+{without_password(url)}#{name}"
-    refuse_missing_file(url)
+    refuse_missing(url, name, table="studies", column="study_name", kind="Optuna")
     try:
         study = optuna.load_study(study_name=name, storage=url)
         trials = study.get_trials(deepcopy=False)
     except Exception as error:  # Optuna's own and SQLAlchemy's, which have no base in common
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ExperimentFileError(f"{shown} cannot be read: {reason}") from None
+        raise ExperimentFileError(f"{shown} cannot be read: {reason_of(error)}.") from None
     names = ["objective"] if len(study.directions) == 1 else [f"objective_{i}" for i in range(len(study.directions))]
     found = []
     for trial in trials:

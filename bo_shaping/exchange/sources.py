@@ -44,7 +44,7 @@ def read_source(source: str, config: StudyConfig) -> ForeignExperiment:
     try:
         folder = find_study(source)
     except StudyNotFoundError as error:
-        raise ExperimentFileError(f"There is no file {source}, and no such study: {error}") from None
+        raise ExperimentFileError(f"There is no file {source}, and no such study. {error}") from None
     return from_study(written(folder.config()), folder.records(), config, f"study {folder.path.name}")
 
 

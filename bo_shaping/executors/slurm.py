@@ -23,7 +23,7 @@ from bo_shaping.executors.worker import main, output_to, thread_limits
 from bo_shaping.storage.process_birth import birth_of
 from bo_shaping.storage.trial_folder import TrialFolder, Worker
 from inner_loop.io.atomic_file import write_atomically
-from inner_loop.io.schema import StrictModel
+from inner_loop.io.schema import StrictModel, nearest, shown
 
 try:
     import submitit
@@ -52,6 +52,10 @@ ENDED = frozenset(
     {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "REVOKED", "TIMEOUT"}
 )
 """States of a job that will not run any more. One that Slurm does not know (yet), or requeues, may."""
+
+
+OPTIONS = ("timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "name")
+"""Options of submitit that are the same everywhere; those of Slurm alone begin with `slurm_`."""
 
 
 class ClusterJob(StrictModel):
@@ -102,13 +106,20 @@ class SlurmExecutor:
         cluster = str(parameters.pop(CLUSTER, "slurm"))
         try:
             self._executor = submitit.AutoExecutor(self._folder, cluster=cluster)
-        except (RuntimeError, ValueError) as error:
-            raise ExecutorError(f"executor: slurm cannot be used on this machine: {error}.") from None
+        except RuntimeError:
+            raise ExecutorError(
+                "executor: slurm cannot be used on this machine, which has no srun; start the study on a machine of a "
+                "Slurm cluster, or use executor: process."
+            ) from None
+        except ValueError:
+            raise ConfigError(
+                f"workers.options.{CLUSTER}: {shown(cluster)} does not exist; write {LOCAL} for jobs on this machine, "
+                "or leave it out for Slurm's."
+            ) from None
         try:
             self._executor.update_parameters(**parameters)
-        except (NameError, TypeError, ValueError) as error:
-            message = " ".join(str(error).split())
-            raise ConfigError(f"workers.options: submitit refuses them: {message}") from None
+        except (NameError, AssertionError, TypeError, ValueError) as error:
+            raise ConfigError(_refused(parameters, error)) from None
         self._is_local = cluster == LOCAL
         self._asked = -math.inf
 
@@ -195,3 +206,20 @@ def _job(folder: TrialFolder) -> ClusterJob | None:
         return ClusterJob.model_validate_json(folder.cluster_job_file.read_bytes())
     except (OSError, ValidationError):
         return None
+
+
+def _refused(parameters: Mapping[str, str | int], error: Exception) -> str:
+    """What submitit has against the options, which it says in terms of Python."""
+    message = str(error).split("\n", 1)[0].removesuffix(".")  # what follows repeats all that there is
+    name = next((name for name in parameters if f"'{name}'" in message or f'"{name}"' in message), None)
+    if name is not None and isinstance(error, NameError):
+        names = message.partition("Valid arguments: ")[2]  # those of Slurm, without the beginning
+        known = [*OPTIONS, *(f"slurm_{each}" for each in names.split(", ") if each)]
+        return (
+            f"workers.options: unknown key {name!r}, did you mean {nearest(name, known)!r}? Valid keys: "
+            f"{', '.join(OPTIONS)}, and those of sbatch with slurm_ before them, such as slurm_partition."
+        )
+    if name is not None and isinstance(error, AssertionError):
+        kind = "a whole number" if isinstance(parameters[name], str) else "a text, in quotes"
+        return f"workers.options.{name}: {shown(parameters[name])} cannot be used here; write {kind}."
+    return f"workers.options: submitit refuses them: {message}."

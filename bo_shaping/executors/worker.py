@@ -12,10 +12,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bo_shaping.config.inner_loop import import_inner_loop
-from bo_shaping.errors import TrialResultError
+from bo_shaping.errors import BoShapingError, TrialResultError
 from bo_shaping.executors.heartbeat import beating
 from bo_shaping.executors.processes import this_process
 from bo_shaping.storage.trial_folder import Event, TrialFolder
+from inner_loop.errors import InnerLoopError, UnreachableRewardModelError
 from inner_loop.io.schema import describe_validation_error
 from inner_loop.spec import TrialProgress, TrialResult, result_of
 
@@ -35,9 +36,10 @@ def main(path: str) -> None:
 def run_job(folder: TrialFolder) -> None:
     """Run every replicate and leave a result; whatever the inner loop raises becomes the reason of a failure.
 
-    What an inner loop keeps in its folder outlives a worker that is killed, and goes once there is a result or failure.
+    What an inner loop keeps in its folder outlives a worker that is killed, and goes once there is a result, or a
+    failure that would be the same another time.
     """
-    job, checkpoints = folder.job(), folder.path / "checkpoints"
+    job, checkpoints, may_pass = folder.job(), folder.path / "checkpoints", False
     folder.restart_progress()
     try:
         inner_loop = import_inner_loop(job.inner_loop)
@@ -49,11 +51,15 @@ def run_job(folder: TrialFolder) -> None:
             results.append(_follow(run, replicate, len(job.specs), folder))
     except Exception as error:
         traceback.print_exc()
+        may_pass = isinstance(error, UnreachableRewardModelError)
         message = " ".join(str(error).split())
-        folder.write_failure(job.token, f"{type(error).__name__}: {message}"[:REASON_LENGTH].rstrip(": "))
+        if not isinstance(error, BoShapingError | InnerLoopError):  # those say it all themselves
+            message = f"{type(error).__name__}: {message}"
+        folder.write_failure(job.token, message[:REASON_LENGTH].rstrip(": "))
     else:
         folder.write_results(job.token, results)
-    shutil.rmtree(checkpoints, ignore_errors=True)
+    if not may_pass:
+        shutil.rmtree(checkpoints, ignore_errors=True)
 
 
 @contextmanager

@@ -114,7 +114,10 @@ def checked_arm(config: StudyConfig, parameters: Mapping[str, float]) -> tuple[d
     known = (*space.components, *space.parameters)
     for name in parameters:
         if name not in known:
-            raise TellError(f"Unknown weight or parameter {name!r}; the study searches over {', '.join(known)}.")
+            raise TellError(
+                f"Unknown weight or parameter {name!r}, did you mean {nearest(name, known)!r}? The study searches over "
+                f"{', '.join(known)}."
+            )
     numbers = {name: _number(name, value) for name, value in parameters.items()}
     weights = {name: numbers.get(name, 0.0) for name in space.components}
     if min(weights.values()) < 0 or abs(sum(weights.values()) - 1) > SUM_ATOL:

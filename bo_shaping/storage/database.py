@@ -27,6 +27,7 @@ from bo_shaping.errors import BoShapingError, ConnectionLostError, StorageError
 from bo_shaping.libraries.ax_internals import order_trials
 from bo_shaping.storage.lease import METADATA, Lease, studies_of
 from bo_shaping.surrogate.outcomes import DECIMALS
+from bo_shaping.text.reasons import reason_of
 
 BUSY_SECONDS = 30
 """How long SQLite waits for another writer before a save fails."""
@@ -99,9 +100,11 @@ class Database:
                 raise StorageError(f"{self._place} holds no experiment; {self._remedy}")
             try:
                 experiment = load_experiment(name)
-            except (KeyError, TypeError, AttributeError) as error:
-                # Written by an Ax that called things by other names.
-                raise StorageError(f"{self._place} cannot be read ({error!r}); {self._remedy}") from None
+            except (KeyError, TypeError, AttributeError):
+                # By other names than this Ax has for things.
+                raise StorageError(
+                    f"{self._place} was damaged, or written by another version of Ax; {self._remedy}"
+                ) from None
         order_trials(experiment)
         experiment.data = _as_saved(experiment.data)
         return experiment
@@ -126,7 +129,7 @@ class Database:
             url = make_url(self.url)
             dialect = url.get_backend_name()
             if dialect not in DIALECTS:
-                raise StorageError(f"The storage must be one of {', '.join(DIALECTS)}, got {dialect}.")
+                raise StorageError(f"storage: {dialect} cannot hold a study; write a URL of {' or '.join(DIALECTS)}.")
             options: dict[str, Any] = {"pool_pre_ping": True}
             if dialect == "sqlite":
                 options["connect_args"] = {"timeout": BUSY_SECONDS}
@@ -169,14 +172,17 @@ class Database:
         except BoShapingError:
             raise
         except (ArgumentError, NoSuchModuleError):
-            raise StorageError("The configured storage is not an SQLAlchemy URL of a known database.") from None
+            raise StorageError(
+                "storage: this is not the URL of a database; write sqlite:///FILE.db or "
+                "postgresql://USER:PASSWORD@HOST/DATABASE, or leave it out for a file in the study's folder."
+            ) from None
         except ModuleNotFoundError as error:
             raise StorageError(
                 f"The storage needs the Python package {error.name!r}; install it first, for PostgreSQL with: "
                 "pip install 'bo-shaping[postgres]'"
             ) from None
         except (SQLAlchemyError, SQADecodeError, ValueError) as error:
-            cause = " ".join(str(getattr(error, "orig", None) or error).split())
+            cause = reason_of(error)
             if isinstance(error, OperationalError) and "locked" in cause:
                 raise StorageError(
                     f"{self._place} is locked by another program; nothing is lost: close that program, then resume "

@@ -33,7 +33,7 @@ def with_absolute_folders(config: StudyConfig, known: Mapping[str, Any] | None =
     for field in ("policy", "reward_model", "prompts"):
         name = getattr(config.task, field)
         folder = Path(name).expanduser()
-        if name not in (getattr(built_in, field), (known or {}).get(field)) and folder.is_dir():
+        if name not in (getattr(built_in, field), (known or {}).get(field)) and folder.exists():
             absolute[field] = str(folder.resolve())
     return config.model_copy(update={"task": config.task.model_copy(update=absolute)})
 

@@ -17,7 +17,7 @@ from bo_shaping.config.changes import written
 from bo_shaping.errors import ExperimentFileError
 from bo_shaping.storage.records import Entry
 from bo_shaping.storage.study_folder import StudyFolder
-from inner_loop.io.schema import StrictModel, describe_validation_error
+from inner_loop.io.schema import StrictModel, problems_of
 from inner_loop.spec import CurvePoint, TrialResult
 
 KEY = "bo-shaping"
@@ -113,7 +113,7 @@ def portable_of(content: object, file: Path) -> PortableStudy | None:
     try:
         study = PortableStudy.model_validate(data)
     except ValidationError as error:
-        raise ExperimentFileError(f"{file} is damaged: {_first_problem(describe_validation_error(error))}.") from None
+        raise ExperimentFileError(f"{file} is damaged: {problems_of(error)[0]}.") from None
     indices = [entry.record.index for entry in study.entries]
     if indices != list(range(len(indices))):
         raise ExperimentFileError(f"{file} is damaged: its trials are not numbered from 0 on, each once.")
@@ -144,8 +144,3 @@ def _of_experiment(content: object, name: str) -> Mapping[str, Any]:
     experiment = content.get("experiment") if isinstance(content, dict) else None
     found = experiment.get(name) if isinstance(experiment, dict) else None
     return found if isinstance(found, dict) else {}
-
-
-def _first_problem(text: str) -> str:
-    """The first of many problems, which are often one."""
-    return text.split("; ")[0]

@@ -120,10 +120,14 @@ class StudyFolder:
         with self.notes_file.open("a", encoding="utf-8", errors="replace") as file:
             file.write(line)
 
+    def first_results(self) -> dict[int, list[TrialResult]]:
+        """The results of the first completed trials: enough to see how the task is set up."""
+        done = [record.index for record in self.records() if record.status == "completed"]
+        return self.results(done[:N_TRIALS])
+
     def credit_similarity(self) -> CreditSimilarity | None:
         """How alike the components pay, on the explained responses of the first trials; None before there are any."""
-        done = [record.index for record in self.records() if record.status == "completed"]
-        return similarity_of_results(self.config().search_space.components, self.results(done[:N_TRIALS]))
+        return similarity_of_results(self.config().search_space.components, self.first_results())
 
     @contextmanager
     def driver_lock(self, take_over: bool = False) -> Iterator[None]:

@@ -17,14 +17,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from pydantic import NonNegativeInt, PositiveInt, ValidationError
 
 from bo_shaping.errors import TrialResultError
 from bo_shaping.storage.file_locks import is_held, try_hold
+from bo_shaping.text.reasons import reason_of
 from inner_loop.io.atomic_file import make_folder, write_atomically
-from inner_loop.io.schema import StrictModel
+from inner_loop.io.schema import StrictModel, problems_of
 from inner_loop.spec import CurvePoint, TrialProgress, TrialResult, TrialSpec
 
 T = TypeVar("T", bound=StrictModel)
@@ -157,7 +158,7 @@ class TrialFolder:
         try:
             outcome = Outcome.model_validate_json(self._result.read_bytes())
         except (OSError, ValidationError) as error:
-            raise TrialResultError(f"unusable result {self._result}: {_first_problem(error)}") from None
+            raise TrialResultError(f"unusable result {self._result}: {_why(error)}") from None
         job = self.job()
         if outcome.token != job.token or len(outcome.results) != len(job.specs):
             raise TrialResultError(f"unusable result {self._result}: it belongs to another trial")
@@ -258,9 +259,5 @@ def _read(model: type[T], path: Path) -> T | None:
         return None
 
 
-def _first_problem(error: Any) -> str:
-    if not isinstance(error, ValidationError):
-        return type(error).__name__
-    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}" if where else str(problem["msg"])
+def _why(error: OSError | ValidationError) -> str:
+    return problems_of(error)[0] if isinstance(error, ValidationError) else reason_of(error)

@@ -18,7 +18,9 @@ from bo_shaping.storage.lock_check import what_is_wrong_with_locks
 from bo_shaping.storage.study_folder import StudyFolder, studies_root
 from bo_shaping.storage.trial_folder import TrialFolder
 from bo_shaping.text.passwords import without_password
+from bo_shaping.text.reasons import sentence_of
 from bo_shaping.views.status import study_status
+from bo_shaping.views.unread import unread_of_study
 from inner_loop.errors import InnerLoopError
 
 PACKAGE = "bo-shaping"
@@ -58,6 +60,7 @@ def examine(folder: StudyFolder | None = None) -> list[Finding]:
         checks += [
             ("trials", lambda: _trials(folder)),
             ("components", lambda: _components(folder)),
+            ("reward model", lambda: _unread(folder)),
             ("workers", lambda: _workers(folder)),
             ("locks", lambda: _locks(folder.path)),
             ("disk", lambda: _disk(folder.path, _bytes_to_come(folder))),
@@ -70,7 +73,7 @@ def examine(folder: StudyFolder | None = None) -> list[Finding]:
             findings += check()
         except (BoShapingError, InnerLoopError, OSError) as error:
             # Errors of ours name the remedy.
-            findings.append(Finding(name, False, " ".join(str(error).split())))
+            findings.append(Finding(name, False, sentence_of(error)))
     return findings
 
 
@@ -178,12 +181,21 @@ def _disk(path: Path, needed: int) -> Iterator[Finding]:
 
 def _models(config: StudyConfig) -> Iterator[Finding]:
     """Policy, reward model and prompts, loaded as the first trial would load them."""
-    check_inner_loop(config.inner_loop, config.task, config.evaluation)
+    remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation)
     task = config.task
     text = f"policy {task.policy}, reward model {task.reward_model} and prompts {task.prompts} can be loaded"
     if config.inner_loop != DEFAULT_INNER_LOOP:
         text = f"the inner loop {config.inner_loop} can be imported"
     yield Finding("models", True, text)
+    for remark in remarks:
+        yield Finding("models", True, remark)
+
+
+def _unread(folder: StudyFolder) -> Iterator[Finding]:
+    """Whether the reward model had room for the responses."""
+    note = unread_of_study(folder.first_results(), folder.config().task.long_responses)
+    if note:
+        yield Finding("reward model", True, note)
 
 
 def _storage(folder: StudyFolder) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from bo_shaping.text.hidden_characters import spelt_pieces
 from bo_shaping.views.report.chips import decimals_for, peak_value, shade, signed
+from bo_shaping.views.unread import unread_note
 from inner_loop.attribution.credit import Credit
 
 _MIN_UNIT_WIDTH = 12
@@ -39,6 +40,7 @@ def credits_json(credits_: Sequence[Credit]) -> list[dict[str, object]]:
             "base_value": credit.base_value,
             "full_value": credit.full_value,
             "n_evaluations": credit.n_evaluations,
+            "unread": [list(part) for part in credit.unread],
             "units": [
                 {
                     "text": text,
@@ -68,8 +70,9 @@ def _print_credit(credit: Credit, console: Console) -> None:
             units = (_shown(unit, style(value)) for unit, value in zip(credit.units, values, strict=True))
             texts.add_row(method, Text.assemble(*units))
     console.print(texts)
-    for table in _tables(credit, scale, style, console):
-        console.print(table)
+    print_table(credit, console)
+    if note := unread_note(credit):
+        console.print(note, soft_wrap=True)
     if not credit.offsets:
         console.print("The response has no units: there is nothing to credit.")
     terms = (credit.full_value, credit.base_value, credit.full_value - credit.base_value)
@@ -78,18 +81,26 @@ def _print_credit(credit: Credit, console: Console) -> None:
     console.print(f"score {full} - base value {base} = {rest}; {count}", soft_wrap=True)
 
 
-def _tables(credit: Credit, scale: float, style: Callable[[float], Style], console: Console) -> list[Table]:
+def print_table(credit: Credit, console: Console, *, what: str = "unit") -> None:
+    """Print what each unit has by each method, with the sums; `what` is written over the units."""
+    scale = peak_value(credit.values)
+    style = _styles(scale, None if console.no_color else console.color_system)
+    for table in _tables(credit, scale, style, console, what):
+        console.print(table)
+
+
+def _tables(credit: Credit, scale: float, style: Callable[[float], Style], console: Console, what: str) -> list[Table]:
     """All methods side by side where the console is wide enough, else one table each."""
     if not credit.offsets:
         return []
-    table = _table(credit, list(credit.values), scale, style)
+    table = _table(credit, list(credit.values), scale, style, what)
     unbounded = console.options.update(max_width=10**6)
     if console.measure(table, options=unbounded).minimum <= console.width:
         return [table]
-    return [_table(credit, [method], scale, style) for method in credit.values]
+    return [_table(credit, [method], scale, style, what) for method in credit.values]
 
 
-def _table(credit: Credit, methods: Sequence[str], scale: float, style: Callable[[float], Style]) -> Table:
+def _table(credit: Credit, methods: Sequence[str], scale: float, style: Callable[[float], Style], what: str) -> Table:
     """One line per unit, numbers first: neither long, nor wide, nor right-to-left text can push them out of line."""
     table = Table(box=None, header_style="bold", pad_edge=False, show_footer=True)
     digits = decimals_for(scale)
@@ -102,8 +113,8 @@ def _table(credit: Credit, methods: Sequence[str], scale: float, style: Callable
             # The posterior standard deviation; exact values have none to show.
             table.add_column("± std", justify="right", no_wrap=True)
             columns.append([Text(f"{deviation:.{digits}f}") for deviation in std])
-    table.add_column("unit", "sum", overflow="fold", footer_style="bold", min_width=_MIN_UNIT_WIDTH)
-    columns.append([_shown(unit if unit.strip() else repr(unit)) for unit in credit.units])
+    table.add_column(what, "sum", overflow="fold", footer_style="bold", min_width=_MIN_UNIT_WIDTH)
+    columns.append([_shown(unit if unit.strip() else repr(unit) if unit else "(end)") for unit in credit.units])
     for row in zip(*columns, strict=True):
         table.add_row(*row)
     return table

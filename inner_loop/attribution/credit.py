@@ -37,6 +37,8 @@ class Credit:
     """Distinct sequences scored for this response, the full and the empty one included; attention takes a pass more."""
     std: dict[str, np.ndarray] = field(default_factory=dict)
     """Per method that estimates from coalitions, `n` posterior standard deviations; 0 where the values are exact."""
+    unread: list[tuple[int, int]] = field(default_factory=list)
+    """Which of the units the reward model had no room for: they have no credit."""
     pieces: dict[str, Pieces] = field(default_factory=dict)
     """Per method that knows nothing of units (attention, token models): what it says of its model's own tokens."""
     token_ends: list[int] | None = None
@@ -53,6 +55,11 @@ class Credit:
     def ends(self) -> np.ndarray:
         """`n` ends of the units, in characters of the response."""
         return np.array([end for _, end in self.offsets], dtype=int)
+
+    @property
+    def is_read(self) -> np.ndarray:
+        """`n` booleans: the units that the reward model had room for, or a part of them."""
+        return np.array([unit not in self.unread for unit in self.offsets], dtype=bool)
 
     def on_tokens(self, method: str, token_ends: np.ndarray) -> np.ndarray:
         """`t` credits of a method on tokens that end at `token_ends`; see `place_on_tokens`."""

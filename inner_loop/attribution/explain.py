@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from inner_loop.attribution.credit import Credit
 from inner_loop.attribution.owen import as_tree, flat_tree
+from inner_loop.attribution.parts import join_windows, with_unread
 from inner_loop.attribution.passes import PASSES, add_passes
 from inner_loop.attribution.readout import DIFFERENCES, Game, Readout, ask_libraries, read_out
 from inner_loop.attribution.shared_coalitions import shared_coalitions
@@ -27,7 +28,7 @@ from inner_loop.io.schema import describe_validation_error, nearest
 from inner_loop.models.encoding import EncodedResponse
 from inner_loop.models.reward_models import RewardModel, as_reward_model
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
-from inner_loop.spec import AttributionConfig
+from inner_loop.spec import AttributionConfig, ScoringConfig
 from inner_loop.units.parsers import load_parser
 from inner_loop.units.partition import text_tree
 from inner_loop.units.response_units import policy_token_ends, split_units
@@ -47,7 +48,6 @@ def explain(
     units: str = "auto",
     budget: int = 64,
     policy_tokenizer: Any = None,
-    chat_template: bool = False,
     **settings: Any,
 ) -> list[Credit]:
     """Credit the parts of each response for its score; the prompt is never masked.
@@ -68,9 +68,9 @@ def explain(
         units: `auto`, `tokens`, `words`, `spans` or `sentences`.
         budget: Most distinct reward-model evaluations per response.
         policy_tokenizer: A transformers tokenizer; with it every credit has values per token of it, too.
-        chat_template: For a transformers reward model by name: score in its tokenizer's chat template.
         settings: Any other field of `inner_loop.spec.AttributionConfig`: masking, engine, dtype, ... (`base_value` is
-            for `ShapingFunction`, which spreads whole scores).
+            for `ShapingFunction`, which spreads whole scores), and, for a transformers reward model by name, of
+            `inner_loop.spec.ScoringConfig`: chat_template, label, long_responses, ...
 
     Returns:
         One `Credit` per response. A response of no units has no values and the same base and full value.
@@ -80,13 +80,15 @@ def explain(
         RewardModelError: If the reward model returns anything but finite scores; the message names the response.
     """
     try:
+        how = {name: settings.pop(name) for name in ScoringConfig.model_fields if name in settings}
+        scoring = ScoringConfig.model_validate(how)
         config = AttributionConfig.model_validate({"units": units, "budget": budget} | settings)
     except ValidationError as error:
         raise AttributionError(f"These settings cannot be used: {describe_validation_error(error)}.") from error
     if "base_value" in settings:
         raise AttributionError("base_value is a setting of ShapingFunction; credits leave the base value apart.")
     credits_ = explain_responses(
-        as_reward_model(reward_model, chat_template=chat_template),
+        as_reward_model(reward_model, scoring),
         prompts,
         responses,
         methods=methods,
@@ -110,6 +112,19 @@ def explain_responses(
 ) -> list[Credit]:
     """As `explain`, with everything prepared; without methods, only base and full values are evaluated."""
     _check(prompts, responses, methods)
+    if isinstance(reward_model, TransformersRewardModel):
+        windows = reward_model.windows(prompts, responses)
+        if any(len(parts) > 1 for parts in windows):
+            rows = [(row, slice(*part)) for row, parts in enumerate(windows) for part in parts]
+            pieces = explain_responses(
+                reward_model,
+                [prompts[row] for row, _ in rows],
+                [responses[row][part] for row, part in rows],
+                methods=methods,
+                config=config,
+                cache=cache,
+            )
+            return join_windows(prompts, responses, windows, pieces)
     encoded = reward_model.encode(prompts, responses) if isinstance(reward_model, TransformersRewardModel) else None
     games = _games(responses, encoded, methods, config, _free_prefixes(reward_model, encoded, methods, config))
     asked = [method for method in COALITION_METHODS if method in methods]
@@ -152,7 +167,10 @@ def explain_responses(
         Credit(prompt=prompt, response=response, offsets=game.offsets, **vars(readout))
         for prompt, response, game, readout in zip(prompts, responses, games, readouts, strict=True)
     ]
-    return add_passes(credits_, methods, reward_model, encoded, config)
+    credits_ = add_passes(credits_, methods, reward_model, encoded, config)
+    return (
+        [with_unread(credit, row.read) for credit, row in zip(credits_, encoded, strict=True)] if encoded else credits_
+    )
 
 
 def _games(
@@ -165,16 +183,20 @@ def _games(
     parser = load_parser(config.parser)
     games = []
     for index, response in enumerate(responses):
-        offsets = split_units(
-            response,
+        start, end = encoded[index].read if encoded else (0, len(response))
+        read = response[start:end]
+        spans = [(a - start, b - start) for a, b in encoded[index].response_spans] if encoded else None
+        units = split_units(
+            read,
             config.units,
             max_units=config.max_units,
             token_limit=config.token_limit,
             span_limit=config.span_limit,
-            token_spans=encoded[index].response_spans if encoded else None,
+            token_spans=spans,
             parser=parser,
         )
-        linkage = text_tree(response, offsets, parser) if "owen" in methods and len(offsets) > 1 else None
+        linkage = text_tree(read, units, parser) if "owen" in methods and len(units) > 1 else None
+        offsets = [(a + start, b + start) for a, b in units]
         tree = flat_tree(len(offsets)) if linkage is None else as_tree(linkage, len(offsets))
         free = free_prefixes is not None and free_prefixes[index]
         coalitions = shared_coalitions(len(offsets), methods, config.budget, tree, prefixes_are_free=free)

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from inner_loop.errors import AttributionError
 from inner_loop.models.encoding import EncodedResponse
 from inner_loop.models.padded_batches import forward_passes
-from inner_loop.models.transformers_reward_model import scores_of
 
 TOKENS_PER_BATCH = {"cpu": 2048, "cuda": 16384}
 """Padded tokens in one forward and backward pass; fewer than for scores alone, since activations are kept."""
@@ -46,7 +45,7 @@ def gradient_values(reward_model: Any, encoded: Sequence[EncodedResponse]) -> li
     with torch.enable_grad(), _watched(layer) as seen:
         for batch, output in forward_passes(model, [encoded[index].ids for index in credited], limit):
             embeddings = seen.pop()
-            (gradient,) = torch.autograd.grad(scores_of(output.logits).sum(), embeddings)
+            (gradient,) = torch.autograd.grad(reward_model.score_of(output.logits).sum(), embeddings)
             products = ((embeddings.detach() - mask) * gradient).double().sum(dim=-1).cpu().numpy()
             for row, place in enumerate(batch):
                 response = encoded[credited[place]]

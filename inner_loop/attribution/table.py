@@ -14,8 +14,9 @@ import numpy as np
 from inner_loop.attribution.masking import Masking, masked_sequences, masked_texts, token_units
 from inner_loop.errors import AttributionError, RewardModelError
 from inner_loop.models.beginnings import whole_sequences
+from inner_loop.models.callable_reward_model import CallableRewardModel
 from inner_loop.models.encoding import EncodedResponse
-from inner_loop.models.reward_models import CallableRewardModel, RewardModel
+from inner_loop.models.reward_models import RewardModel
 from inner_loop.models.scores import check_count
 from inner_loop.models.transformers_reward_model import Dtype, TransformersRewardModel
 

@@ -18,7 +18,8 @@ from inner_loop.errors import AttributionError, TaskError
 from inner_loop.models.encoding import EncodedResponse, ResponseEncoder
 from inner_loop.models.model_source import default_device, load_pretrained, model_source, why_not_loaded
 from inner_loop.models.padded_batches import forward_passes
-from inner_loop.models.transformers_reward_model import longest_sequence, scores_of
+from inner_loop.models.score_of_logits import scores_of
+from inner_loop.models.transformers_reward_model import longest_sequence
 from inner_loop.spec import ImplicitConfig, TokenModelConfig
 
 LOGITS_PER_BATCH = 2**24

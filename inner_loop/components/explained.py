@@ -14,8 +14,8 @@ class _Explained:
     """The credit of a unit goes to the token that completes it, the base value where the configuration says.
 
     Shapley, Owen and prefix values sum to r(x, y) - r(x, nothing). The others sum to nothing in particular: their gap
-    is spread evenly over the units. Added, never multiplied: their sum can be near zero. A response of one unit or none
-    has nothing to divide, and gets the sparse reward.
+    is spread evenly over the units that were read. Added, never multiplied: their sum can be near zero. A response of
+    one unit or none has nothing to divide, and gets the sparse reward.
     """
 
     method: str
@@ -26,7 +26,8 @@ class _Explained:
             return spread.on_last_token()
         values = spread.sharpened(credit.values[self.method])
         gap = credit.full_value - credit.base_value - values.sum()
-        tokens = place_on_tokens(credit.ends, values + gap / len(values), spread.token_ends)
+        values = values + gap * credit.is_read / credit.is_read.sum()
+        tokens = place_on_tokens(credit.ends, values, spread.token_ends)
         return spread.with_the_rest(tokens)
 
 

@@ -1,14 +1,18 @@
 """From texts to the ids a reward model reads, and from each id back to the characters of the response it stands for."""
 
+import copy
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from inner_loop.errors import AttributionError
+from inner_loop.models.rendering import Render
+
+LongResponses = Literal["tail", "head", "windows", "error"]
 
 _PLACEHOLDER = "\ue000"
 """Stands for the response while the text around it is rendered; a private character that no template writes."""
@@ -25,6 +29,10 @@ class EncodedResponse:
     every other token."""
     is_response: np.ndarray
     """`L` booleans. False, and so never a player: prompt, special and template tokens, tokens across the boundary."""
+    read: tuple[int, int]
+    """Characters of the response that are in the tokens: all of it, unless it is too long for the model."""
+    n_unread: int = 0
+    """Tokens of the response for which there was no room."""
 
     @property
     def response_spans(self) -> list[tuple[int, int]]:
@@ -37,30 +45,50 @@ class ResponseEncoder:
 
     Args:
         tokenizer: A transformers tokenizer; `encode` needs a fast one, `encode_texts` any.
-        max_tokens: Longer sequences lose their oldest tokens after the leading special ones, so that the end of the
-            response stays; None for no limit.
+        max_tokens: Longest sequence; None for no limit.
+        render: What stands around prompt and response; None joins them.
+        is_closed: Whether special tokens that the tokenizer puts after every text stand after a response, too; not so
+            where the model is to go on writing.
+        long_responses: What of a sequence that is too long stays, behind the leading special tokens: its end (`tail`,
+            and `windows`, of which each is short enough), or the beginning of the response, with as much of the end of
+            the prompt as fits, at most half (`head`).
     """
 
-    def __init__(self, tokenizer: Any, max_tokens: int | None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        max_tokens: int | None,
+        *,
+        render: Render | None = None,
+        is_closed: bool = True,
+        long_responses: LongResponses = "tail",
+    ) -> None:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
+        self._render = render
+        self._long_responses = long_responses
         self._special_ids = frozenset(tokenizer.all_special_ids)
         special = {
             *tokenizer.all_special_tokens,
             *(t.content for t in tokenizer.added_tokens_decoder.values() if t.special),
         }
         self._special_text = re.compile("|".join(map(re.escape, special)) or "(?!)", re.IGNORECASE)
-        self._opening, self._closing = _frame(tokenizer)
+        self._opening, closing = _frame(tokenizer)
+        self._closing = closing if is_closed else closing[:0]
+
+    def without_limit(self) -> "ResponseEncoder":
+        """The same for sequences of any length."""
+        other = copy.copy(self)
+        other._max_tokens = None
+        return other
 
     def encode_texts(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Ids of whole texts; special tokens written in them are special tokens."""
         ids = [np.array(row, dtype=np.int32) for row in self._tokenize(texts, literal=False)["input_ids"]]
         framed = [np.concatenate([self._opening, row, self._closing]) for row in ids]
-        return [row[self._kept(row)] for row in framed]
+        return [row[self._kept(row, np.zeros(len(row), dtype=bool))] for row in framed]
 
-    def encode(
-        self, prompts: Sequence[str], responses: Sequence[str], *, chat_template: bool = False
-    ) -> list[EncodedResponse]:
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[EncodedResponse]:
         """The tokens of each response behind its prompt.
 
         Special tokens written in a prompt are special tokens (it may be a rendered template); in a response they are
@@ -69,19 +97,21 @@ class ResponseEncoder:
         Args:
             prompts: `b` prompts.
             responses: `b` responses.
-            chat_template: Render prompt and response with the tokenizer's template, as user and assistant.
 
         Raises:
-            AttributionError: Without a fast tokenizer, or if the template changes the response.
+            AttributionError: Without a fast tokenizer, if a template changes the response, or if one is too long and
+                that is an error.
         """
         if not self._tokenizer.is_fast:
             raise AttributionError(
                 f"{type(self._tokenizer).__name__} has no offsets: credit per token needs a fast tokenizer."
             )
-        contexts = [
-            self._rendered(prompt, response) if chat_template else (prompt, response, "")
-            for prompt, response in zip(prompts, responses, strict=True)
-        ]
+        contexts, is_framed = [], []
+        for prompt, response in zip(prompts, responses, strict=True):
+            rendered = self._rendered(prompt, response)
+            contexts.append(rendered or (str(prompt), response, ""))
+            # A chat template writes the special tokens itself.
+            is_framed.append(rendered is None or not self._tokenizer.chat_template)
         pieces = [self._pieces(*context) for context in contexts]
         tokens = {
             literal: iter(
@@ -89,9 +119,9 @@ class ResponseEncoder:
             )
             for literal in (False, True)
         }
-        opening, closing = (self._opening[:0],) * 2 if chat_template else (self._opening, self._closing)
         encoded = []
-        for context, row, response in zip(contexts, pieces, responses, strict=True):
+        for context, row, response, has_frame in zip(contexts, pieces, responses, is_framed, strict=True):
+            opening, closing = (self._opening, self._closing) if has_frame else (self._opening[:0],) * 2
             ids, offsets, start = [opening], [np.zeros((len(opening), 2), dtype=np.int64)], 0
             for text, literal in row:
                 piece_ids, piece_offsets = next(tokens[literal])
@@ -103,19 +133,18 @@ class ResponseEncoder:
             spans, is_response = _response_spans(np.concatenate(offsets), *context)
             # A template may strip the response; its characters are counted from where the response began.
             spans[is_response] += response.find(context[1])
-            kept = self._kept(all_ids := np.concatenate(ids))
-            encoded.append(EncodedResponse(all_ids[kept], spans[kept], is_response[kept]))
+            kept = self._kept(all_ids := np.concatenate(ids), is_response)
+            read, n_unread = _read(spans, is_response, kept, len(response))
+            encoded.append(EncodedResponse(all_ids[kept], spans[kept], is_response[kept], read, n_unread))
         return encoded
 
-    def _rendered(self, prompt: str, response: str) -> tuple[str, str, str]:
-        """The template's text before the response, the response in it, and the text after it."""
-
-        def render(content: str) -> str:
-            messages = [{"role": "user", "content": prompt}, {"role": "assistant", "content": content}]
-            return self._tokenizer.apply_chat_template(messages, tokenize=False)
-
-        before, _, after = render(_PLACEHOLDER).rpartition(_PLACEHOLDER)
-        text = render(response)
+    def _rendered(self, prompt: str, response: str) -> tuple[str, str, str] | None:
+        """The text before the response, the response in it, and the text after it; None where they are joined."""
+        text = None if self._render is None else self._render(prompt, response)
+        frame = None if self._render is None else self._render(prompt, _PLACEHOLDER)
+        if text is None or frame is None:
+            return None
+        before, _, after = frame.rpartition(_PLACEHOLDER)
         for rendered in (response, response.strip()):
             if text == before + rendered + after:
                 return before, rendered, after
@@ -157,12 +186,38 @@ class ResponseEncoder:
             **options,
         )
 
-    def _kept(self, ids: np.ndarray) -> np.ndarray:
-        """Positions that stay when the oldest content tokens are dropped."""
-        excess = 0 if self._max_tokens is None else max(0, len(ids) - self._max_tokens)
-        n_opening = sum(1 for _ in takewhile(self._special_ids.__contains__, ids.tolist())) if excess else 0
+    def _kept(self, ids: np.ndarray, is_response: np.ndarray) -> np.ndarray:
+        """Positions that stay of a sequence, all if it is short enough."""
         positions = np.arange(len(ids))
-        return positions[(positions < n_opening) | (positions >= n_opening + excess)]
+        if self._max_tokens is None or len(ids) <= self._max_tokens:
+            return positions
+        if self._long_responses == "error":
+            raise AttributionError(
+                f"A response and its prompt have {len(ids)} tokens, and the reward model reads {self._max_tokens}: "
+                "choose task.long_responses: tail, head or windows, or a smaller task.response_tokens."
+            )
+        excess = len(ids) - self._max_tokens
+        kept = np.ones(len(ids), dtype=bool)
+        if self._long_responses == "head":
+            newest = np.flatnonzero(is_response)[self._max_tokens // 2 :][-excess:]
+            kept[newest] = False
+            excess -= len(newest)
+        n_opening = sum(1 for _ in takewhile(self._special_ids.__contains__, ids.tolist()))
+        kept[n_opening : n_opening + excess] = False
+        return positions[kept]
+
+
+def _read(spans: np.ndarray, is_response: np.ndarray, kept: np.ndarray, length: int) -> tuple[tuple[int, int], int]:
+    """The characters of a response that are read if `kept` positions are, and how many of its tokens are not."""
+    is_unread = is_response.copy()
+    is_unread[kept] = False
+    if not is_unread.any():
+        return (0, length), 0
+    read = spans[kept[is_response[kept]]]
+    # White space between what is read and what is not goes with what stands behind it.
+    first = max((end for end in spans[is_unread, 1] if end <= read[:, 0].min(initial=length)), default=0)
+    is_cut_behind = (spans[is_unread, 0] >= read[:, 1].max(initial=0)).any() and len(read) > 0
+    return (int(first), int(read[:, 1].max()) if is_cut_behind else length), int(is_unread.sum())
 
 
 def _frame(tokenizer: Any) -> tuple[np.ndarray, np.ndarray]:

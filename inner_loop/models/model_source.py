@@ -9,37 +9,81 @@ from typing import Any, NamedTuple
 import torch
 
 from inner_loop.errors import TaskError
+from inner_loop.models.adapters import Adapter, find_adapter, held_weights, merge_adapter, n_labels
 
 EMBEDDED = "embedded"
 """Name of the models and prompts that ship with the package."""
 
 
-def model_source(name: str, field: str) -> str:
-    """Where transformers finds model `name`: a folder (embedded or given), or the hub name itself.
+class ModelSource(NamedTuple):
+    """Where transformers finds a model."""
+
+    weights: str
+    """A folder, or a hub name: of the base, if there is an adapter."""
+    revision: str | None = None
+    """Of a hub."""
+    adapter: Adapter | None = None
+    """What is merged into the weights."""
+
+    def from_pretrained(self, kind: Any, **options: Any) -> Any:
+        """What one of transformers' auto classes loads from it; never code that comes with it.
+
+        Raises:
+            OSError, ValueError: If there is nothing to load, or nothing of this kind.
+        """
+        with without_progress_bars():
+            return kind.from_pretrained(self.weights, revision=self.revision, trust_remote_code=False, **options)
+
+    def tokenizer(self) -> Any:
+        """The tokenizer: an adapter may bring its own.
+
+        Raises:
+            OSError, ValueError: If there is none.
+        """
+        from transformers import AutoTokenizer
+
+        if self.adapter is not None and self.adapter.has_tokenizer:
+            return AutoTokenizer.from_pretrained(self.adapter.folder, trust_remote_code=False)
+        return self.from_pretrained(AutoTokenizer)
+
+
+def model_source(name: str, field: str, revision: str | None = None) -> ModelSource:
+    """Where transformers finds model `name`.
+
+    Args:
+        name: `embedded`, a folder, or a hub name.
+        field: Of the task, for messages: `policy` or `reward_model`.
+        revision: Branch, tag or commit, on a hub.
 
     Raises:
-        TaskError: If `name` is written as a path and there is no model folder at it.
+        TaskError: If `name` is written as a path and there is no model folder at it, or it is an adapter that cannot be
+            used.
     """
     if name == EMBEDDED:
-        return str(files("inner_loop") / "embedded" / field)
+        return ModelSource(str(files("inner_loop") / "embedded" / field))
     folder = Path(name).expanduser()
+    is_path = is_written_as_path(name)
+    if folder.is_dir() or not is_path:
+        adapter = find_adapter(str(folder) if is_path else name, field, revision)
+        if adapter is not None:
+            return ModelSource(adapter.base, adapter.base_revision, adapter)
     if (folder / "config.json").is_file():
-        return str(folder)
-    # "org/model" may be a hub name; with a leading . / ~, or inside a folder that is here, it is meant as a path.
-    if (folder / "adapter_config.json").is_file():
-        raise TaskError(
-            f"task.{field}: {name!r} holds a PEFT adapter, not a model; merge it into its base (merge_and_unload, then "
-            "save_pretrained) and give the folder that this writes."
-        )
-    written_as_path = (
-        name.startswith((".", "/", "~")) or folder.exists() or (folder.parent != Path() and folder.parent.exists())
-    )
-    if written_as_path:
+        return ModelSource(str(folder))
+    if is_path:
         raise TaskError(
             f"task.{field}: there is no model folder at {name!r} (no config.json in it); give a folder written by "
             "save_pretrained, a hub name, or 'embedded'. experiments/fetch_models.py makes local folders."
         )
-    return name
+    return ModelSource(name, revision)
+
+
+def is_written_as_path(name: str) -> bool:
+    """Whether a name means a place in the file system, where "org/model" may also be a hub name.
+
+    It does if it begins with . / or ~, or names something in a folder that is here.
+    """
+    path = Path(name).expanduser()
+    return name.startswith((".", "/", "~")) or path.exists() or (path.parent != Path() and path.parent.exists())
 
 
 class Pretrained(NamedTuple):
@@ -51,24 +95,26 @@ class Pretrained(NamedTuple):
     """A weight that the source does not have: transformers fills it with random numbers, others in every process."""
 
 
-def load_pretrained(kind: Any, source: str) -> Pretrained:
-    """A model in float32 on the CPU, and its tokenizer.
+def load_pretrained(kind: Any, source: ModelSource, **options: Any) -> Pretrained:
+    """A model in float32 on the CPU, with its adapter merged into it, and its tokenizer.
 
     Args:
         kind: One of transformers' auto classes.
         source: What `model_source` gave.
+        options: For the loading.
 
     Raises:
         OSError, ValueError: If there is nothing to load, or nothing of this kind.
+        TaskError: If the adapter does not fit.
     """
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-    with without_progress_bars():
-        model, loading = kind.from_pretrained(
-            source, dtype=torch.float32, output_loading_info=True, trust_remote_code=False
-        )
-    return Pretrained(model, tokenizer, min(loading["missing_keys"], default=None))
+    tokenizer = source.tokenizer()
+    if source.adapter is not None:
+        options = n_labels(source.adapter) | options
+    model, loading = source.from_pretrained(kind, dtype=torch.float32, output_loading_info=True, **options)
+    missing = set(loading["missing_keys"])
+    if source.adapter is not None and not (missing := missing - held_weights(source.adapter)):
+        model = merge_adapter(model, source.adapter)
+    return Pretrained(model, tokenizer, min(missing, default=None))
 
 
 @contextmanager

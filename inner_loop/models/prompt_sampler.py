@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from inner_loop.models.task import Prompt
+from inner_loop.models.prompts import Prompt
 
 
 class PromptSampler:

@@ -1,16 +1,18 @@
 """Reward models: text in, score out. Transformers classifiers and plain callables behind one method."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from inner_loop.errors import EntryPointError, TaskError
 from inner_loop.io.entry_points import import_function
-from inner_loop.models.model_source import default_device, load_pretrained, model_source, why_not_loaded
-from inner_loop.models.scores import check_count, check_scores
+from inner_loop.io.schema import shown
+from inner_loop.models.callable_reward_model import CallableRewardModel
+from inner_loop.models.judge import load_judge
+from inner_loop.models.model_source import ModelSource, default_device, load_pretrained, model_source, why_not_loaded
+from inner_loop.models.scores import check_scores
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
+from inner_loop.spec import ScoringConfig
 from inner_loop.spec.task_config import is_function
-
-_NO_TEMPLATE = "chat_template: {} has no chat template that could be applied here; leave it out."
 
 
 class RewardModel(Protocol):
@@ -21,27 +23,6 @@ class RewardModel(Protocol):
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """One finite score per text, in the reward model's own units."""
-
-
-class CallableRewardModel:
-    """A plain function `list[str] -> list[float]` as a reward model.
-
-    Raises:
-        RewardModelError: When the function returns the wrong number of scores or a score that is not finite.
-    """
-
-    mask_text = "..."
-
-    def __init__(self, function: Callable[[list[str]], Sequence[float]]) -> None:
-        self._function = function
-
-    def score(self, texts: Sequence[str]) -> list[float]:
-        """The function's scores, checked."""
-        return check_scores(self.unchecked_score(texts), texts)
-
-    def unchecked_score(self, texts: Sequence[str]) -> list[float]:
-        """As `score`, but the scores may be infinite or NaN."""
-        return check_count(self._function(list(texts)), texts)
 
 
 def score_responses(reward_model: RewardModel, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
@@ -59,51 +40,72 @@ def score_responses(reward_model: RewardModel, prompts: Sequence[str], responses
     return check_scores(reward_model.score(texts), texts)
 
 
-def as_reward_model(reward_model: Any, *, chat_template: bool = False) -> RewardModel:
+def as_reward_model(reward_model: Any, scoring: ScoringConfig | None = None) -> RewardModel:
     """A reward model from an object with `score`, a callable, or a name as in `TaskConfig.reward_model`.
 
     Args:
         reward_model: What to make one of.
-        chat_template: For a transformers model by name: see `TransformersRewardModel`.
+        scoring: How a transformers model by name reads a response, and what the score is.
 
     Raises:
-        TaskError: If it is none of these, or none that has a chat template though one is asked for.
+        TaskError: If it is none of these, or cannot be read as `scoring` says.
     """
     if isinstance(reward_model, str):
-        return load_reward_model(reward_model, chat_template=chat_template)
-    if chat_template:
-        raise TaskError(_NO_TEMPLATE.format("a reward model that is not given by name"))
+        return load_reward_model(reward_model, scoring)
+    _refuse_scoring("a reward model that is not given by name", scoring)
     if hasattr(reward_model, "score"):
         return reward_model
     if callable(reward_model):
         return CallableRewardModel(reward_model)
-    raise TaskError(
-        f"A reward model is a callable, an object with .score, or a name, not {type(reward_model).__name__}."
-    )
+    raise TaskError(f"A reward model is a callable, an object with .score, or a name, not {shown(reward_model)}.")
 
 
-def load_reward_model(name: str, *, chat_template: bool = False) -> RewardModel:
+def load_reward_model(name: str, scoring: ScoringConfig | None = None) -> RewardModel:
     """The reward model called `name`: `embedded`, a folder, a hub name, or `module:function`.
 
     Raises:
-        TaskError: If it cannot be found, is not a classifier, or lacks the chat template that is asked for.
+        TaskError: If it cannot be found, is not a classifier, or cannot be read as `scoring` says.
     """
+    scoring = scoring or ScoringConfig()
     if is_function(name):
-        if chat_template:
-            raise TaskError(_NO_TEMPLATE.format(f"the function {name!r}"))
+        _refuse_scoring(f"the function {name!r}", scoring)
         try:
             return CallableRewardModel(import_function(name))
         except EntryPointError as error:
-            raise TaskError(f"reward_model {error}.") from error
+            raise TaskError(f"task.reward_model {error}.") from error
+    source = model_source(name, "reward_model", scoring.reward_model_revision)
+    try:
+        return load_judge(name, source, scoring) if scoring.judge else load_classifier(name, source, scoring)
+    except (OSError, ValueError) as error:
+        if isinstance(error, TaskError):
+            raise
+        raise TaskError(f"task.reward_model {name!r} could not be loaded: {why_not_loaded(error)}") from error
+
+
+def load_classifier(name: str, source: ModelSource, scoring: ScoringConfig) -> TransformersRewardModel:
+    """The sequence classifier at `source` as a reward model.
+
+    Raises:
+        OSError, ValueError: If there is no such model.
+        TaskError: If it is not trained, or cannot be read as `scoring` says.
+    """
     from transformers import AutoModelForSequenceClassification
 
-    source = model_source(name, "reward_model")
-    try:
-        model, tokenizer, missing = load_pretrained(AutoModelForSequenceClassification, source)
-    except (OSError, ValueError) as error:
-        raise TaskError(f"reward_model {name!r} could not be loaded: {why_not_loaded(error)}") from error
+    model, tokenizer, missing = load_pretrained(AutoModelForSequenceClassification, source)
     if missing:
-        raise TaskError(f"reward_model {name!r} is not a trained classifier: it has no weights for {missing}.")
-    if chat_template and not tokenizer.chat_template:
-        raise TaskError(_NO_TEMPLATE.format(f"the tokenizer of {name!r}"))
-    return TransformersRewardModel(model.to(default_device()), tokenizer, chat_template=chat_template)
+        raise TaskError(
+            f"task.reward_model {name!r} is not a trained classifier: it has no weights for {missing}. A language "
+            "model can be a judge: see task.judge."
+        )
+    if scoring.chat_template and not tokenizer.chat_template:
+        raise TaskError(f"task.chat_template: the tokenizer of {name!r} has no chat template; leave it out.")
+    return TransformersRewardModel(model.to(default_device()), tokenizer, scoring)
+
+
+def _refuse_scoring(what: str, scoring: ScoringConfig | None) -> None:
+    """Raise `TaskError` if settings are given that only a transformers model by name has a use for."""
+    usual = ScoringConfig()
+    for name in ScoringConfig.model_fields:
+        given = getattr(scoring or usual, name)
+        if given and given != getattr(usual, name):
+            raise TaskError(f"task.{name}: {what} reads texts as they are, so this has no effect; leave it out.")

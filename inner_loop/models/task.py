@@ -1,27 +1,17 @@
 """The task of an inner run: policy, reward model and prompts, embedded or from hub names and folders."""
 
-import json
 from dataclasses import dataclass
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from inner_loop.errors import TaskError
 from inner_loop.libraries.transformers_internals import is_recurrent
-from inner_loop.models.model_source import EMBEDDED, default_device, model_source, why_not_loaded, without_progress_bars
-from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
-from inner_loop.spec import EvaluationConfig, TaskConfig
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A prompt and its policy tokens."""
-
-    text: str
-    ids: list[int]
+from inner_loop.models.model_source import ModelSource, default_device, load_pretrained, model_source, why_not_loaded
+from inner_loop.models.prompt_source import PromptSource
+from inner_loop.models.prompts import PreparedPrompts, Prompt, prepare_prompts
+from inner_loop.models.reward_models import RewardModel, as_reward_model
+from inner_loop.spec import EvaluationConfig, PromptCounts, TaskConfig
 
 
 @dataclass(frozen=True)
@@ -33,6 +23,19 @@ class Task:
     reward_model: RewardModel
     train_prompts: list[Prompt]
     evaluation_prompts: list[Prompt]
+    counts: PromptCounts | None = None
+    """What became of the prompts; None where they were not read from anywhere."""
+
+
+@dataclass(frozen=True)
+class PolicyAndPrompts:
+    """What is known of a policy before its weights are loaded, and the prompts as it reads them."""
+
+    source: ModelSource
+    tokenizer: Any
+    train_prompts: list[Prompt]
+    evaluation_prompts: list[Prompt]
+    counts: PromptCounts
 
 
 def load_task(config: TaskConfig, evaluation: EvaluationConfig, *, reward_model: Any = None) -> Task:
@@ -46,87 +49,61 @@ def load_task(config: TaskConfig, evaluation: EvaluationConfig, *, reward_model:
     Raises:
         TaskError: If a model or a prompt file is missing or unusable; the message names the field and the remedy.
     """
-    tokenizer = _load_tokenizer(config.policy)
-    train_prompts = load_prompts(config, "train", tokenizer)
-    evaluation_prompts = _evaluation_prompts(config, evaluation, tokenizer)
-    _refuse_shared(config, evaluation.split, train_prompts, evaluation_prompts)
-    _check_context(config, [*train_prompts, *evaluation_prompts])
+    prepared = prepare_policy(config, evaluation)
     return Task(
-        policy=_load_policy(config.policy),
-        tokenizer=tokenizer,
-        reward_model=as_reward_model(
-            config.reward_model if reward_model is None else reward_model, chat_template=config.chat_template
-        ),
-        train_prompts=train_prompts,
-        evaluation_prompts=evaluation_prompts,
+        policy=load_policy(config, prepared.source),
+        tokenizer=prepared.tokenizer,
+        reward_model=as_reward_model(config.reward_model if reward_model is None else reward_model, config.scoring),
+        train_prompts=prepared.train_prompts,
+        evaluation_prompts=prepared.evaluation_prompts,
+        counts=prepared.counts,
     )
 
 
-def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> None:
-    """Find out what would make every trial fail, without loading the policy's weights.
+def prepare_policy(config: TaskConfig, evaluation: EvaluationConfig) -> PolicyAndPrompts:
+    """Find the policy and prepare the prompts for it, without loading any weights.
 
     Raises:
-        TaskError: If a model or the prompts are missing or unusable.
-        RewardModelError: If the reward model does not give one finite score per text.
+        TaskError: If the policy cannot be trained, or the prompts cannot be used.
     """
-    tokenizer = _load_tokenizer(config.policy)
-    prompts = _evaluation_prompts(config, evaluation, tokenizer)
-    train_prompts = load_prompts(config, "train", tokenizer)
-    _refuse_shared(config, evaluation.split, train_prompts, prompts)
-    _check_context(config, [*train_prompts, *prompts])
-    checked = as_reward_model(config.reward_model, chat_template=config.chat_template)
-    score_responses(checked, [prompt.text for prompt in prompts[:2]], [" fine"] * len(prompts[:2]))
-
-
-def load_prompts(config: TaskConfig, split: str, tokenizer: Any) -> list[Prompt]:
-    """The prompts of one split, tokenized.
-
-    Raises:
-        TaskError: If the file is missing or empty, or a prompt is empty or longer than `config.max_prompt_tokens`.
-    """
-    folder = files("inner_loop") / "embedded" / "prompts" if config.prompts == EMBEDDED else Path(config.prompts)
-    path = folder / f"{split}.jsonl"
-    if not path.is_file():
-        raise TaskError(f'task.prompts: there is no file {str(path)!r}; expected one {{"prompt": ...}} per line.')
-    try:
-        content = path.read_text("utf-8-sig")  # Windows begins a file with a byte-order mark
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaskError(f"task.prompts: {str(path)!r} cannot be read as UTF-8 text: {error}.") from error
-    texts = [_read_prompt(line, f"{path}:{number}") for number, line in _numbered_lines(content)]
-    if not texts:
-        raise TaskError(f"task.prompts: {str(path)!r} holds no prompts.")
-    encoded = tokenizer(texts)["input_ids"]
-    for number, (text, ids) in enumerate(zip(texts, encoded, strict=True), start=1):
-        if len(ids) > config.max_prompt_tokens:
-            raise TaskError(
-                f"task.prompts: prompt {number} of {str(path)!r} has {len(ids)} tokens, over max_prompt_tokens = "
-                f"{config.max_prompt_tokens}; shorten it or raise the limit: {text[:60]!r}."
-            )
-    return [Prompt(text, ids) for text, ids in zip(texts, encoded, strict=True)]
-
-
-def _numbered_lines(text: str) -> list[tuple[int, str]]:
-    return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
-
-
-def _read_prompt(line: str, where: str) -> str:
-    try:
-        prompt = json.loads(line)["prompt"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise TaskError(f'task.prompts: {where} is not a JSON object like {{"prompt": "..."}}.') from error
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise TaskError(f"task.prompts: {where} is an empty prompt; remove the line or write one.")
-    return prompt
-
-
-def _evaluation_prompts(config: TaskConfig, evaluation: EvaluationConfig, tokenizer: Any) -> list[Prompt]:
-    prompts = load_prompts(config, evaluation.split, tokenizer)
-    if len(prompts) < evaluation.n_prompts:
+    source = model_source(config.policy, "policy", config.policy_revision)
+    tokenizer = _load_tokenizer(config.policy, source)
+    prompts = PromptSource(config)
+    train = prepare_prompts(prompts.split("train"), config, tokenizer)
+    judged = prepare_prompts(prompts.split(evaluation.split), config, tokenizer)
+    if len(judged.prompts) < evaluation.n_prompts:
         raise TaskError(
             f"evaluation.n_prompts is {evaluation.n_prompts}, but the {evaluation.split} split of "
-            f"{config.prompts!r} has {len(prompts)} prompts."
+            f"{config.prompts!r} has {len(judged.prompts)} prompts; ask for so many, or give more."
         )
-    return prompts[: evaluation.n_prompts]
+    judged = PreparedPrompts(judged.prompts[: evaluation.n_prompts], judged.n_dropped, judged.n_truncated)
+    _refuse_shared(config, evaluation.split, train.prompts, judged.prompts)
+    _check_context(config, source, [*train.prompts, *judged.prompts])
+    counts = PromptCounts(
+        train=len(train.prompts),
+        judged=len(judged.prompts),
+        dropped=train.n_dropped + judged.n_dropped,
+        truncated=train.n_truncated + judged.n_truncated,
+        repeated=prompts.n_repeated,
+    )
+    return PolicyAndPrompts(source, tokenizer, train.prompts, judged.prompts, counts)
+
+
+def load_policy(config: TaskConfig, source: ModelSource) -> nn.Module:
+    """The policy in float32 on its device, an adapter merged into it.
+
+    Raises:
+        TaskError: If it cannot be loaded.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = load_pretrained(AutoModelForCausalLM, source).model
+    except (OSError, ValueError) as error:
+        raise TaskError(f"task.policy {config.policy!r} could not be loaded: {why_not_loaded(error)}") from error
+    # Dropout stays off throughout: with it, the ratio of the first update would not be one.
+    policy: nn.Module = model.eval().to(default_device())
+    return policy
 
 
 def _refuse_shared(config: TaskConfig, split: str, train: list[Prompt], evaluation: list[Prompt]) -> None:
@@ -141,12 +118,9 @@ def _refuse_shared(config: TaskConfig, split: str, train: list[Prompt], evaluati
         )
 
 
-def _load_tokenizer(name: str) -> Any:
-    from transformers import AutoTokenizer
-
-    source = model_source(name, "policy")
+def _load_tokenizer(name: str, source: ModelSource) -> Any:
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        tokenizer = source.tokenizer()
     except (OSError, ValueError) as error:
         raise TaskError(f"task.policy {name!r}: no tokenizer could be loaded: {why_not_loaded(error)}") from error
     if tokenizer.eos_token_id is None:
@@ -154,12 +128,12 @@ def _load_tokenizer(name: str) -> Any:
     return tokenizer
 
 
-def _check_context(config: TaskConfig, prompts: list[Prompt]) -> None:
+def _check_context(config: TaskConfig, source: ModelSource, prompts: list[Prompt]) -> None:
     """Raise `TaskError` unless the policy is one we can train, with positions for the longest prompt and response."""
     from transformers import AutoConfig
 
     try:
-        whole = AutoConfig.from_pretrained(model_source(config.policy, "policy"), trust_remote_code=False)
+        whole = source.from_pretrained(AutoConfig)
     except (OSError, ValueError) as error:
         raise TaskError(f"task.policy {config.policy!r} could not be found: {why_not_loaded(error)}") from error
     _check_architecture(config.policy, whole)
@@ -187,18 +161,3 @@ def _check_architecture(name: str, config: Any) -> None:
             f"task.policy {name!r} has recurrent layers ({kind}), which cannot be decoded token by token with "
             "left-padded prompts as sampling needs; give a model with attention in every layer."
         )
-
-
-def _load_policy(name: str) -> nn.Module:
-    from transformers import AutoModelForCausalLM
-
-    source = model_source(name, "policy")
-    try:
-        # Dropout stays off throughout: with it, the ratio of the first update would not be one.
-        with without_progress_bars():
-            model: nn.Module = AutoModelForCausalLM.from_pretrained(
-                source, dtype=torch.float32, trust_remote_code=False
-            ).eval()
-    except (OSError, ValueError) as error:
-        raise TaskError(f"task.policy {name!r} could not be loaded: {why_not_loaded(error)}") from error
-    return model.to(default_device())

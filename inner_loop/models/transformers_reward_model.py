@@ -8,13 +8,16 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from inner_loop.errors import TaskError
 from inner_loop.models.beginnings import score_logits, scores_beginnings
 from inner_loop.models.encoding import EncodedResponse, ResponseEncoder
 from inner_loop.models.matrix_products import has_fast_bfloat16, use_fast_float32
+from inner_loop.models.rendering import Render, in_chat_template
+from inner_loop.models.score_of_logits import score_of_logits
 from inner_loop.models.scores import check_scores
+from inner_loop.models.windows import Window, windows_of
+from inner_loop.spec import ScoringConfig
 
 Dtype = Literal["auto", "float32", "bfloat16"]
 
@@ -32,35 +35,50 @@ feel."""
 
 
 class TransformersRewardModel:
-    """A sequence classifier: the logit of a single-label head, or log-odds (last label minus first) of a two-label one.
+    """A sequence classifier, and what of its output is the score.
+
+    That is the logit of a single-label head, the log-odds (last label minus first) of a two-label one, or what
+    `ScoringConfig.label` makes of several.
 
     Sequences are scored in batches of similar length with a bounded number of tokens, without padding effects on the
     score beyond rounding: causal models are read at the last token of a sequence, also where it equals the padding id.
-    A sequence that begins another one needs no pass of its own in them (see `inner_loop.models.beginnings`). Sequences
-    longer than the model's positions lose their oldest tokens, the prompt's first.
+    A sequence that begins another one needs no pass of its own in them (see `inner_loop.models.beginnings`). Whole
+    texts longer than the model's positions lose their oldest tokens; responses, what `ScoringConfig.long_responses`
+    says.
 
     Args:
         model: A transformers model for sequence classification; on a CPU, its attention is set to what is fast there.
         tokenizer: Its tokenizer.
-        chat_template: Score prompts and responses as a user's and an assistant's message in the tokenizer's template.
+        scoring: How it reads a response, and what the score is.
+        render: What stands around prompt and response; None does as `scoring` says.
+
+    Raises:
+        TaskError: If the model cannot be read so.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, chat_template: bool = False) -> None:
-        if model.config.num_labels > 2:
-            raise TaskError(
-                f"reward_model needs a head of one label (a score) or two (log-odds), got {model.config.num_labels}."
-            )
+    def __init__(
+        self, model: Any, tokenizer: Any, scoring: ScoringConfig | None = None, *, render: Render | None = None
+    ) -> None:
+        scoring = scoring or ScoringConfig()
         if getattr(model.config, "summary_type", None) == "last":
             raise TaskError(
-                f"reward_model: {type(model).__name__} reads its score at the last position, padding or not; such "
+                f"task.reward_model: {type(model).__name__} reads its score at the last position, padding or not; such "
                 "models are not supported."
             )
         self.model = model.eval()
         self.tokenizer = tokenizer
         self.mask_text = _mask_text(tokenizer)
-        self._chat_template = chat_template
+        self.score_of = score_of_logits(model.config, scoring.label)
+        """Scores of logits, `... x labels` to `...`."""
+        self.long_responses = scoring.long_responses
         self._max_tokens = longest_sequence(model, tokenizer)
-        self._encoder = ResponseEncoder(tokenizer, self._max_tokens)
+        self._encoder = ResponseEncoder(
+            tokenizer,
+            self._max_tokens,
+            render=render or in_chat_template(tokenizer, scoring.chat_template),
+            is_closed=render is None,
+            long_responses=scoring.long_responses,
+        )
         if model.device.type == "cpu":
             use_fast_float32()
             # A classifier of one's own may be a plain module around a transformers model.
@@ -78,14 +96,30 @@ class TransformersRewardModel:
     def score_responses(self, prompts: Sequence[str], responses: Sequence[str]) -> list[float]:
         """Scores of responses to prompts; special tokens written in a response are ordinary text."""
         texts = [prompt + response for prompt, response in zip(prompts, responses, strict=True)]
-        if not self.tokenizer.is_fast and not self._chat_template:
+        if not self.tokenizer.is_fast:
             return self.score(texts)
-        encoded = self.encode(prompts, responses)
-        return check_scores(self.score_sequences([row.ids for row in encoded]).tolist(), texts)
+        windows = self.windows(prompts, responses)
+        parts = [(row, response[slice(*part)]) for row, response in enumerate(responses) for part in windows[row]]
+        encoded = self.encode([prompts[row] for row, _ in parts], [part for _, part in parts])
+        scores = iter(self.score_sequences([row.ids for row in encoded]).tolist())
+        means = [sum(next(scores) for _ in window) / len(window) for window in windows]
+        return check_scores(means, texts)
 
     def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[EncodedResponse]:
         """The ids that are scored for each response, and what they stand for; see `ResponseEncoder.encode`."""
-        return self._encoder.encode(prompts, responses, chat_template=self._chat_template)
+        return self._encoder.encode(prompts, responses)
+
+    def windows(self, prompts: Sequence[str], responses: Sequence[str]) -> list[list[Window]]:
+        """The parts of each response that are read one by one: all of it, unless `long_responses` is `windows`."""
+        if self.long_responses != "windows" or self._max_tokens is None:
+            return [[(0, len(response))] for response in responses]
+        return windows_of(self._encoder, self._max_tokens, prompts, responses)
+
+    def count_unread(self, prompts: Sequence[str], responses: Sequence[str]) -> list[int]:
+        """Per response, its tokens for which there is no room; none where windows read all of it."""
+        if self.long_responses == "windows" or not self.tokenizer.is_fast:
+            return [0] * len(responses)
+        return [row.n_unread for row in self.encode(prompts, responses)]
 
     @torch.inference_mode()
     def score_sequences(self, sequences: Sequence[np.ndarray], dtype: Dtype = "float32") -> np.ndarray:
@@ -109,7 +143,7 @@ class TransformersRewardModel:
             logits.append(output.float())
         logits[0] = logits[0].to(model.device)
         scores = np.empty(len(sequences), dtype=np.float32)
-        scores[np.concatenate(order)] = scores_of(torch.cat(logits)).cpu().numpy()
+        scores[np.concatenate(order)] = self.score_of(torch.cat(logits)).cpu().numpy()
         return scores
 
     @cached_property
@@ -147,11 +181,6 @@ def _mask_text(tokenizer: Any) -> str:
     ends = (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token)
     unknown = tokenizer.unk_token if tokenizer.unk_token not in ends else None
     return tokenizer.mask_token or unknown or "..."
-
-
-def scores_of(logits: Tensor) -> Tensor:
-    """`...` scores of `... x labels` logits: the logit of one label, the log-odds (last minus first) of two."""
-    return logits[..., 0] if logits.shape[-1] == 1 else logits[..., 1] - logits[..., 0]
 
 
 def longest_sequence(model: Any, tokenizer: Any) -> int | None:

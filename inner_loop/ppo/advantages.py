@@ -43,7 +43,8 @@ def estimate_advantages(
         ValueError: If the shapes differ.
     """
     if not values.shape == rewards.shape == response_mask.shape:
-        raise ValueError(f"Shapes differ: {values.shape=}, {rewards.shape=}, {response_mask.shape=}.")
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in (values, rewards, response_mask))
+        raise ValueError(f"values, rewards and response_mask must have one shape, got {shapes}.")
     values, rewards = values.masked_fill(~response_mask, 0.0), rewards.masked_fill(~response_mask, 0.0)
     next_values = torch.cat([values[:, 1:], torch.zeros_like(values[:, :1])], dim=1)
     if bootstrap_values is not None:

@@ -32,4 +32,4 @@ def kl_estimate(logprobs: Tensor, ref_logprobs: Tensor, kind: KLEstimator) -> Te
 def check_kl(kl: float, max_kl: float) -> None:
     """Raise `DivergedError` if a mean KL, in nats per response, is over `max_kl` or not a number."""
     if not kl <= max_kl:
-        raise DivergedError(f"The KL to the reference reached {kl:.4g} nats, over max_kl = {max_kl:g}.")
+        raise DivergedError(f"The KL to the reference reached {kl:.4g} nats, over ppo.max_kl = {max_kl:g}.")

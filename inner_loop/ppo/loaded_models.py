@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from inner_loop.models.model_source import model_source
 from inner_loop.models.task import Task, load_task
 from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.spec import PPOConfig, TrialSpec
@@ -75,9 +74,7 @@ def _key(spec: TrialSpec, reward_model: Any) -> object:
     """Equal for trials that can share models; the models keep `reward_model` alive, so its id stays its own."""
     ppo = spec.ppo
     training = (ppo.precision, ppo.trainable_layers, ppo.lora_rank, ppo.critic, ppo.algorithm == "ppo")
-    sources = [model_source(spec.task.policy, "policy"), spec.task.prompts]
-    if reward_model is None:
-        sources.append(model_source(spec.task.reward_model, "reward_model"))
+    sources = [spec.task.policy, spec.task.prompts, *([spec.task.reward_model] if reward_model is None else [])]
     return (
         spec.task.model_dump_json(),
         spec.evaluation.n_prompts,
@@ -85,10 +82,11 @@ def _key(spec: TrialSpec, reward_model: Any) -> object:
         training,
         ppo.gradient_checkpointing,
         None if reward_model is None else id(reward_model),
-        tuple(_last_change(Path(source)) for source in sources),
+        tuple(_last_change(Path(source).expanduser()) for source in sources),
     )
 
 
-def _last_change(folder: Path) -> int:
-    """When a file of the folder last changed, in nanoseconds; 0 for anything that is no folder."""
-    return max((file.stat().st_mtime_ns for file in folder.glob("*")), default=0)
+def _last_change(path: Path) -> int:
+    """When the file, or one in the folder, last changed, in nanoseconds; 0 if there is none."""
+    files = [path] if path.is_file() else path.glob("*")
+    return max((file.stat().st_mtime_ns for file in files), default=0)

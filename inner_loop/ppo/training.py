@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from inner_loop.errors import DivergedError, TaskError
-from inner_loop.models.task import Prompt, Task
+from inner_loop.models.prompts import Prompt
+from inner_loop.models.task import Task
 from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.ppo.advantages import estimate_advantages, explained_variance, masked_mean, whiten
 from inner_loop.ppo.centring import TokenWorth, centred_worth
@@ -275,7 +276,7 @@ class PPOTrainer:
                 if not all(math.isfinite(number) for number in record):
                     raise DivergedError(
                         f"A PPO update is not finite: policy loss {record[0]}, value loss {record[1]}, "
-                        f"gradient norm {record[4]}."
+                        f"gradient norm {record[4]}; take a smaller ppo.learning_rate."
                     )
                 self._optimizer.step()
                 records.append(record)

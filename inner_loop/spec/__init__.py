@@ -11,8 +11,18 @@ from inner_loop.spec.attribution_config import AttributionConfig, BasePlacement,
 from inner_loop.spec.component_names import COMPONENTS, SPARSE, SUM_ATOL, check_components, check_mixing_weights
 from inner_loop.spec.evaluation_config import EvaluationConfig
 from inner_loop.spec.ppo_config import PPOConfig
+from inner_loop.spec.scoring_config import JudgeConfig, ScoringConfig
 from inner_loop.spec.task_config import TaskConfig
-from inner_loop.spec.trial_result import CurvePoint, ExplainedResponse, StepStats, TrialProgress, TrialResult, result_of
+from inner_loop.spec.trial_result import (
+    CurvePoint,
+    ExplainedResponse,
+    PromptCounts,
+    StepStats,
+    TrialProgress,
+    TrialResult,
+    Unread,
+    result_of,
+)
 from inner_loop.spec.trial_spec import TrialSpec
 
 __all__ = [
@@ -25,13 +35,17 @@ __all__ = [
     "EvaluationConfig",
     "ExplainedResponse",
     "ImplicitConfig",
+    "JudgeConfig",
     "PPOConfig",
+    "PromptCounts",
+    "ScoringConfig",
     "StepStats",
     "TaskConfig",
     "TokenModelConfig",
     "TrialProgress",
     "TrialResult",
     "TrialSpec",
+    "Unread",
     "check_components",
     "check_mixing_weights",
     "result_of",

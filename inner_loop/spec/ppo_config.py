@@ -112,13 +112,21 @@ class PPOConfig(StrictModel):
     @model_validator(mode="after")
     def _options_agree(self) -> "PPOConfig":
         if self.algorithm != "ppo" and self.samples_per_prompt < 2:
-            raise ValueError(f"algorithm {self.algorithm!r} compares responses to one prompt: samples_per_prompt >= 2")
+            raise ValueError(
+                f"algorithm {self.algorithm!r} compares responses to one prompt: samples_per_prompt must be at least "
+                f"2, got {self.samples_per_prompt}"
+            )
         if self.algorithm != "ppo" and self.missing_eos == "bootstrap":
-            raise ValueError(f"missing_eos 'bootstrap' needs a critic, and algorithm {self.algorithm!r} has none")
+            raise ValueError(
+                f"missing_eos 'bootstrap' needs a critic, and algorithm {self.algorithm!r} has none; use 'penalty'"
+            )
         if self.algorithm == "grpo" and self.centre_credit:
-            raise ValueError("centre_credit keeps expectations, which GRPO's division by a group's deviation does not")
+            raise ValueError(
+                "centre_credit does not go with algorithm 'grpo', whose division by a group's deviation changes "
+                "expectations; leave it out, or use 'rloo'"
+            )
         if self.critic_lambda is not None and self.algorithm != "ppo":
-            raise ValueError(f"critic_lambda needs a critic, and algorithm {self.algorithm!r} has none")
+            raise ValueError(f"critic_lambda needs a critic, and algorithm {self.algorithm!r} has none; leave it out")
         if self.adaptive_kl is not None and self.kl_coef == 0:
-            raise ValueError("adaptive_kl multiplies kl_coef, which must then be above 0")
+            raise ValueError("adaptive_kl multiplies kl_coef, which must then be above 0, got 0")
         return self

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from itertools import pairwise
 
-from pydantic import NonNegativeFloat, NonNegativeInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from inner_loop.io.schema import StrictModel
 
@@ -87,11 +87,37 @@ class ExplainedResponse(StrictModel):
     """Score with every unit of the response absent."""
     tokens: list[str]
     """Text of each policy token; the end-of-sequence token is the empty string. Joined, they are the response."""
+    unread: list[bool] = Field(default_factory=list)
+    """Which of the tokens the reward model had no room for, if any: they have no credit."""
     components: dict[str, list[float]]
     """Credit per token for every component among the trial's weights, those of weight 0 included; each sums to `score`
     (less the base value where that is dropped)."""
     rewards: list[float]
     """The mixture under the trial's weights, corrected for gamma; sums to `score` if gamma is 1."""
+
+
+class PromptCounts(StrictModel):
+    """What became of the prompts that were given."""
+
+    train: NonNegativeInt
+    """Prompts that are trained on."""
+    judged: NonNegativeInt
+    """Prompts that the policy is judged on."""
+    dropped: NonNegativeInt = 0
+    """Prompts left out because they were too long, of those of both splits."""
+    truncated: NonNegativeInt = 0
+    """Prompts that lost their beginning."""
+    repeated: NonNegativeInt = 0
+    """Prompts left out of a single file, since they stood there before."""
+
+
+class Unread(StrictModel):
+    """What the reward model had no room for of the final validation responses."""
+
+    responses: float = Field(ge=0, le=1)
+    """Share of the responses of which a part was not read."""
+    tokens: NonNegativeInt
+    """Tokens of the reward model that were not read."""
 
 
 class TrialResult(StrictModel):
@@ -124,6 +150,10 @@ class TrialResult(StrictModel):
     """Why the training ended before its last step, successfully; None if it did not."""
     seed: NonNegativeInt
     """Seed of the training."""
+    prompts: PromptCounts | None = None
+    """What became of the prompts; None of results of earlier versions, or of other people's loops."""
+    unread: Unread | None = None
+    """What of the responses was not read; None if all was."""
 
     @property
     def auc(self) -> float:

@@ -95,4 +95,4 @@ def test_a_result_that_was_damaged_on_disk_fails_its_trial_and_nothing_else(monk
     trials = study.trials()
     assert list(trials["status"]) == ["failed", "completed", "completed"]
     assert trials.loc[0, "reason"].startswith("unusable result ")
-    assert "0000/result.json: results.0." in trials.loc[0, "reason"]
+    assert "0000/result.json: results, entry 1, mean: 'much' is not a number" in trials.loc[0, "reason"]

@@ -95,7 +95,7 @@ def test_failing_and_nan_trials_are_recorded_and_the_study_goes_on(make_config):
     trials = study.trials().set_index("index")
     assert trials["status"].tolist() == ["completed", "failed", "failed", *["completed"] * 4]
     assert trials.loc[1, "reason"] == "ArithmeticError: the [bold]policy[/bold] diverged in step 3"
-    assert "mean: Input should be a finite number" in trials.loc[2, "reason"]
+    assert "mean: nan is not a finite number" in trials.loc[2, "reason"]
     assert math.isnan(trials.loc[2, "mean"])
     data = study.ax_client._experiment.lookup_data().df
     assert sorted(data["trial_index"].unique()) == [0, 3, 4, 5, 6]
@@ -245,7 +245,7 @@ def test_every_damaged_database_is_kept(finished):
 
 def test_a_model_that_was_moved_costs_no_trials(make_config, tmp_path, monkeypatch):
     folder = tmp_path / "models" / "policy"
-    shutil.copytree(model_source("embedded", "policy"), folder)
+    shutil.copytree(model_source("embedded", "policy").weights, folder)
     monkeypatch.chdir(tmp_path)
     settings = {"inner_loop": "inner_loop.trial:run_trial", "task": {"policy": "models/policy"}}
     study = Study.launch(make_config(**settings))

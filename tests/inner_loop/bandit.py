@@ -5,8 +5,9 @@ from collections.abc import Callable
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from inner_loop.models.reward_models import CallableRewardModel
-from inner_loop.models.task import Prompt, Task
+from inner_loop.models.callable_reward_model import CallableRewardModel
+from inner_loop.models.prompts import Prompt
+from inner_loop.models.task import Task
 from tests.inner_loop.conftest import make_tiny_policy
 
 WORDS = ["a", "b", "c", "d", "e", "f", "g", "<eos>"]

@@ -5,7 +5,8 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from inner_loop.models.model_source import model_source
-from inner_loop.models.task import Prompt, Task
+from inner_loop.models.prompts import Prompt
+from inner_loop.models.task import Task
 from tests.inner_loop.tiny_models import TINY
 
 PROMPTS = ["the film is", "a slow but", "i watched this movie with my", "one of the"]
@@ -13,7 +14,7 @@ PROMPTS = ["the film is", "a slow but", "i watched this movie with my", "one of 
 
 @pytest.fixture(scope="session")
 def tokenizer():
-    return AutoTokenizer.from_pretrained(model_source("embedded", "policy"))
+    return AutoTokenizer.from_pretrained(model_source("embedded", "policy").weights)
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,7 @@ def test_a_policy_is_judged_as_it_is_sampled(tiny_task, sampling):
 
 
 def test_a_policy_far_away_is_a_divergence(tiny_task):
-    with pytest.raises(DivergedError, match=r"over max_kl = 0\.0001"):
+    with pytest.raises(DivergedError, match=r"over ppo\.max_kl = 0\.0001"):
         evaluate_tiny(tiny_task, changed=5.0, max_kl=1e-4)
 
 

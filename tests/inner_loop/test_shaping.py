@@ -10,7 +10,7 @@ from inner_loop.components import COMPONENTS, TokenFacts, load_component
 from inner_loop.errors import ConservationError, MixingWeightsError, RewardModelError
 from inner_loop.models.reward_models import load_reward_model
 from inner_loop.shaping import check_conservation
-from inner_loop.spec import AttributionConfig
+from inner_loop.spec import AttributionConfig, ScoringConfig
 
 RESPONSES = [" a good film, not bad at all", "", " word", " naïve 映画 good!", " bad " * 30, "no leading space good"]
 PROMPTS = ["the film was"] * len(RESPONSES)
@@ -197,11 +197,20 @@ def test_the_sparse_corner_needs_no_reward_model():
 
 def test_a_function_survives_json(tmp_path):
     weights, attribution = {"shap": 0.25, "sparse": 0.75}, AttributionConfig(budget=32, masking="mask", units="words")
-    function = ShapingFunction(weights, attribution, 0.9, "embedded", chat_template=True)
+    function = ShapingFunction(weights, attribution, 0.9, "embedded", ScoringConfig(chat_template=True))
     function.save(tmp_path / "shaping.json")
     assert ShapingFunction.load(tmp_path / "shaping.json") == function
     replaced = ShapingFunction.load(tmp_path / "shaping.json", reward_model=rough)
     assert replaced.reward_model is rough
+
+
+def test_a_function_of_the_earlier_format_is_read(tmp_path):
+    path = tmp_path / "shaping.json"
+    ShapingFunction({"sparse": 1.0}, scoring=ScoringConfig(chat_template=True)).save(path)
+    content = json.loads(path.read_text())
+    older = {"format": "bo-shaping/shaping-function/2", "chat_template": content.pop("scoring")["chat_template"]}
+    path.write_text(json.dumps(content | older))
+    assert ShapingFunction.load(path).scoring == ScoringConfig(chat_template=True)
 
 
 def test_an_object_cannot_be_saved_by_name(tmp_path):

@@ -174,7 +174,7 @@ def test_a_kl_target_ends_the_training_with_a_result(tmp_path):
 
 
 def test_a_runaway_kl_ends_the_trial_with_a_reason():
-    with pytest.raises(DivergedError, match=r"The KL to the reference reached .* nats, over max_kl = 0\.01\."):
+    with pytest.raises(DivergedError, match=r"The KL to the reference reached .* nats, over ppo\.max_kl = 0\.01\."):
         run(tiny_spec(steps=6, learning_rate=3e-3, max_kl=0.01))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bo_shaping.text.escaping import escape, escape_marked
 from bo_shaping.views.report.chips import CHIP_CSS, RAMP_HTML, chip_html, decimals_for, direction, peak_value, signed
 from bo_shaping.views.report.frame import html_page
+from bo_shaping.views.unread import unread_note
 from inner_loop.attribution.credit import Credit
 
 _LEGEND = (
@@ -46,10 +47,11 @@ def _card(credit: Credit, which: str) -> str:
         f"{credit.n_evaluations} evaluation{'s' * (credit.n_evaluations != 1)}",
     ]
     rows = "".join(_row(credit, method, scale) for method in credit.values)
+    note = f'<p class="end">{escape(unread_note(credit))}</p>' if credit.unread else ""
     nothing = '<p class="end">The response has no units: there is nothing to credit.</p>'
     return (
         f'<div class="card"><p class="prompt">{" &nbsp;·&nbsp; ".join(facts)}<br>'
-        f"prompt: <bdi>{escape_marked(credit.prompt)}</bdi></p>{rows if credit.offsets else nothing}</div>"
+        f"prompt: <bdi>{escape_marked(credit.prompt)}</bdi></p>{rows if credit.offsets else nothing}{note}</div>"
     )
 
 

@@ -56,11 +56,13 @@ def _card(sample: ExplainedResponse, weights: Mapping[str, float]) -> str:
     # The last token carries the base value, or the whole score: scaled by it, the colours of all others would fade.
     peaks = [max(map(abs, credit[:-1]), default=0.0) for _, credit, _, _ in rows]
     scale = max(peaks) or max((abs(credit[-1]) for _, credit, _, _ in rows if credit), default=0.0)
+    unread = "".join(token for token, is_unread in zip(sample.tokens, sample.unread, strict=False) if is_unread)
+    not_read = f"<br>not read by the reward model: <bdi>{escape_marked(unread)}</bdi>" if unread else ""
     body = "".join(_row(name, sample.tokens, credit, weight, css, scale) for name, credit, weight, css in rows)
     return (
         f'<div class="card"><p class="prompt">score <b>{sample.score:+.2f}</b> &nbsp;·&nbsp; '
-        f"empty response {sample.base_value:+.2f} &nbsp;·&nbsp; prompt: <bdi>{escape_marked(sample.prompt)}</bdi></p>"
-        f"{body}</div>"
+        f"empty response {sample.base_value:+.2f} &nbsp;·&nbsp; prompt: <bdi>{escape_marked(sample.prompt)}</bdi>"
+        f"{not_read}</p>{body}</div>"
     )
 
 

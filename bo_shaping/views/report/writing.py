@@ -14,6 +14,7 @@ from bo_shaping.views.report.style import png_bytes
 from bo_shaping.views.report.trial_frame import find_landmarks
 from bo_shaping.views.report.verdict import judge
 from bo_shaping.views.report.weights import weights_figure
+from bo_shaping.views.unread import unread_of_study
 from inner_loop.credit_similarity import similarity_of_results
 from inner_loop.io.atomic_file import write_atomically
 
@@ -44,7 +45,12 @@ def write_report(study: "Study", output_dir: str | os.PathLike[str] | None = Non
     results = study.results()
     best, surface = _recommendation(study)
     similarity = similarity_of_results(study.config.search_space.components, results)
-    warnings = [*(similarity.warnings() if similarity else []), *(f"Noted {note}" for note in study.folder.notes())]
+    unread = unread_of_study(results, study.config.task.long_responses)
+    warnings = [
+        *(similarity.warnings() if similarity else []),
+        *([unread] if unread else []),
+        *(f"Noted {note}" for note in study.folder.notes()),
+    ]
     landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_limit)
     bounds = {name: space.bounds for name, space in study.config.search_space.parameters.items()}
     pictures = {

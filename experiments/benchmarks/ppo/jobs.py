@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from inner_loop.models.model_source import model_source
-from inner_loop.models.task import Prompt, load_prompts
+from inner_loop.models.prompt_source import PromptSource
+from inner_loop.models.prompts import Prompt, prepare_prompts
 from inner_loop.spec import TaskConfig
 
 EMBEDDED, SMOLLM2 = "embedded", "SmolLM2-135M"
@@ -60,13 +61,13 @@ def speed_job(name: str) -> Job:
     """The job of the bars on speed and memory: 8 tokens of real reviews, then exactly 24 sampled ones."""
     from transformers import AutoTokenizer
 
-    policy = model_source(EMBEDDED if name == EMBEDDED else str(SMOLLM2_FOLDER), "policy")
+    policy = model_source(EMBEDDED if name == EMBEDDED else str(SMOLLM2_FOLDER), "policy").weights
     batch = 32 if name == EMBEDDED else 16
     tokenizer = AutoTokenizer.from_pretrained(policy)
     prompts = pieces(tokenizer, embedded_texts(), PROMPT_TOKENS, 8 * batch)
     return Job(
         policy=policy,
-        reward_model=model_source(EMBEDDED, "reward_model"),
+        reward_model=model_source(EMBEDDED, "reward_model").weights,
         prompts=prompts,
         texts=tokenizer.batch_decode(prompts),
         batch=batch,
@@ -78,11 +79,12 @@ def learning_job(seeds: Iterable[int]) -> Job:
     """The embedded task as it ships, with the learning rate, KL price and epochs of `experiments/quickstart.yaml`."""
     from transformers import AutoTokenizer
 
-    policy = model_source(EMBEDDED, "policy")
-    prompts = load_prompts(TaskConfig(), "train", AutoTokenizer.from_pretrained(policy))
+    policy = model_source(EMBEDDED, "policy").weights
+    task = TaskConfig()
+    prompts = prepare_prompts(PromptSource(task).split("train"), task, AutoTokenizer.from_pretrained(policy)).prompts
     return Job(
         policy=policy,
-        reward_model=model_source(EMBEDDED, "reward_model"),
+        reward_model=model_source(EMBEDDED, "reward_model").weights,
         prompts=[prompt.ids for prompt in prompts],
         texts=[prompt.text for prompt in prompts],
         batch=32,

@@ -74,7 +74,10 @@ def test_launching_an_existing_study_prints_the_resume_command(bo_shaping, yaml_
             ("launch", "YAML", "--set", "inner_loop=inner_loop.trial:run_trial", "--set", "task.policy=/no/model"),
             "/no/model",
         ),
-        (("launch", "YAML", "--set", "storage=nonsense"), "storage is not an SQLAlchemy URL"),
+        (
+            ("launch", "YAML", "--set", "storage=nonsense"),
+            "storage: this is not the URL of a database; write sqlite:///FILE.db",
+        ),
         (("resume", "nothing"), "There is no study 'nothing'"),
         (("status", "nothing"), "There is no study 'nothing'"),
         (("best", "nothing"), "There is no study 'nothing'"),

@@ -56,17 +56,17 @@ def test_the_defaults_are_shapley_values_of_the_embedded_reward_model(bo_shaping
     bo_shaping("explain", "--response", "x")
     assert asked == {
         "reward_model": "embedded", "methods": ["shapley"], "units": "auto", "budget": 64, "masking": "remove",
-        "chat_template": False,
+        "chat_template": None, "label": None, "long_responses": "tail",
     }  # fmt: skip
 
 
 def test_every_option_reaches_the_explanation(bo_shaping, asked):
     options = "--method lime --method owen --method lime --units words --masking mask --budget 10 --reward-model m:f"
-    options += " --chat-template"
+    options += " --chat-template --label good --long-responses head"
     bo_shaping("explain", "--response", "x", *options.split())
     assert asked == {
         "reward_model": "m:f", "methods": ["lime", "owen"], "units": "words", "budget": 10, "masking": "mask",
-        "chat_template": True,
+        "chat_template": True, "label": "good", "long_responses": "head",
     }  # fmt: skip
 
 

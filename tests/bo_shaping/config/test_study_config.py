@@ -57,7 +57,7 @@ def test_overrides_are_yaml_and_reach_nested_and_missing_sections(tmp_path):
             "search_space: {parameters: {lambda: {bounds: [0, 1]}}}",
             r"unknown key 'lambda', did you mean 'gae_lambda'\?",
         ),
-        ("search_space: {parameters: {gae_lambda: {bounds: [0.5, 1.5]}}}", "gae_lambda: .*less than or equal to 1"),
+        ("search_space: {parameters: {gae_lambda: {bounds: [0.5, 1.5]}}}", "gae_lambda: must be at most 1, got 1.5"),
         ("search_space: {parameters: {kl_coef: {bounds: [0.1, 0.1]}}}", "must be increasing"),
         ("search_space: {parameters: {kl_coef: {bounds: [0, 1], log: true}}}", "needs positive bounds"),
         ("evaluation: {split: heldout}", "must be 'validation'"),
@@ -67,7 +67,7 @@ def test_overrides_are_yaml_and_reach_nested_and_missing_sections(tmp_path):
         ("budget: {confirm: 2}", r"unknown key 'confirm'"),
         ("budget: {replicate_last: 2.5}", "a whole number of trials, or a share below 1, got 2.5"),
         ("budget: {trials: 4, replicate_last: 5}", "must not be above trials, got 5 and 4"),
-        ("budget: {max_failures: 2}", r"budget\.max_failures: .*less than or equal to 1"),
+        ("budget: {max_failures: 2}", r"budget\.max_failures: must be at most 1, got 2"),
         ("objective: median", r"objective\.measure: .*'final', 'auc' or 'held'"),
         ("- 1", "must hold keys and values"),
         ("a: [", "not valid YAML"),
@@ -120,8 +120,8 @@ ALL = "shap, lime, owen, prefix, attention, uniform, sparse"
         ("parameters: {minibatch_size: {bounds: [8, 32]}}", "minibatch_size cannot be searched: it must divide"),
         ("parameters: {temperature: {bounds: [0.5, 1]}}", "temperature cannot be searched: .*what is measured"),
         ("parameters: {precision: {bounds: [0, 1]}}", "unknown key 'precision'"),
-        ("parameters: {epochs: {bounds: [1, 2.5]}}", "epochs: .*valid integer"),
-        ("parameters: {epochs: {bounds: [0, 4]}}", "epochs: .*greater than 0"),
+        ("parameters: {epochs: {bounds: [1, 2.5]}}", "epochs: 2.5 is not a whole number"),
+        ("parameters: {epochs: {bounds: [0, 4]}}", "epochs: must be above 0, got 0"),
         (
             "parameters: {missing_eos_penalty: {bounds: [0, 4]}}",
             "would change nothing: it needs ppo.missing_eos: penalty",
@@ -206,8 +206,8 @@ def test_the_kl_budget_and_a_constraint_on_kl_are_one_limit(tmp_path):
         (["length >= -1 * baseline"], "a positive multiple of the baseline"),
         (["length >= 3", "length >= 4"], "length has two limits of one kind"),
         (["kl <= 3", "kl <= 2 * baseline"], "kl has two limits"),
-        (["kl <= 0"], r"objective\.max_kl: .*greater than 0"),
-        ([3], "objective.constraints.0"),
+        (["kl <= 0"], r"objective\.max_kl: must be above 0, got 0"),
+        ([3], "objective.constraints, entry 1: 3 is not a text"),
     ],
 )
 def test_constraints_that_mean_nothing_are_refused(tmp_path, constraints, message):
@@ -242,7 +242,7 @@ def test_components_may_be_the_papers_or_a_list(tmp_path):
     papers = StudyConfig.from_yaml(write(tmp_path, ""), ["search_space.components=papers"])
     assert papers.search_space.components == ("shap", "lime", "sparse")
     assert StudyConfig(name="a").search_space.components == ("shap", "leave_one_out", "sparse")
-    with pytest.raises(ConfigError, match="components is a list, or one of papers, got 'paper'"):
+    with pytest.raises(ConfigError, match="components: 'paper' is neither a list such as"):
         StudyConfig.from_yaml(write(tmp_path, ""), ["search_space.components=paper"])
 
 

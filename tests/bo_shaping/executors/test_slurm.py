@@ -85,8 +85,12 @@ def test_a_job_that_is_cancelled_is_dead_with_what_slurm_says(bin_folder, make, 
 
 
 def test_a_job_that_slurm_refuses_and_options_that_nobody_knows_are_said(bin_folder, make, make_trial):
-    with pytest.raises(ConfigError, match=r"workers.options: submitit refuses them: .*slurm_partitio"):
+    with pytest.raises(ConfigError, match="unknown key 'slurm_partitio', did you mean 'slurm_partition'"):
         make({"slurm_partitio": "short"})
+    with pytest.raises(ConfigError, match=r"workers.options.timeout_min: 'an hour' .* write a whole number"):
+        make({"timeout_min": "an hour"})
+    with pytest.raises(ConfigError, match=r"workers.options.cluster: 'here' does not exist; write local"):
+        make({"cluster": "here"})
     (bin_folder / "sbatch").write_text("#!/bin/bash\necho 'invalid partition' >&2; exit 1\n")
     with pytest.raises(ExecutorError, match=r"Slurm did not take the job of .*invalid partition"):
         make().start(make_trial())

@@ -6,6 +6,7 @@ from bo_shaping.config.inner_loop import import_inner_loop
 from bo_shaping.errors import ConfigError
 from bo_shaping.executors.worker import main
 from bo_shaping.storage.trial_folder import Job, TrialFolder, Worker
+from inner_loop.errors import UnreachableRewardModelError
 from inner_loop.spec import TrialProgress, TrialSpec
 from tests.bo_shaping.closed_form import result_of
 
@@ -55,6 +56,29 @@ def test_nothing_is_kept_of_a_trial_that_is_done(tmp_path, function):
     assert not (folder.path / "checkpoints").exists()
 
 
+def lose_the_server_once(spec, *, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    is_first = not list(folder.iterdir())
+    (folder / "checkpoint").write_text("half way")
+    yield TrialProgress(step=0, n_steps=1)
+    if is_first:
+        raise UnreachableRewardModelError("The reward function could not score texts 0 to 31 of 64")
+    return result_of(spec, 1.0)
+
+
+def test_a_trial_that_could_not_reach_its_reward_server_keeps_its_checkpoint_and_can_be_run_again(tmp_path):
+    folder = prepare(tmp_path, "lose_the_server_once", module=__name__)
+    main(str(folder.path))
+    assert folder.failure_reason() == "The reward function could not score texts 0 to 31 of 64"
+    assert (folder.path / "checkpoints" / "0" / "checkpoint").is_file()
+    folder.forget_ending()
+    main(str(folder.path))
+    folder.forget_ending()
+    main(str(folder.path))
+    assert [result.mean for result in folder.results()] == [1.0, 1.0]
+    assert not (folder.path / "checkpoints").exists()
+
+
 def test_every_replicate_is_run_and_reported(tmp_path):
     folder = prepare(tmp_path, "run_trial")
     main(str(folder.path))
@@ -75,7 +99,7 @@ def test_a_result_that_is_not_finite_never_becomes_a_result_that_can_be_read(tmp
     folder = prepare(tmp_path, "fail_without_sparse", weights={"lime": 1.0})
     main(str(folder.path))
     assert not folder.has_result()
-    assert "unusable result: mean: Input should be a finite number" in folder.failure_reason()
+    assert "unusable result: mean: nan is not a finite number" in folder.failure_reason()
 
 
 def test_a_trial_that_is_done_or_taken_is_not_run_again(tmp_path):

@@ -61,7 +61,7 @@ def test_who_prepares_a_job_late_keeps_what_somebody_else_has_made_of_it(tmp_pat
         ("", "unusable result"),
         ('{"token": "x", "results": [', "unusable result"),
         ('{"token": "x", "results": []}', "belongs to another trial"),
-        (None, "FileNotFoundError"),
+        (None, "result.json: No such file"),
     ],
 )
 def test_damaged_missing_or_foreign_results_are_refused(folder, text, message):
@@ -82,7 +82,7 @@ def test_results_that_are_not_finite_numbers_are_refused(folder, number):
     folder.write_results(folder.job().token, [result_of(SPEC, 1.5)])
     file = folder.path / "result.json"
     file.write_text(file.read_text().replace('"mean":1.5,"sem"', f'"mean":{number},"sem"', 1))
-    with pytest.raises(TrialResultError, match=r"results\.0\.mean: "):
+    with pytest.raises(TrialResultError, match="results, entry 1, mean: "):
         folder.results()
 
 
@@ -90,7 +90,7 @@ def test_negative_standard_errors_are_refused(folder):
     folder.write_results(folder.job().token, [result_of(SPEC, 1.5)])
     file = folder.path / "result.json"
     file.write_text(file.read_text().replace('"sem":0.1', '"sem":-0.1', 1))
-    with pytest.raises(TrialResultError, match=r"results\.0\.sem: "):
+    with pytest.raises(TrialResultError, match="results, entry 1, sem: must be at least 0"):
         folder.results()
 
 

@@ -8,7 +8,7 @@ from transformers import ModernBertConfig, ModernBertForSequenceClassification, 
 from inner_loop.attribution import attention
 from inner_loop.attribution.attention import attention_shares
 from inner_loop.errors import AttributionError
-from inner_loop.models.reward_models import CallableRewardModel
+from inner_loop.models.callable_reward_model import CallableRewardModel
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
 from tests.inner_loop.tiny_classifiers import (
     REWARD_MODELS,

@@ -183,7 +183,7 @@ def test_scores_can_be_kept_between_calls(reward_model):
     ("arguments", "message"),
     [
         ({"methods": ("shap",)}, "'shap', did you mean 'shapley'"),
-        ({"units": "word"}, "units: Input should be 'auto', 'tokens', 'words', 'spans' or 'sentences'"),
+        ({"units": "word"}, "units: 'word' does not exist, did you mean 'words'"),
         ({"budget": 1}, "budget"),
         ({"maskin": "mask"}, "'maskin', did you mean 'masking'"),
         ({"base_value": "drop"}, "base_value is a setting of ShapingFunction"),

@@ -6,7 +6,7 @@ from torch import nn
 from inner_loop.attribution import explain, gradient
 from inner_loop.attribution.gradient import gradient_values
 from inner_loop.errors import AttributionError
-from inner_loop.models.reward_models import CallableRewardModel
+from inner_loop.models.callable_reward_model import CallableRewardModel
 from tests.inner_loop.tiny_classifiers import REWARD_MODELS, bert_reward_model
 
 PROMPTS = ["the film", "a", "the quiet film of two friends"]

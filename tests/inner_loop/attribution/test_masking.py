@@ -12,7 +12,8 @@ COALITIONS = np.array([[False] * 3, [True] * 3, [False, True, False], [True, Fal
 
 def encoded(spans, is_response=None):
     is_response = np.ones(len(spans), dtype=bool) if is_response is None else np.array(is_response)
-    return EncodedResponse(np.arange(len(spans), dtype=np.int32), np.array(spans).reshape(-1, 2), is_response)
+    ends = np.array(spans).reshape(-1, 2)
+    return EncodedResponse(np.arange(len(spans), dtype=np.int32), ends, is_response, read=(0, ends.max(initial=0)))
 
 
 def sequences(masking, ids=IDS, units=UNITS):

@@ -7,7 +7,7 @@ import torch
 from inner_loop.attribution import table
 from inner_loop.attribution.table import ScoreCache, evaluate_coalitions
 from inner_loop.errors import AttributionError, RewardModelError
-from inner_loop.models.reward_models import CallableRewardModel
+from inner_loop.models.callable_reward_model import CallableRewardModel
 from tests.inner_loop.tiny_classifiers import (
     REWARD_MODELS,
     bert_reward_model,

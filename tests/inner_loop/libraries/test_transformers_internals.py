@@ -7,7 +7,7 @@ from inner_loop.models.model_source import model_source
 
 
 def test_the_attention_that_was_set_can_be_read():
-    model = AutoModelForSequenceClassification.from_pretrained(model_source("embedded", "reward_model"))
+    model = AutoModelForSequenceClassification.from_pretrained(model_source("embedded", "reward_model").weights)
     for name in ("eager", "sdpa"):
         model.set_attn_implementation(name)
         assert attention_implementation(model) == name

@@ -4,6 +4,7 @@ from transformers import ByT5Tokenizer
 
 from inner_loop.errors import AttributionError
 from inner_loop.models.encoding import ResponseEncoder
+from inner_loop.models.rendering import in_chat_template
 from tests.inner_loop.tiny_classifiers import byte_tokenizer, word_tokenizer
 
 TEMPLATE = (
@@ -12,8 +13,12 @@ TEMPLATE = (
 
 
 def encode(tokenizer, prompt, response, max_tokens=None, **options):
-    [encoded] = ResponseEncoder(tokenizer, max_tokens).encode([prompt], [response], **options)
+    [encoded] = ResponseEncoder(tokenizer, max_tokens, **options).encode([prompt], [response])
     return encoded
+
+
+def encode_in_template(tokenizer, prompt, response, **options):
+    return encode(tokenizer, prompt, response, render=in_chat_template(tokenizer, True), **options)
 
 
 def response_tokens(tokenizer, encoded):
@@ -106,7 +111,7 @@ def test_too_long_a_sequence_loses_its_oldest_tokens_and_keeps_the_special_ones(
 
 def test_the_chat_template_is_not_credited():
     tokenizer = word_tokenizer(chat_template=TEMPLATE)
-    encoded = encode(tokenizer, "the film", "is [SEP] good", chat_template=True)
+    encoded = encode_in_template(tokenizer, "the film", "is [SEP] good")
     tokens = tokenizer.convert_ids_to_tokens(encoded.ids.tolist())
     assert " ".join(tokens) == "[CLS] user the film [SEP] [CLS] assistant is [ [UNK] ] good [SEP]"
     assert response_texts(encoded, "is [SEP] good") == ["is", "[", "SEP", "]", "good"]
@@ -114,7 +119,7 @@ def test_the_chat_template_is_not_credited():
 
 def test_a_template_may_strip_the_response():
     tokenizer = word_tokenizer(chat_template=TEMPLATE.replace("['content']", "['content'] | trim"))
-    assert response_texts(encode(tokenizer, "the", "  very good ", chat_template=True), "  very good ") == [
+    assert response_texts(encode_in_template(tokenizer, "the", "  very good "), "  very good ") == [
         "very",
         "good",
     ]
@@ -123,7 +128,7 @@ def test_a_template_may_strip_the_response():
 def test_a_template_that_changes_the_response_is_refused():
     tokenizer = word_tokenizer(chat_template=TEMPLATE.replace("['content']", "['content'] | upper"))
     with pytest.raises(AttributionError, match="does not write the response as it is: 'good'"):
-        encode(tokenizer, "the", "good", chat_template=True)
+        encode_in_template(tokenizer, "the", "good")
 
 
 def test_a_tokenizer_without_offsets_is_refused():

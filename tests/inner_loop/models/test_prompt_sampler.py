@@ -1,7 +1,7 @@
 import torch
 
 from inner_loop.models.prompt_sampler import PromptSampler
-from inner_loop.models.task import Prompt
+from inner_loop.models.prompts import Prompt
 
 PROMPTS = [Prompt(str(i), [i]) for i in range(5)]
 

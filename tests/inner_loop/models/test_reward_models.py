@@ -7,8 +7,10 @@ import torch
 from transformers import ByT5Tokenizer, RobertaConfig, RobertaForSequenceClassification
 
 from inner_loop.errors import RewardModelError, TaskError
-from inner_loop.models.reward_models import CallableRewardModel, as_reward_model, load_reward_model, score_responses
+from inner_loop.models.callable_reward_model import CallableRewardModel
+from inner_loop.models.reward_models import as_reward_model, load_reward_model, score_responses
 from inner_loop.models.transformers_reward_model import TOKENS_PER_BATCH, TransformersRewardModel, _mask_text
+from inner_loop.spec import ScoringConfig
 from tests.inner_loop.tiny_classifiers import (
     REWARD_MODELS,
     bert_reward_model,
@@ -74,9 +76,9 @@ def test_a_function_is_found_by_its_import_path():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no_such_module_:score", r"cannot be imported \(ModuleNotFoundError"),
+        ("no_such_module_:score", "cannot be imported: there is no module 'no_such_module_' on the Python path"),
         (":score", "cannot be imported"),
-        ("math:pi", "is not a function but a float"),
+        ("math:pi", "names no function; write module:function"),
         ("./no/such/folder", "no model folder at"),
     ],
 )
@@ -240,18 +242,23 @@ def test_a_tokenizer_without_offsets_can_still_score():
     assert reward_model.score_responses(["a "], ["film"]) == reward_model.score(["a film"])
 
 
-def test_a_head_of_three_labels_is_refused():
-    with pytest.raises(TaskError, match=r"one label .* or two .*, got 3"):
+def test_a_head_of_three_labels_needs_a_choice():
+    message = r"it has 3 labels \(0: LABEL_0, 1: LABEL_1, 2: LABEL_2\); say with task.label which one is the score"
+    with pytest.raises(TaskError, match=message):
         bert_reward_model(num_labels=3)
 
 
 @pytest.mark.parametrize(
     ("reward_model", "what"),
-    [("embedded", "the tokenizer of 'embedded'"), ("builtins:list", "the function"), (list, "not given by name")],
+    [
+        ("embedded", "the tokenizer of 'embedded' has no chat template"),
+        ("builtins:list", "the function 'builtins:list' reads texts as they are"),
+        (list, "not given by name reads texts as they are"),
+    ],
 )
 def test_a_chat_template_that_cannot_be_applied_is_an_error_and_not_ignored(reward_model, what):
-    with pytest.raises(TaskError, match=rf"chat_template: .*{what}.* has no chat template"):
-        as_reward_model(reward_model, chat_template=True)
+    with pytest.raises(TaskError, match=rf"task.chat_template: .*{what}"):
+        as_reward_model(reward_model, ScoringConfig(chat_template=True))
 
 
 def test_a_model_that_reads_the_last_position_whatever_the_mask_is_refused(embedded):

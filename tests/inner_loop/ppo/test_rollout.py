@@ -5,7 +5,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from inner_loop.models.task import Prompt
+from inner_loop.models.prompts import Prompt
 from inner_loop.ppo.rollout import decode_responses, left_pad, sample_rollout
 from inner_loop.ppo.sampling import draw
 from inner_loop.ppo.tokens import TokenBatch

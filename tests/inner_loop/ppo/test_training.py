@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from inner_loop.errors import DivergedError, RewardModelError
-from inner_loop.models.reward_models import CallableRewardModel
+from inner_loop.models.callable_reward_model import CallableRewardModel
 from inner_loop.ppo.clock import PhaseClock
 from inner_loop.ppo.loaded_models import make_actor_critic
 from inner_loop.ppo.rollout import sample_rollout
@@ -267,7 +267,7 @@ def test_a_runaway_kl_stops_the_training(tiny_task, prompts):
         for _ in range(5):  # the estimate is noisy, and may be negative
             trainer.step(prompts)
 
-    with pytest.raises(DivergedError, match=r"over max_kl = 0\.001"):
+    with pytest.raises(DivergedError, match=r"over ppo\.max_kl = 0\.001"):
         train()
 
 

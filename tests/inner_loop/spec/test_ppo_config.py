@@ -10,9 +10,15 @@ from inner_loop.spec import PPOConfig, StepStats, TrialResult
         ({"minibatch_size": 5}, "minibatch_size must divide rollout_size, got 5 and 32"),
         ({"samples_per_prompt": 5}, "samples_per_prompt must divide rollout_size, got 5 and 32"),
         ({"accumulate": 5}, "accumulate must divide minibatch_size, got 5 and 32"),
-        ({"algorithm": "rloo"}, "algorithm 'rloo' compares responses to one prompt: samples_per_prompt >= 2"),
+        (
+            {"algorithm": "rloo"},
+            "algorithm 'rloo' compares responses to one prompt: samples_per_prompt must be at least 2",
+        ),
         ({"algorithm": "grpo", "samples_per_prompt": 2, "missing_eos": "bootstrap"}, "'bootstrap' needs a critic"),
-        ({"algorithm": "grpo", "samples_per_prompt": 2, "centre_credit": True}, "centre_credit keeps expectations"),
+        (
+            {"algorithm": "grpo", "samples_per_prompt": 2, "centre_credit": True},
+            "centre_credit does not go with algorithm 'grpo'",
+        ),
         ({"adaptive_kl": 6.0, "kl_coef": 0.0}, "adaptive_kl multiplies kl_coef"),
         ({"top_p": 0.0}, "greater than 0"),
         ({"topp": 0.5}, "unknown key 'topp', did you mean 'top_p'"),

@@ -11,7 +11,7 @@ from transformers import AutoTokenizer, ByT5Tokenizer, PreTrainedTokenizerFast
 
 from inner_loop.errors import AttributionError
 from inner_loop.models.model_source import model_source
-from inner_loop.models.task import Prompt
+from inner_loop.models.prompts import Prompt
 from inner_loop.ppo.rollout import decode_responses
 from inner_loop.ppo.tokens import TokenBatch
 from inner_loop.units.response_units import last_tokens_of_units, policy_token_ends, split_units
@@ -64,8 +64,8 @@ def smollm2():
 
 
 TOKENIZERS = {
-    "byte-level BPE": lambda: AutoTokenizer.from_pretrained(model_source("embedded", "policy")),
-    "WordPiece": lambda: AutoTokenizer.from_pretrained(model_source("embedded", "reward_model")),
+    "byte-level BPE": lambda: AutoTokenizer.from_pretrained(model_source("embedded", "policy").weights),
+    "WordPiece": lambda: AutoTokenizer.from_pretrained(model_source("embedded", "reward_model").weights),
     "SmolLM2": smollm2,
     "Unigram": unigram,
     "byte fallback": byte_fallback,

@@ -6,7 +6,7 @@ from experiments.benchmarks.attribution import tables
 from experiments.benchmarks.attribution.reward_models import Explained
 from experiments.benchmarks.attribution.snippets import Snippet
 from experiments.benchmarks.attribution.tables import exact_tables, score_all
-from inner_loop.models.reward_models import CallableRewardModel
+from inner_loop.models.callable_reward_model import CallableRewardModel
 
 SNIPPET = Snippet("so", " zero one two three")
 WORDS = {"zero": 1, "one": 2, "two": 4, "three": 8}
