@@ -66,8 +66,9 @@ def _look_at_config(file: str, settings: list[str], as_json: bool) -> None:
         for number, shown in enumerate(look.responses, start=1):
             console.print(f"prompt {number}, {shown.n_prompt_tokens} tokens, as the policy reads it:", style="bold")
             _print_text(shown.prompt)
-            n_tokens = len(shown.explained.tokens)
-            console.print(f"response, {n_tokens} tokens, score {shown.explained.score:.4g}:", style="bold")
+            cut = ", cut at the limit" if shown.is_cut else ""
+            facts = f"{len(shown.explained.tokens)} tokens{cut}, score {shown.explained.score:.4g}"
+            console.print(f"response, {facts}:", style="bold")
             _print_text(shown.explained.response)
             print_table(shown.credit, console, what="token")
             console.print()

@@ -30,6 +30,11 @@ class ShownResponse:
     explained: ExplainedResponse
 
     @property
+    def is_cut(self) -> bool:
+        """Whether the response was cut at the token limit, and did not end by itself."""
+        return bool(self.explained.tokens[-1])
+
+    @property
     def credit(self) -> Credit:
         """The credit of every token under every component."""
         ends = np.cumsum([len(token) for token in self.explained.tokens]).tolist()

@@ -123,6 +123,10 @@ def benchmark_tables(results: Path = RESULTS) -> str:
         "\n## Launches in a row\n",
         "`python -m experiments.benchmarks.outer_loop.launches`\n",
         _launches(results),
+        "\n## Schedules of processes\n",
+        "`python -m tests.simulator --schedules 100000 --processes 2` (what was found is mended; the later row "
+        "is of the code as it is now)\n",
+        _schedules(results),
     ]
     return "\n".join(pieces).rstrip() + "\n"
 
@@ -143,6 +147,12 @@ def _bars(bars: list[dict[str, Any]]) -> list[str]:
 def _launches(results: Path) -> str:
     stored = json.loads((results / "outer_loop_launches.json").read_text(encoding="utf-8"))
     return table(list(stored), [[str(value) for value in stored.values()]])
+
+
+def _schedules(results: Path) -> str:
+    stored = json.loads((results / "interleavings.json").read_text(encoding="utf-8"))
+    rows = [[str(run[key]) for key in ("what", "found", "seconds")] for run in stored]
+    return table(["what was played", "with something broken", "seconds"], rows)
 
 
 def _kills(results: Path) -> str:

@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--whole", action="store_true", help="with Ax experiment, database and snapshot")
     parser.add_argument("--seed", type=int, help="only this one, cut down and told")
     parser.add_argument("--power", action="store_true", help="cut the power at every step")
-    parser.add_argument("--out", type=Path, help="a JSON file for how it went")
+    parser.add_argument("--out", type=Path, help="a JSON file to which is added how it went")
     arguments = parser.parse_args()
     if arguments.seed is not None:
         return _tell(arguments.seed, arguments.whole)
@@ -46,8 +46,9 @@ def main() -> int:
     seconds = round(time.monotonic() - began)
     print(f"{what}: {len(found)} found in {seconds} s")
     if arguments.out is not None:
-        result = {"what": what, "whole": arguments.whole, "found": found, "seconds": seconds}
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        runs = json.loads(arguments.out.read_text(encoding="utf-8")) if arguments.out.exists() else []
+        runs.append({"what": what, "whole": arguments.whole, "found": len(found), "seconds": seconds, "which": found})
+        arguments.out.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
     return int(bool(found))
 
 

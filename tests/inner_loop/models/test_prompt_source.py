@@ -204,9 +204,7 @@ def test_a_column_is_chosen_by_name_or_because_it_is_the_only_one(tmp_path):
     assert set(all_of(everything(source(table, prompts_column="question")))) == set(TEXTS)
     only = write_table(tmp_path / "q.parquet", {"question": TEXTS})
     assert set(all_of(everything(source(only)))) == set(TEXTS)
-    with pytest.raises(
-        TaskError, match=r"row 1 of .* has no column 'text', did you mean 'question'\? It has question"
-    ):
+    with pytest.raises(TaskError, match=r"row 1 of .* has no column 'text', did you mean 'question'\? It has question"):
         source(only, prompts_column="text").split("train")
 
 
