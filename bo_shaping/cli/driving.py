@@ -26,6 +26,7 @@ from bo_shaping.views.live import live_view
 from bo_shaping.views.recommendation_text import print_best
 from bo_shaping.views.status import study_status
 from bo_shaping.views.unread import unread_of_study
+from inner_loop.credit_similarity import similarity_of_results
 
 if TYPE_CHECKING:
     from bo_shaping.study import Study
@@ -166,11 +167,12 @@ def _run(study: "Study", n_new: int | None) -> None:
     if study.why_enough is not None:
         setting = "budget.stop_when_regret_below"
         console.print(Text(f"The study knows enough ({setting}): {study.why_enough}."), soft_wrap=True)
-    if note := unread_of_study(study.folder.first_results(), study.config.task.long_responses):
+    results = study.folder.first_results()
+    if note := unread_of_study(results, study.config.task.long_responses):
         console.print(f"Note: {note}", soft_wrap=True)
     try:
         print_best(console, study.best(), study.folder.records())
-        if similarity := study.credit_similarity():
+        if similarity := similarity_of_results(study.config.search_space.components, results):
             print_warnings(console, similarity)
     except TooFewTrialsError as error:
         console.print(Text(str(error)), soft_wrap=True)

@@ -8,6 +8,7 @@ import numpy as np
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.inner_loop import DEFAULT_INNER_LOOP, check_inner_loop
 from bo_shaping.errors import BoShapingError
+from bo_shaping.text.reasons import sentence_of
 from bo_shaping.views.doctor import Finding
 from inner_loop.attribution.credit import Credit
 from inner_loop.errors import InnerLoopError
@@ -96,7 +97,7 @@ def look_at(config: StudyConfig) -> FirstLook:
                 for (text, n_tokens), explained in zip(prompts, result.samples, strict=False)
             ]
     except (BoShapingError, InnerLoopError, OSError) as error:
-        findings.append(Finding("task", False, " ".join(str(error).split())))
+        findings.append(Finding("task", False, sentence_of(error)))
     return FirstLook(findings, responses)
 
 

@@ -28,6 +28,7 @@ from inner_loop.io.schema import describe_validation_error, nearest
 from inner_loop.models.encoding import EncodedResponse
 from inner_loop.models.reward_models import RewardModel, as_reward_model
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
+from inner_loop.models.windows import pieces_of
 from inner_loop.spec import AttributionConfig, ScoringConfig
 from inner_loop.units.parsers import load_parser
 from inner_loop.units.partition import text_tree
@@ -112,19 +113,22 @@ def explain_responses(
 ) -> list[Credit]:
     """As `explain`, with everything prepared; without methods, only base and full values are evaluated."""
     _check(prompts, responses, methods)
-    if isinstance(reward_model, TransformersRewardModel):
-        windows = reward_model.windows(prompts, responses)
-        if any(len(parts) > 1 for parts in windows):
-            rows = [(row, slice(*part)) for row, parts in enumerate(windows) for part in parts]
-            pieces = explain_responses(
-                reward_model,
-                [prompts[row] for row, _ in rows],
-                [responses[row][part] for row, part in rows],
-                methods=methods,
-                config=config,
-                cache=cache,
-            )
-            return join_windows(prompts, responses, windows, pieces)
+    if not isinstance(reward_model, TransformersRewardModel):
+        return _explain_pieces(reward_model, prompts, responses, methods, config, cache)
+    windows = reward_model.windows(prompts, responses)
+    credits_ = _explain_pieces(reward_model, *pieces_of(prompts, responses, windows), methods, config, cache)
+    return join_windows(prompts, responses, windows, credits_)
+
+
+def _explain_pieces(
+    reward_model: RewardModel,
+    prompts: Sequence[str],
+    responses: Sequence[str],
+    methods: Sequence[str],
+    config: AttributionConfig,
+    cache: ScoreCache | None,
+) -> list[Credit]:
+    """One credit per response, or window of one, that is read in one go."""
     encoded = reward_model.encode(prompts, responses) if isinstance(reward_model, TransformersRewardModel) else None
     games = _games(responses, encoded, methods, config, _free_prefixes(reward_model, encoded, methods, config))
     asked = [method for method in COALITION_METHODS if method in methods]

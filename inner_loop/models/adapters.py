@@ -6,6 +6,7 @@ the policy is far away before its first step.
 
 import json
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,19 +76,27 @@ def find_adapter(name: str, field: str, revision: str | None) -> Adapter | None:
     return Adapter(name, revision, found, config.get("revision"), field)
 
 
-def n_labels(adapter: Adapter) -> dict[str, int]:
-    """`{"num_labels": n}` if the adapter holds the head of a classifier, since its base then has none of that size."""
-    sizes = [
-        weight.shape[0]
-        for name, weight in _weights(adapter).items()
-        if name.endswith(".weight") and name.split(".")[-2] in HEADS
-    ]
+def held_shapes(adapter: Adapter) -> dict[str, Sequence[int]]:
+    """Names, in the model, and shapes of what the adapter holds: weights of its own, and some in place of the base's.
+
+    Raises:
+        TaskError: If the `peft` package is not installed.
+    """
+    try:
+        from peft import load_peft_weights
+    except ImportError as error:
+        raise TaskError(
+            f"task.{adapter.field}: {adapter.folder!r} is an adapter, which needs the peft package: pip install "
+            '"bo-shaping[lora]".'
+        ) from error
+    weights = load_peft_weights(adapter.folder, device="cpu", revision=adapter.revision)
+    return {name.removeprefix("base_model.model."): weight.shape for name, weight in weights.items()}
+
+
+def n_labels(held: Mapping[str, Sequence[int]]) -> dict[str, int]:
+    """`{"num_labels": n}` if an adapter holds the head of a classifier, since its base then has none of that size."""
+    sizes = [shape[0] for name, shape in held.items() if name.endswith(".weight") and name.split(".")[-2] in HEADS]
     return {"num_labels": sizes[0]} if sizes else {}
-
-
-def held_weights(adapter: Adapter) -> set[str]:
-    """Names, in the model, of what the adapter holds: weights of its own, and some in place of the base's."""
-    return {name.removeprefix("base_model.model.") for name in _weights(adapter)}
 
 
 def merge_adapter(model: Any, adapter: Adapter) -> Any:
@@ -114,15 +123,3 @@ def merge_adapter(model: Any, adapter: Adapter) -> Any:
             "where it was trained (merge_and_unload, then save_pretrained) and give the folder that this writes."
         ) from error
     return merged.requires_grad_(True)
-
-
-def _weights(adapter: Adapter) -> dict[str, Any]:
-    try:
-        from peft import load_peft_weights
-    except ImportError as error:
-        raise TaskError(
-            f"task.{adapter.field}: {adapter.folder!r} is an adapter, which needs the peft package: pip install "
-            '"bo-shaping[lora]".'
-        ) from error
-    weights: dict[str, Any] = load_peft_weights(adapter.folder, device="cpu", revision=adapter.revision)
-    return weights

@@ -5,14 +5,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from inner_loop.errors import AttributionError
 from inner_loop.models.rendering import Render
-
-LongResponses = Literal["tail", "head", "windows", "error"]
+from inner_loop.spec.scoring_config import LongResponses
 
 _PLACEHOLDER = "\ue000"
 """Stands for the response while the text around it is rendered; a private character that no template writes."""

@@ -13,24 +13,21 @@ from inner_loop.errors import TaskError
 from inner_loop.models.model_source import ModelSource, default_device, load_pretrained
 from inner_loop.models.rendering import as_question
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
-from inner_loop.spec import ScoringConfig
+from inner_loop.spec import JudgeConfig, ScoringConfig
 
 ATOL = 1e-3
 """How far the head's log-odds may be from the language model's own (float32 rounding is some 1e-5)."""
 
 
-def load_judge(name: str, source: ModelSource, scoring: ScoringConfig) -> TransformersRewardModel:
+def load_judge(name: str, source: ModelSource, judge: JudgeConfig, scoring: ScoringConfig) -> TransformersRewardModel:
     """The causal language model at `source` as a reward model.
 
     Raises:
         OSError, ValueError: If there is no such model.
-        TaskError: If there is no question, the two answers begin alike, or the model cannot be read as a classifier.
+        TaskError: If the two answers begin alike, or the model cannot be read as a classifier.
     """
     from transformers import AutoModelForCausalLM
 
-    judge = scoring.judge
-    if judge is None:
-        raise TaskError("task.judge: write its question, prompt.")
     model, tokenizer, missing = load_pretrained(AutoModelForCausalLM, source)
     if missing:
         raise TaskError(f"task.reward_model {name!r} is no trained language model: it has no weights for {missing}.")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 
 from inner_loop.errors import TaskError
-from inner_loop.models.adapters import Adapter, find_adapter, held_weights, merge_adapter, n_labels
+from inner_loop.models.adapters import Adapter, find_adapter, held_shapes, merge_adapter, n_labels
 
 EMBEDDED = "embedded"
 """Name of the models and prompts that ship with the package."""
@@ -95,26 +95,30 @@ class Pretrained(NamedTuple):
     """A weight that the source does not have: transformers fills it with random numbers, others in every process."""
 
 
-def load_pretrained(kind: Any, source: ModelSource, **options: Any) -> Pretrained:
-    """A model in float32 on the CPU, with its adapter merged into it, and its tokenizer.
+def load_pretrained(kind: Any, source: ModelSource) -> Pretrained:
+    """A model and its tokenizer; see `load_model`."""
+    tokenizer = source.tokenizer()
+    model, missing = load_model(kind, source)
+    return Pretrained(model, tokenizer, missing)
+
+
+def load_model(kind: Any, source: ModelSource) -> tuple[Any, str | None]:
+    """A model in float32 on the CPU, with its adapter merged into it unless a weight is missing, and that weight.
 
     Args:
         kind: One of transformers' auto classes.
         source: What `model_source` gave.
-        options: For the loading.
 
     Raises:
         OSError, ValueError: If there is nothing to load, or nothing of this kind.
         TaskError: If the adapter does not fit.
     """
-    tokenizer = source.tokenizer()
-    if source.adapter is not None:
-        options = n_labels(source.adapter) | options
-    model, loading = source.from_pretrained(kind, dtype=torch.float32, output_loading_info=True, **options)
-    missing = set(loading["missing_keys"])
-    if source.adapter is not None and not (missing := missing - held_weights(source.adapter)):
+    held = held_shapes(source.adapter) if source.adapter is not None else {}
+    model, loading = source.from_pretrained(kind, dtype=torch.float32, output_loading_info=True, **n_labels(held))
+    missing = set(loading["missing_keys"]) - held.keys()
+    if source.adapter is not None and not missing:
         model = merge_adapter(model, source.adapter)
-    return Pretrained(model, tokenizer, min(missing, default=None))
+    return model, min(missing, default=None)
 
 
 @contextmanager

@@ -75,10 +75,12 @@ def load_reward_model(name: str, scoring: ScoringConfig | None = None) -> Reward
             raise TaskError(f"task.reward_model {error}.") from error
     source = model_source(name, "reward_model", scoring.reward_model_revision)
     try:
-        return load_judge(name, source, scoring) if scoring.judge else load_classifier(name, source, scoring)
+        if scoring.judge is not None:
+            return load_judge(name, source, scoring.judge, scoring)
+        return load_classifier(name, source, scoring)
+    except TaskError:  # a ValueError, too, that says it all
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, TaskError):
-            raise
         raise TaskError(f"task.reward_model {name!r} could not be loaded: {why_not_loaded(error)}") from error
 
 

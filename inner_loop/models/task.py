@@ -7,9 +7,9 @@ from torch import nn
 
 from inner_loop.errors import TaskError
 from inner_loop.libraries.transformers_internals import is_recurrent
-from inner_loop.models.model_source import ModelSource, default_device, load_pretrained, model_source, why_not_loaded
+from inner_loop.models.model_source import ModelSource, default_device, load_model, model_source, why_not_loaded
 from inner_loop.models.prompt_source import PromptSource
-from inner_loop.models.prompts import PreparedPrompts, Prompt, prepare_prompts
+from inner_loop.models.prompts import Prompt, prepare_prompts
 from inner_loop.models.reward_models import RewardModel, as_reward_model
 from inner_loop.spec import EvaluationConfig, PromptCounts, TaskConfig
 
@@ -76,7 +76,7 @@ def prepare_policy(config: TaskConfig, evaluation: EvaluationConfig) -> PolicyAn
             f"evaluation.n_prompts is {evaluation.n_prompts}, but the {evaluation.split} split of "
             f"{config.prompts!r} has {len(judged.prompts)} prompts; ask for so many, or give more."
         )
-    judged = PreparedPrompts(judged.prompts[: evaluation.n_prompts], judged.n_dropped, judged.n_truncated)
+    judged = judged._replace(prompts=judged.prompts[: evaluation.n_prompts])
     _refuse_shared(config, evaluation.split, train.prompts, judged.prompts)
     _check_context(config, source, [*train.prompts, *judged.prompts])
     counts = PromptCounts(
@@ -98,7 +98,7 @@ def load_policy(config: TaskConfig, source: ModelSource) -> nn.Module:
     from transformers import AutoModelForCausalLM
 
     try:
-        model = load_pretrained(AutoModelForCausalLM, source).model
+        model, _ = load_model(AutoModelForCausalLM, source)
     except (OSError, ValueError) as error:
         raise TaskError(f"task.policy {config.policy!r} could not be loaded: {why_not_loaded(error)}") from error
     # Dropout stays off throughout: with it, the ratio of the first update would not be one.

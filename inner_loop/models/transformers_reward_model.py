@@ -16,7 +16,7 @@ from inner_loop.models.matrix_products import has_fast_bfloat16, use_fast_float3
 from inner_loop.models.rendering import Render, in_chat_template
 from inner_loop.models.score_of_logits import score_of_logits
 from inner_loop.models.scores import check_scores
-from inner_loop.models.windows import Window, windows_of
+from inner_loop.models.windows import Window, pieces_of, windows_of
 from inner_loop.spec import ScoringConfig
 
 Dtype = Literal["auto", "float32", "bfloat16"]
@@ -99,8 +99,7 @@ class TransformersRewardModel:
         if not self.tokenizer.is_fast:
             return self.score(texts)
         windows = self.windows(prompts, responses)
-        parts = [(row, response[slice(*part)]) for row, response in enumerate(responses) for part in windows[row]]
-        encoded = self.encode([prompts[row] for row, _ in parts], [part for _, part in parts])
+        encoded = self.encode(*pieces_of(prompts, responses, windows))
         scores = iter(self.score_sequences([row.ids for row in encoded]).tolist())
         means = [sum(next(scores) for _ in window) / len(window) for window in windows]
         return check_scores(means, texts)

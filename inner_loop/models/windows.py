@@ -39,3 +39,11 @@ def windows_of(
         cuts = [int(ends[len(ends) * part // count - 1]) for part in range(1, count)]
         windows.append(list(zip([0, *cuts], [*cuts, len(response)], strict=True)))
     return windows
+
+
+def pieces_of(
+    prompts: Sequence[str], responses: Sequence[str], windows: Sequence[Sequence[Window]]
+) -> tuple[list[str], list[str]]:
+    """The prompt and the text of every window, response by response."""
+    rows = [(row, slice(*window)) for row, parts in enumerate(windows) for window in parts]
+    return [prompts[row] for row, _ in rows], [responses[row][window] for row, window in rows]

@@ -2,9 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import field_validator
 
 from inner_loop.io.schema import StrictModel
+
+LongResponses = Literal["tail", "head", "windows", "error"]
+"""See `ScoringConfig.long_responses`."""
 
 
 class JudgeConfig(StrictModel):
@@ -41,7 +44,7 @@ class ScoringConfig(StrictModel):
     """
     judge: JudgeConfig | None = None
     """The reward model is a causal language model that is asked a question about the response."""
-    long_responses: Literal["tail", "head", "windows", "error"] = Field(default="tail")
+    long_responses: LongResponses = "tail"
     """What a transformers reward model reads of prompt and response that are longer than its context: their end, the
     beginning of the response, all of it in windows (the score is their mean), or nothing: an error. Text that is not
     read has no credit."""

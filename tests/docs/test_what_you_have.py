@@ -25,9 +25,7 @@ from tests.inner_loop.tiny_classifiers import tiny_llama
 
 PAGE = Path(__file__).parents[2] / "docs" / "your-own-models.md"
 ROW = re.compile(r"^\| (?P<have>[^|]+) \| `(?P<write>\{.*\})` \|$", re.MULTILINE)
-ROWS = {
-    row["have"]: yaml.safe_load(row["write"].replace("\\n", "\\\\n")) for row in ROW.finditer(PAGE.read_text("utf-8"))
-}
+ROWS = {row["have"]: yaml.safe_load(row["write"]) for row in ROW.finditer(PAGE.read_text("utf-8"))}
 
 TEXTS = [f"the film number {number} is" for number in range(40)]
 CHAT_TEMPLATE = (
