@@ -1,7 +1,7 @@
 """Advantages without a critic, from the dense rewards of several responses to one prompt: RLOO and GRPO.
 
 Notation: r_{i,t} is the reward of token t of response i (KL price subtracted), T_i its length, g the group: the
-responses to one prompt, which are rows next to each other. With d = gamma * lambda, the reward-to-go is
+responses to one prompt. With d = gamma * lambda, the reward-to-go is
 
     G_{i,t} = sum_{s >= t} d^(s - t) r_{i,s},        and G_{i,t} = G_{i,T_i - 1} beyond the end (t >= T_i),
 
@@ -35,37 +35,69 @@ GRPO_EPS = 1e-4
 """Added to the deviation of a group's scores, as TRL's GRPOTrainer does: equal scores give zero, not infinity."""
 
 
-def rloo_advantages(rewards: Tensor, response_mask: Tensor, *, group_size: int, decay: float) -> Tensor:
+def rloo_advantages(rewards: Tensor, response_mask: Tensor, *, groups: Tensor, decay: float) -> Tensor:
     """Reward-to-go minus the mean of the group's other responses at the same token.
 
     Args:
-        rewards: `b x t` token rewards; rows of one prompt are next to each other.
+        rewards: `b x t` token rewards.
         response_mask: `b x t`, True on response tokens; everything else is read as zero.
-        group_size: Responses per prompt, at least 2; divides `b`.
+        groups: `b` numbers, equal for the responses to one prompt. A response alone in its group has no advantage.
         decay: gamma * lambda; 1 for the textbook's.
 
     Returns:
         `b x t` advantages, zero where the mask is False.
     """
-    to_go = _grouped_rewards_to_go(rewards, response_mask, group_size, decay)
-    others = (to_go.sum(dim=1, keepdim=True) - to_go) / (group_size - 1)
-    return (to_go - others).flatten(0, 1).masked_fill(~response_mask, 0.0)
+    to_go = rewards_to_go(rewards, response_mask, decay)
+    return Groups(groups).less_others(to_go).masked_fill(~response_mask, 0.0)
 
 
-def grpo_advantages(rewards: Tensor, response_mask: Tensor, *, group_size: int, decay: float) -> Tensor:
+def grpo_advantages(rewards: Tensor, response_mask: Tensor, *, groups: Tensor, decay: float) -> Tensor:
     """Reward-to-go minus the group's mean at the same token, over the standard deviation of the group's sums.
 
     Arguments and result are those of `rloo_advantages`.
     """
-    to_go = _grouped_rewards_to_go(rewards, response_mask, group_size, decay)
-    sums = rewards.masked_fill(~response_mask, 0.0).sum(dim=1).unflatten(0, (-1, group_size))
-    scale = sums.std(dim=1) + GRPO_EPS
-    centred = to_go - to_go.mean(dim=1, keepdim=True)
-    return (centred / scale[:, None, None]).flatten(0, 1).masked_fill(~response_mask, 0.0)
+    to_go, members = rewards_to_go(rewards, response_mask, decay), Groups(groups)
+    scale = members.deviations(rewards.masked_fill(~response_mask, 0.0).sum(dim=1)) + GRPO_EPS
+    return (members.centred(to_go) / scale.unsqueeze(1)).masked_fill(~response_mask, 0.0)
 
 
-def _grouped_rewards_to_go(rewards: Tensor, response_mask: Tensor, group_size: int, decay: float) -> Tensor:
-    """`b/g x g x t` rewards-to-go; beyond the end of a response, what its last token had."""
+def rewards_to_go(rewards: Tensor, response_mask: Tensor, decay: float) -> Tensor:
+    """`b x t` rewards-to-go; beyond the end of a response, what its last token had."""
     to_go = discounted_sums(rewards.masked_fill(~response_mask, 0.0), decay)
     held = to_go.masked_fill(~is_last_token(response_mask), 0.0).sum(dim=1, keepdim=True)
-    return torch.where(response_mask, to_go, held).unflatten(0, (-1, group_size))
+    return torch.where(response_mask, to_go, held)
+
+
+class Groups:
+    """Which rows belong together, and what is said of a row by those it belongs to.
+
+    Args:
+        groups: `b` numbers, equal for rows of one group, in any order.
+    """
+
+    def __init__(self, groups: Tensor) -> None:
+        _, self._members = torch.unique(groups, return_inverse=True)
+        self._n_groups = int(self._members.max()) + 1 if len(groups) else 0
+        self.sizes: Tensor = self.sums(torch.ones(len(groups), device=groups.device))
+        """`b` sizes of each row's group."""
+
+    def sums(self, x: Tensor) -> Tensor:
+        """For each row of `b x ...`, the sum over its group."""
+        per_group = x.new_zeros(self._n_groups, *x.shape[1:]).index_add_(0, self._members, x)
+        return per_group[self._members]
+
+    def centred(self, x: Tensor) -> Tensor:
+        """`b x ...` less the mean of each row's group."""
+        sizes = self.sizes.reshape(-1, *[1] * (x.dim() - 1))
+        return x - self.sums(x) / sizes
+
+    def less_others(self, x: Tensor) -> Tensor:
+        """`b x ...` less the mean of the others of each row's group; zero if there are none."""
+        # x - (sum - x) / (n - 1) = (x - mean) n / (n - 1)
+        sizes = self.sizes.reshape(-1, *[1] * (x.dim() - 1))
+        return self.centred(x) * sizes / (sizes - 1).clamp(min=1)
+
+    def deviations(self, x: Tensor) -> Tensor:
+        """For each row of `b x ...`, the sample deviation of its group; zero if it is alone."""
+        sizes = self.sizes.reshape(-1, *[1] * (x.dim() - 1))
+        return (self.sums(self.centred(x) ** 2) / (sizes - 1).clamp(min=1)).sqrt()

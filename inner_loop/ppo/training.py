@@ -238,7 +238,8 @@ class PPOTrainer:
         if config.algorithm != "ppo":
             estimate = rloo_advantages if config.algorithm == "rloo" else grpo_advantages
             decay = config.gamma * config.gae_lambda
-            advantages = estimate(rewards, mask, group_size=config.samples_per_prompt, decay=decay) + centred
+            groups = torch.arange(len(rewards), device=rewards.device) // config.samples_per_prompt
+            advantages = estimate(rewards, mask, groups=groups, decay=decay) + centred
             return advantages, torch.zeros_like(advantages)
         bootstrap = self._values_at_the_cut(rollout) if config.missing_eos == "bootstrap" else None
         advantages, returns = estimate_advantages(
