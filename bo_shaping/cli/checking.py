@@ -74,7 +74,9 @@ def _look_at_config(file: str, settings: list[str], as_json: bool) -> None:
             console.print()
         _print_findings(look.findings)
         problem = look.problem
-        command = " ".join([f"bo-shaping launch {file}", *(f"--set {shlex.quote(setting)}" for setting in settings)])
+        command = " ".join(
+            [f"bo-shaping launch {shlex.quote(file)}", *(f"--set {shlex.quote(setting)}" for setting in settings)]
+        )
         last = f"ready: {command}" if problem is None else f"mend first: {problem.remedy or problem.text}"
         console.print(Text(visible_text(last)), soft_wrap=True)
     if look.problem is not None:

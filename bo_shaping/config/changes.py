@@ -29,7 +29,7 @@ def written(config: StudyConfig) -> dict[str, Any]:
 def changed_fields(before: Mapping[str, Any], config: StudyConfig) -> dict[str, tuple[Any, Any]]:
     """Dotted names of what differs, with old and new value; a setting that was not written down had its default."""
     default = _flat(StudyConfig(name=config.name).model_dump(mode="json"))
-    old, new = default | _flat(before), _flat(config.model_dump(mode="json", exclude={"storage"}))
+    old, new = default | _flat(_as_written_now(before)), _flat(config.model_dump(mode="json", exclude={"storage"}))
     return {
         key: (old.get(key), value)
         for key, value in new.items()
@@ -40,6 +40,14 @@ def changed_fields(before: Mapping[str, Any], config: StudyConfig) -> dict[str, 
         for key, value in _flat(before).items()
         if key not in new and key not in default and key.split(".")[0] not in HARMLESS
     }
+
+
+def _as_written_now(before: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration of before the policy had a template: for its plain prompts, False was what None is now."""
+    task = before.get("task", {})
+    if task.get("chat_template") is False and "policy_chat_template" not in task:
+        return {**before, "task": {**task, "chat_template": None}}
+    return before
 
 
 def refuse_changes(before: Mapping[str, Any], config: StudyConfig, allow_change: bool) -> bool:

@@ -38,6 +38,20 @@ class _Loader(yaml.SafeLoader):
             what = f"{node.value} looks like a date or a number and is none; put it in quotes if it is a text"
             raise ConstructorError(None, None, what, node.start_mark) from None
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """As PyYAML, which lets the last of two equal keys win without a word."""
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            # Merging a section in twice is no mistake, and a key of several values is refused elsewhere.
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            if (key.tag, key.value) in lines:
+                first = lines[key.tag, key.value]
+                what = f"{key.value} was set on line {first} already; leave one of the two out"
+                raise ConstructorError(None, None, what, key.start_mark)
+            lines[key.tag, key.value] = key.start_mark.line + 1
+        super().flatten_mapping(node)
+
 
 def read_yaml(text: str) -> Any:
     """The data in the text.

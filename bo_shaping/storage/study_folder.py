@@ -27,6 +27,7 @@ from bo_shaping.storage.journal import Journal
 from bo_shaping.storage.mean_curve import mean_curve
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.trial_folder import TrialFolder
+from bo_shaping.text.passwords import without_password
 from inner_loop.credit_similarity import N_TRIALS, CreditSimilarity, similarity_of_results
 from inner_loop.io.atomic_file import write_atomically
 from inner_loop.spec import CurvePoint, TrialResult
@@ -236,4 +237,4 @@ def find_study(name_or_path: str | Path) -> StudyFolder:
             return StudyFolder(path.resolve())
     nearest = difflib.get_close_matches(Path(text).name, known, n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(known) or 'none yet'}."
-    raise StudyNotFoundError(f"There is no study {text!r} in {root}; {hint}")
+    raise StudyNotFoundError(f"There is no study {without_password(text)!r} in {root}; {hint}")

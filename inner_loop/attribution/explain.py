@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from inner_loop.attribution.credit import Credit
 from inner_loop.attribution.owen import as_tree, flat_tree
 from inner_loop.attribution.parts import join_windows, with_unread
-from inner_loop.attribution.passes import PASSES, add_passes
+from inner_loop.attribution.passes import OTHER_MODELS, PASSES, add_other_models, add_passes
 from inner_loop.attribution.readout import DIFFERENCES, Game, Readout, ask_libraries, read_out
 from inner_loop.attribution.shared_coalitions import shared_coalitions
 from inner_loop.attribution.table import CoalitionValues, ScoreCache, evaluate_coalitions
@@ -113,11 +113,14 @@ def explain_responses(
 ) -> list[Credit]:
     """As `explain`, with everything prepared; without methods, only base and full values are evaluated."""
     _check(prompts, responses, methods)
-    if not isinstance(reward_model, TransformersRewardModel):
-        return _explain_pieces(reward_model, prompts, responses, methods, config, cache)
-    windows = reward_model.windows(prompts, responses)
-    credits_ = _explain_pieces(reward_model, *pieces_of(prompts, responses, windows), methods, config, cache)
-    return join_windows(prompts, responses, windows, credits_)
+    own = [method for method in methods if method not in OTHER_MODELS]
+    if isinstance(reward_model, TransformersRewardModel):
+        windows = reward_model.windows(prompts, responses)
+        pieces = _explain_pieces(reward_model, *pieces_of(prompts, responses, windows), own, config, cache)
+        credits_ = join_windows(prompts, responses, windows, pieces)
+    else:
+        credits_ = _explain_pieces(reward_model, prompts, responses, own, config, cache)
+    return add_other_models(credits_, methods, config)
 
 
 def _explain_pieces(
@@ -171,7 +174,7 @@ def _explain_pieces(
         Credit(prompt=prompt, response=response, offsets=game.offsets, **vars(readout))
         for prompt, response, game, readout in zip(prompts, responses, games, readouts, strict=True)
     ]
-    credits_ = add_passes(credits_, methods, reward_model, encoded, config)
+    credits_ = add_passes(credits_, methods, reward_model, encoded)
     return (
         [with_unread(credit, row.read) for credit, row in zip(credits_, encoded, strict=True)] if encoded else credits_
     )

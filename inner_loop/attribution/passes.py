@@ -1,4 +1,4 @@
-"""Credit that takes a pass of its own, added to what was read off the coalitions."""
+"""Credit that takes a pass of its own, through the reward model or another model, added to what coalitions say."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +14,14 @@ from inner_loop.models.encoding import EncodedResponse
 from inner_loop.models.reward_models import RewardModel
 from inner_loop.spec import AttributionConfig
 
-ATTENTION, GRADIENT, IMPLICIT, TOKEN_MODEL = PASSES = ("attention", "gradient", "implicit", "token_model")
-"""Methods that make a pass of their own: through the reward model, or through models that the settings name."""
+ATTENTION, GRADIENT = REWARD_MODEL_PASSES = ("attention", "gradient")
+"""Methods that pass through the reward model once more."""
+
+IMPLICIT, TOKEN_MODEL = OTHER_MODELS = ("implicit", "token_model")
+"""Methods that ask models which the settings name, and that know nothing of what the reward model reads."""
+
+PASSES = (*REWARD_MODEL_PASSES, *OTHER_MODELS)
+"""Methods that make a pass of their own."""
 
 _NEEDS_INSIDE = {
     ATTENTION: "Attention credit needs a transformers reward model, of which the attention can be read; got {}.",
@@ -32,18 +38,28 @@ def add_passes(
     methods: Sequence[str],
     reward_model: RewardModel,
     encoded: list[EncodedResponse] | None,
-    config: AttributionConfig,
 ) -> list[Credit]:
-    """The credits with the values of those of `PASSES` that are among `methods`.
+    """The credits with the values of those of `REWARD_MODEL_PASSES` that are among `methods`.
 
     Raises:
-        AttributionError: If one does not suit the reward model, or its own model is not named or cannot be used.
+        AttributionError: If one does not suit the reward model.
     """
-    prompts, responses = [credit.prompt for credit in credits_], [credit.response for credit in credits_]
     if ATTENTION in methods:
         credits_ = _with_attention(credits_, reward_model, _inside(encoded, ATTENTION, reward_model))
     if GRADIENT in methods:
         credits_ = _with_gradient(credits_, reward_model, _inside(encoded, GRADIENT, reward_model))
+    return credits_
+
+
+def add_other_models(credits_: list[Credit], methods: Sequence[str], config: AttributionConfig) -> list[Credit]:
+    """The credits of whole responses with the values of those of `OTHER_MODELS` that are among `methods`.
+
+    What the reward model did not read has no credit from them, either.
+
+    Raises:
+        AttributionError: If a model is not named, or cannot be used.
+    """
+    prompts, responses = [credit.prompt for credit in credits_], [credit.response for credit in credits_]
     if IMPLICIT in methods:
         if config.implicit is None:
             raise AttributionError(_UNNAMED.format(IMPLICIT))
@@ -89,6 +105,10 @@ def _with_pieces(credits_: list[Credit], method: str, tokens: Sequence[TokenCred
     """Add what a model of its own says of its own tokens, and their sums per unit."""
     finished = []
     for credit, (ends, values) in zip(credits_, tokens, strict=True):
+        is_unread = np.zeros(len(ends), dtype=bool)
+        for first, last in credit.unread:
+            is_unread |= (ends > first) & (ends <= last)
+        values = np.where(is_unread, 0.0, values)
         units = place_on_tokens(ends, values, credit.ends) if credit.offsets else np.zeros(0)
         pieces = credit.pieces | {method: Pieces(ends, values)}
         finished.append(replace(credit, values=credit.values | {method: units}, pieces=pieces))

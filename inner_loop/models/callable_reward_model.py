@@ -1,6 +1,8 @@
 """Plain functions as reward models, also those that ask a server: what passes is waited for, what stays is reported."""
 
+import errno
 import socket
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from urllib.error import URLError
@@ -37,8 +39,11 @@ PASSING_NAMES = frozenset(
 )
 """Classes of the usual clients, which are no builtin errors. By name, since none of these packages need be here."""
 
-PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""HTTP statuses that another try may not get."""
+PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+"""HTTP statuses that another try may not get; the last four say that a server behind another is down or too busy."""
+
+PASSING_ERRNOS = frozenset({errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH})
+"""What the system says of a network that is down."""
 
 NOISE_RTOL = 1e-4
 """Scores of one text that differ by less, relative to the largest, differ by rounding."""
@@ -131,8 +136,14 @@ def is_passing(error: BaseException) -> bool:
     if known:
         return any(status in PASSING_STATUSES for status in known)
     # urllib wraps what the system says (no such host, no route to it); what it says itself, in words, stays wrong.
-    is_system_error = isinstance(error, URLError) and isinstance(error.reason, OSError)
-    if is_system_error or isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+    said = error.reason if isinstance(error, URLError) else error
+    if isinstance(said, ssl.SSLCertVerificationError):
+        return False
+    if isinstance(error, URLError) and isinstance(said, OSError):
+        return True
+    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+        return True
+    if isinstance(error, OSError) and error.errno in PASSING_ERRNOS:
         return True
     return any(ancestor.__name__ in PASSING_NAMES for ancestor in type(error).__mro__)
 

@@ -1,6 +1,9 @@
 """A conversation as a prompt: messages for whoever has a chat template, plain text for everybody else."""
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from inner_loop.errors import TaskError
@@ -29,12 +32,20 @@ class Conversation(str):
     def __reduce__(self) -> tuple[type["Conversation"], tuple[tuple[Message, ...]]]:
         return Conversation, (self.messages,)
 
-    def without_oldest_turn(self) -> "Conversation | None":
-        """Without the oldest message that is no system message; None if only the last one is left."""
-        turns = [index for index, message in enumerate(self.messages) if message["role"] != "system"]
-        if len(turns) < 2:
-            return None
-        return Conversation(self.messages[: turns[0]] + self.messages[turns[0] + 1 :])
+    @property
+    def n_turns(self) -> int:
+        """Turns, of which each but the first begins with a user's message; templates may insist on that."""
+        return len(self._turns)
+
+    def without_oldest_turns(self, count: int) -> "Conversation":
+        """Behind the system message, if there is one, only what follows the `count` oldest of `n_turns` turns."""
+        return Conversation(self.messages[: self._turns[0]] + self.messages[self._turns[count] :])
+
+    @cached_property
+    def _turns(self) -> list[int]:
+        """Where turns begin; nothing but system messages stands before the first."""
+        first = sum(1 for _ in takewhile(lambda message: message["role"] == "system", self.messages))
+        return [first, *(i for i in range(first + 1, len(self.messages)) if self.messages[i]["role"] == "user")]
 
     def with_last(self, content: str) -> "Conversation":
         """With another content of the last message."""
@@ -44,6 +55,27 @@ class Conversation(str):
 def messages_of(prompt: str) -> tuple[Message, ...]:
     """The messages of a prompt; a plain text is a user's."""
     return prompt.messages if isinstance(prompt, Conversation) else ({"role": "user", "content": prompt},)
+
+
+def identity(prompt: str) -> str:
+    """The same for prompts that say the same: who speaks and what, but for white space around it."""
+    if isinstance(prompt, Conversation):
+        return json.dumps([[message["role"], message["content"].strip()] for message in prompt.messages])
+    return prompt.strip()
+
+
+def check_characters(text: str, where: str) -> str:
+    """The text, if it can be written as UTF-8.
+
+    Raises:
+        TaskError: If it holds half a character, which JSON can spell.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(text[error.start]):04x}"
+        raise TaskError(f"task.prompts: {where} holds half a character ({half}); remove it.") from error
+    return text
 
 
 def read_conversation(messages: Sequence[Any], where: str) -> Conversation:
@@ -78,9 +110,9 @@ def _content(content: Any, where: str) -> str:
     if content is None:
         return ""
     if isinstance(content, str):
-        return content
+        return check_characters(content, where)
     if isinstance(content, Sequence) and all(
         isinstance(part, Mapping) and part.get("type") == "text" for part in content
     ):
-        return "".join(str(part.get("text", "")) for part in content)
+        return check_characters("".join(str(part.get("text", "")) for part in content), where)
     raise TaskError(f"task.prompts: {where} has a message that is not only text, which is all that can be read here.")

@@ -98,8 +98,8 @@ class ResponseEncoder:
             responses: `b` responses.
 
         Raises:
-            AttributionError: Without a fast tokenizer, if a template changes the response, or if one is too long and
-                that is an error.
+            AttributionError: Without a fast tokenizer, if a template writes a response otherwise than as one part of
+                it, or if one is too long and that is an error.
         """
         if not self._tokenizer.is_fast:
             raise AttributionError(
@@ -130,8 +130,8 @@ class ResponseEncoder:
             ids.append(closing)
             offsets.append(np.zeros((len(closing), 2), dtype=np.int64))
             spans, is_response = _response_spans(np.concatenate(offsets), *context)
-            # A template may strip the response; its characters are counted from where the response began.
-            spans[is_response] += response.find(context[1])
+            # Of what a template leaves out, at the beginning most of all: characters count from where all began.
+            spans[is_response] += response.rfind(context[1])
             kept = self._kept(all_ids := np.concatenate(ids), is_response)
             read, n_unread = _read(spans, is_response, kept, len(response))
             encoded.append(EncodedResponse(all_ids[kept], spans[kept], is_response[kept], read, n_unread))
@@ -144,10 +144,14 @@ class ResponseEncoder:
         if text is None or frame is None:
             return None
         before, _, after = frame.rpartition(_PLACEHOLDER)
-        for rendered in (response, response.strip()):
-            if text == before + rendered + after:
+        if text.startswith(before) and text.endswith(after) and len(text) >= len(before) + len(after):
+            rendered = text[len(before) : len(text) - len(after)]
+            if rendered in response:
                 return before, rendered, after
-        raise AttributionError(f"The chat template does not write the response as it is: {response!r}.")
+        raise AttributionError(
+            "The reward model's chat template changes what stands in a response, so that its credit cannot be told: "
+            f"{response[:60]!r}. Choose task.chat_template: false, or mend the template."
+        )
 
     def _pieces(self, before: str, response: str, after: str) -> list[tuple[str, bool]]:
         """The joined text in pieces that are tokenised alone, True for those in which special tokens are just text.

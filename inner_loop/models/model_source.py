@@ -43,7 +43,10 @@ class ModelSource(NamedTuple):
         from transformers import AutoTokenizer
 
         if self.adapter is not None and self.adapter.has_tokenizer:
-            return AutoTokenizer.from_pretrained(self.adapter.folder, trust_remote_code=False)
+            with without_progress_bars():
+                return AutoTokenizer.from_pretrained(
+                    self.adapter.folder, revision=self.adapter.revision, trust_remote_code=False
+                )
         return self.from_pretrained(AutoTokenizer)
 
 
@@ -64,7 +67,10 @@ def model_source(name: str, field: str, revision: str | None = None) -> ModelSou
     folder = Path(name).expanduser()
     is_path = is_written_as_path(name)
     if folder.is_dir() or not is_path:
-        adapter = find_adapter(str(folder) if is_path else name, field, revision)
+        try:
+            adapter = find_adapter(str(folder) if is_path else name, field, revision)
+        except OSError as error:
+            raise TaskError(f"task.{field} {name!r} could not be found: {why_not_loaded(error)}") from error
         if adapter is not None:
             return ModelSource(adapter.base, adapter.base_revision, adapter)
     if (folder / "config.json").is_file():

@@ -50,10 +50,10 @@ def read_dataset(config: TaskConfig) -> dict[str, Any]:
     """
     import datasets
 
-    name = config.prompts
+    name, folder = config.prompts, Path(config.prompts).expanduser()
     try:
-        if is_saved_dataset(Path(name)):
-            found = datasets.load_from_disk(name)
+        if is_saved_dataset(folder):
+            found = datasets.load_from_disk(str(folder))
         else:
             found = datasets.load_dataset(name, revision=config.prompts_revision)
     except Exception as error:  # the library, the hub and the network have many classes of them

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 from inner_loop.errors import TaskError
 from inner_loop.io.schema import nearest
-from inner_loop.models.conversation import Conversation, read_conversation
+from inner_loop.models.conversation import check_characters, identity, read_conversation
 from inner_loop.models.model_source import EMBEDDED, is_written_as_path
 from inner_loop.models.prompt_files import READERS, Row, is_saved_dataset, read_dataset, read_file, rows_of
 from inner_loop.spec import TaskConfig
@@ -26,6 +28,9 @@ COLUMNS = ("prompt", "messages")
 HELD_OUT = ("heldout", "test")
 """Names of a split that is held out."""
 
+_WRITTEN_MESSAGES = re.compile(r"\s*\[\s*\{.*['\"]role['\"]\s*:", re.DOTALL)
+"""How a list of messages begins in a file that has texts only."""
+
 
 class PromptSource:
     """The prompts of a task, as texts and conversations, before any tokenizer.
@@ -38,6 +43,8 @@ class PromptSource:
         self._config = config
         self.n_repeated = 0
         """Prompts left out of what was divided, since they stood there before."""
+        self.is_divided = False
+        """Whether one file or split had to do for all, known once it was read."""
         path = files("inner_loop") / "embedded" / "prompts" if config.prompts == EMBEDDED else config.prompts
         self._path = Path(str(path)).expanduser()
 
@@ -53,6 +60,11 @@ class PromptSource:
                 prompts = self._taken(prompts)
         else:
             prompts = self._splits[name]
+        if not prompts and self.is_divided:
+            raise TaskError(
+                f"task.prompts: {self._config.prompts!r} is divided for training and judging, and has too few prompts "
+                f"for its {name} split: at least {SHARE} different ones are needed."
+            )
         if not prompts:
             raise TaskError(f"task.prompts: {self._config.prompts!r} holds no prompts for its {name} split.")
         return prompts
@@ -84,7 +96,9 @@ class PromptSource:
             )
 
         def read(split: str) -> list[str]:
-            return [self._prompt(row) for row in rows_of(dataset[split], f"{self._config.prompts}, {split}")]
+            name, rows = f"{self._config.prompts}, {split}", dataset[split]
+            column = self._column(rows.column_names, name)
+            return [self._prompt(row) for row in rows_of(rows.select_columns([column]), name)]
 
         if wanted is None and {"train", "validation"} <= dataset.keys():
             heldout = next((name for name in HELD_OUT if name in dataset), None)
@@ -102,7 +116,8 @@ class PromptSource:
 
     def _divided(self, prompts: list[str]) -> dict[str, list[str]]:
         """By a seed and the prompts alone, so that neither the order of a file nor another machine changes it."""
-        distinct = {_key(prompt): prompt for prompt in reversed(prompts)}
+        self.is_divided = True
+        distinct = {identity(prompt): prompt for prompt in reversed(prompts)}
         self.n_repeated = len(prompts) - len(distinct)
         taken = self._taken(list(distinct.values()))
         n_judged = min(len(taken) // SHARE, MOST_JUDGED)
@@ -115,42 +130,49 @@ class PromptSource:
     def _taken(self, prompts: list[str]) -> list[str]:
         """In an order that the seed decides, at most `prompts_size`."""
         seed = f"{self._config.prompts_seed}:"
-        ordered = sorted(prompts, key=lambda prompt: hashlib.sha256((seed + _key(prompt)).encode()).digest())
+        ordered = sorted(prompts, key=lambda prompt: hashlib.sha256((seed + identity(prompt)).encode()).digest())
         return ordered[: self._config.prompts_size]
 
     def _prompt(self, row: Row) -> str:
-        content = row.columns.get(self._column(row))
+        column = self._column(list(row.columns), row.where)
+        content = _read_messages(row.columns[column], row.where)
         if isinstance(content, str):
             if not content.strip():
                 raise TaskError(f"task.prompts: {row.where} is an empty prompt; remove it or write one.")
-            return content
+            return check_characters(content, row.where)
         if isinstance(content, list):
             return read_conversation(content, row.where)
         raise TaskError(
-            f"task.prompts: {row.where} has {str(content)[:40]!r} in its column {self._column(row)!r} where a text or "
-            "a list of messages was expected."
+            f"task.prompts: {row.where} has {str(content)[:40]!r} in its column {column!r} where a text or a list of "
+            "messages was expected."
         )
 
-    def _column(self, row: Row) -> str:
-        wanted, there = self._config.prompts_column, row.columns
+    def _column(self, there: Sequence[str], where: str) -> str:
+        wanted = self._config.prompts_column
         if wanted is not None and wanted not in there:
             raise TaskError(
-                f"task.prompts_column: {row.where} has no column {wanted!r}, did you mean "
+                f"task.prompts_column: {where} has no column {wanted!r}, did you mean "
                 f"{nearest(wanted, list(map(str, there)))!r}? It has {', '.join(map(str, there))}."
             )
         found = wanted or next((name for name in COLUMNS if name in there), None)
         if found is None and len(there) == 1:
-            found = next(iter(there))
+            found = there[0]
         if found is None:
             raise TaskError(
-                f"task.prompts: {row.where} has no column prompt or messages; say with task.prompts_column which of "
+                f"task.prompts: {where} has no column prompt or messages; say with task.prompts_column which of "
                 f"its columns holds the prompts: {', '.join(map(str, there))}."
             )
         return found
 
 
-def _key(prompt: str) -> str:
-    """The same for prompts that are the same but for white space around them."""
-    if isinstance(prompt, Conversation):
-        return json.dumps([dict(message) for message in prompt.messages], sort_keys=True, default=str)
-    return prompt.strip()
+def _read_messages(content: Any, where: str) -> Any:
+    """The content of a column; messages where they are written as JSON, which is all that a CSV file can hold."""
+    if not isinstance(content, str) or not _WRITTEN_MESSAGES.match(content):
+        return content
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        raise TaskError(
+            f"task.prompts: {where} seems to hold messages, but not as JSON; write them as a JSON list, or save the "
+            "data as JSON Lines or Parquet, which keep lists."
+        ) from error

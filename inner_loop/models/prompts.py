@@ -1,10 +1,12 @@
 """Prompts as the policy reads them: rendered in its chat template, tokenised, and none longer than allowed."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from inner_loop.errors import TaskError
+from inner_loop.models.chat_template import write_in_template
 from inner_loop.models.conversation import Conversation, messages_of
 from inner_loop.spec import TaskConfig
 
@@ -37,12 +39,12 @@ def prepare_prompts(texts: Sequence[str], config: TaskConfig, tokenizer: Any) ->
     """
     texts = [_in_template(text, config, tokenizer) for text in texts]
     prompts, dropped, truncated = list[Prompt](), 0, 0
-    for number, (text, ids) in enumerate(zip(texts, _encode(texts, config, tokenizer), strict=True), start=1):
+    for text, ids in zip(texts, _encode(texts, config, tokenizer), strict=True):
         prompt = Prompt(text, ids)
         if len(ids) > config.max_prompt_tokens:
             if config.long_prompts == "error":
                 raise TaskError(
-                    f"task.prompts: prompt {number} of {config.prompts!r} has {len(ids)} tokens, over "
+                    f"task.prompts: a prompt of {config.prompts!r} has {len(ids)} tokens, over "
                     f"max_prompt_tokens = {config.max_prompt_tokens}; raise the limit, or choose task.long_prompts: "
                     f"drop or truncate. It begins {text[:60]!r}."
                 )
@@ -92,35 +94,38 @@ def _rendered(text: str, config: TaskConfig, tokenizer: Any) -> tuple[str, bool]
     """What the policy reads, and whether a template wrote it."""
     if not reads_template(config, text):
         return str(text), False
-    try:
-        messages = [dict(message) for message in messages_of(text)]
-        return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True), True
-    except Exception as error:  # a template is a program of its own, and raises what it likes
-        raise TaskError(
-            f"task.prompts: the chat template of {config.policy!r} cannot write a conversation of the roles "
-            f"{', '.join(message['role'] for message in messages_of(text))}: {str(error).rstrip('.')}."
-        ) from error
+    return write_in_template(tokenizer, messages_of(text), f"task.policy {config.policy!r}", is_asked=True), True
 
 
 def _truncated(prompt: Prompt, config: TaskConfig, tokenizer: Any) -> Prompt:
     """Without its oldest turns, and then without the beginning of what is left, so that it fits."""
     text, ids = prompt.text, prompt.ids
+    if isinstance(text, Conversation):
+        text = _with_turns_that_fit(text, config, tokenizer)
+        [ids] = _encode([text], config, tokenizer)
     while (excess := len(ids) - config.max_prompt_tokens) > 0:
-        shorter: str | None
-        if isinstance(text, Conversation):
-            shorter = text.without_oldest_turn()
-            if shorter is None and (content := _without_beginning(text.messages[-1]["content"], excess, tokenizer)):
-                shorter = text.with_last(content)
-        else:
-            shorter = _without_beginning(text, excess, tokenizer)
-        if not shorter:
+        last = text.messages[-1]["content"] if isinstance(text, Conversation) else text
+        rest = _without_beginning(last, excess, tokenizer)
+        if not rest:
             raise TaskError(
                 f"task.max_prompt_tokens: {config.max_prompt_tokens} tokens leave no place for the prompt beside what "
                 f"the chat template and the system message take; raise it. The prompt begins {prompt.text[:60]!r}."
             )
-        [ids] = _encode([shorter], config, tokenizer)
-        text = shorter
+        text = text.with_last(rest) if isinstance(text, Conversation) else rest
+        [ids] = _encode([text], config, tokenizer)
     return Prompt(text, ids)
+
+
+def _with_turns_that_fit(text: Conversation, config: TaskConfig, tokenizer: Any) -> Conversation:
+    """With as many of its newest turns as fit, the last one in any case."""
+
+    def is_short_enough(n_removed: int) -> bool:
+        [ids] = _encode([text.without_oldest_turns(n_removed)], config, tokenizer)
+        return len(ids) <= config.max_prompt_tokens
+
+    # Fewer turns have fewer tokens, so that halving finds how many fit.
+    n_removed = bisect_left(range(1, text.n_turns), True, key=is_short_enough) + 1
+    return text.without_oldest_turns(min(n_removed, text.n_turns - 1))
 
 
 def _without_beginning(text: str, n_tokens: int, tokenizer: Any) -> str:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from inner_loop.models.chat_template import write_in_template
 from inner_loop.models.conversation import Conversation, messages_of
 from inner_loop.spec import JudgeConfig
 
 Render = Callable[[str, str], str | None]
-"""`(prompt, response) -> text` in which the response stands as it is; None where they are joined instead."""
+"""`(prompt, response) -> text` in which the response stands, or one part of it; None where they are joined instead."""
 
 
 def in_chat_template(tokenizer: Any, choice: bool | None) -> Render:
@@ -21,8 +22,8 @@ def in_chat_template(tokenizer: Any, choice: bool | None) -> Render:
     def render(prompt: str, response: str) -> str | None:
         if choice is False or (choice is None and not (tokenizer.chat_template and isinstance(prompt, Conversation))):
             return None
-        messages = [*map(dict, messages_of(prompt)), {"role": "assistant", "content": response}]
-        return str(tokenizer.apply_chat_template(messages, tokenize=False))
+        messages = [*messages_of(prompt), {"role": "assistant", "content": response}]
+        return write_in_template(tokenizer, messages, "task.reward_model", is_asked=False)
 
     return render
 
@@ -35,7 +36,6 @@ def as_question(tokenizer: Any, judge: JudgeConfig) -> Render:
         text = before.replace("{prompt}", prompt) + response + after.replace("{prompt}", prompt)
         if not tokenizer.chat_template:
             return text
-        messages = [{"role": "user", "content": text}]
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        return write_in_template(tokenizer, messages_of(text), "task.reward_model", is_asked=True)
 
     return render

@@ -7,6 +7,7 @@ from torch import nn
 
 from inner_loop.errors import TaskError
 from inner_loop.libraries.transformers_internals import is_recurrent
+from inner_loop.models.conversation import identity
 from inner_loop.models.model_source import ModelSource, default_device, load_model, model_source, why_not_loaded
 from inner_loop.models.prompt_source import PromptSource
 from inner_loop.models.prompts import Prompt, prepare_prompts
@@ -77,16 +78,17 @@ def prepare_policy(config: TaskConfig, evaluation: EvaluationConfig) -> PolicyAn
             f"{config.prompts!r} has {len(judged.prompts)} prompts; ask for so many, or give more."
         )
     judged = judged._replace(prompts=judged.prompts[: evaluation.n_prompts])
-    _refuse_shared(config, evaluation.split, train.prompts, judged.prompts)
-    _check_context(config, source, [*train.prompts, *judged.prompts])
+    apart = _apart(config, evaluation.split, train.prompts, judged.prompts, is_divided=prompts.is_divided)
+    n_repeated = prompts.n_repeated + len(train.prompts) - len(apart)
+    _check_context(config, source, [*apart, *judged.prompts])
     counts = PromptCounts(
-        train=len(train.prompts),
+        train=len(apart),
         judged=len(judged.prompts),
         dropped=train.n_dropped + judged.n_dropped,
         truncated=train.n_truncated + judged.n_truncated,
-        repeated=prompts.n_repeated,
+        repeated=n_repeated,
     )
-    return PolicyAndPrompts(source, tokenizer, train.prompts, judged.prompts, counts)
+    return PolicyAndPrompts(source, tokenizer, apart, judged.prompts, counts)
 
 
 def load_policy(config: TaskConfig, source: ModelSource) -> nn.Module:
@@ -106,16 +108,35 @@ def load_policy(config: TaskConfig, source: ModelSource) -> nn.Module:
     return policy
 
 
-def _refuse_shared(config: TaskConfig, split: str, train: list[Prompt], evaluation: list[Prompt]) -> None:
-    """Raise `TaskError` if the policy would be judged on prompts that it is trained on."""
-    trained_on = {prompt.text.strip() for prompt in train}
-    shared = [prompt.text for prompt in evaluation if prompt.text.strip() in trained_on]
-    if shared:
+def _apart(
+    config: TaskConfig, split: str, train: list[Prompt], judged: list[Prompt], *, is_divided: bool
+) -> list[Prompt]:
+    """The prompts to train on, none of which the policy is judged on.
+
+    What was divided here held no prompt twice; two may have become the same when they lost their beginnings.
+
+    Raises:
+        TaskError: If its owner has divided the prompts and some stand on both sides, or none are left.
+    """
+    trained_on = {identity(prompt.text) for prompt in train}
+    shared = [prompt.text for prompt in judged if identity(prompt.text) in trained_on]
+    if not shared:
+        return train
+    if not is_divided:
         raise TaskError(
-            f"task.prompts: {len(shared)} of the {len(evaluation)} prompts of the {split} split of {config.prompts!r} "
+            f"task.prompts: {len(shared)} of the {len(judged)} prompts of the {split} split of {config.prompts!r} "
             f"stand in its train split too, so the policy would be judged on what it was trained on; remove them from "
-            f"one of the files. The first: {shared[0][:60]!r}."
+            "one of the two, or name one with task.prompts_split, which is then divided. The first: "
+            f"{shared[0][:60]!r}."
         )
+    held = set(map(identity, shared))
+    apart = [prompt for prompt in train if identity(prompt.text) not in held]
+    if not apart:
+        raise TaskError(
+            f"task.max_prompt_tokens: cut to {config.max_prompt_tokens} tokens, the prompts of {config.prompts!r} are "
+            "all the same; raise it."
+        )
+    return apart
 
 
 def _load_tokenizer(name: str, source: ModelSource) -> Any:

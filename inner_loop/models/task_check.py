@@ -1,14 +1,27 @@
 """What would make every trial fail, and what a user should know, found out before the first trial."""
 
+import traceback
+from collections.abc import Sequence
+from itertools import islice
+
+from inner_loop.errors import InnerLoopError, TaskError
 from inner_loop.models.callable_reward_model import CallableRewardModel, largest_difference
-from inner_loop.models.conversation import Conversation
-from inner_loop.models.reward_models import as_reward_model, score_responses
+from inner_loop.models.conversation import Conversation, messages_of
+from inner_loop.models.prompts import Prompt
+from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
 from inner_loop.models.task import PolicyAndPrompts, prepare_policy
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
+from inner_loop.models.windows import pieces_of
 from inner_loop.spec import EvaluationConfig, TaskConfig
 
 N_TRIED = 4
 """Prompts with which the reward model is tried."""
+
+MANY_PROMPTS = 50_000
+"""More prompts than these take seconds to read, in every trial."""
+
+MOST_ROLES = 16
+"""Orders of roles that are tried, of which a dataset has a few."""
 
 
 def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> list[str]:
@@ -19,12 +32,15 @@ def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> list[str]:
 
     Raises:
         TaskError: If a model or the prompts are missing or unusable.
+        AttributionError: If the credit of a response could not be told.
         RewardModelError: If the reward model does not give one finite score per text.
     """
     prepared = prepare_policy(config, evaluation)
     reward_model = as_reward_model(config.reward_model, config.scoring)
     prompts = [prompt.text for prompt in prepared.evaluation_prompts[:N_TRIED]]
-    score_responses(reward_model, prompts, [" fine"] * len(prompts))
+    _try(config, reward_model, prompts)
+    if isinstance(reward_model, TransformersRewardModel):
+        _try_what_is_awkward(config, reward_model, [*prepared.train_prompts, *prepared.evaluation_prompts])
     remarks = [*_remarks_on_prompts(config, prepared), *_remarks_on_templates(config, prepared)]
     is_plain = not any(isinstance(prompt, Conversation) for prompt in prompts)
     if isinstance(reward_model, TransformersRewardModel):
@@ -43,8 +59,51 @@ def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> list[str]:
     return remarks
 
 
+def _try(config: TaskConfig, reward_model: RewardModel, prompts: Sequence[str]) -> None:
+    """Score a response to each prompt.
+
+    Raises:
+        TaskError: If a function of the user's raises, whatever it is.
+        RewardModelError: If it does not give one finite score per text.
+    """
+    try:
+        score_responses(reward_model, prompts, [" fine"] * len(prompts))
+    except (InnerLoopError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        why = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
+        raise TaskError(
+            f"task.reward_model {config.reward_model!r} raised {type(error).__name__} when it was tried: {why} "
+            f"({place.filename}, line {place.lineno}). Mend it, and try again."
+        ) from error
+
+
+def _try_what_is_awkward(config: TaskConfig, reward_model: TransformersRewardModel, prompts: Sequence[Prompt]) -> None:
+    """Try white space around a response, every order of roles, and the longest prompts with long responses.
+
+    Raises:
+        TaskError: If a template cannot write one, or a prompt leaves no room.
+        AttributionError: If a template changes what stands in a response.
+    """
+    by_roles = {tuple(message["role"] for message in messages_of(prompt.text)): prompt.text for prompt in prompts}
+    longest = sorted(prompts, key=lambda prompt: len(prompt.text))[-N_TRIED:]
+    tried = [*islice(by_roles.values(), MOST_ROLES), *(prompt.text for prompt in longest)]
+    if not reward_model.tokenizer.is_fast:
+        return
+    for response in ("\n fine ", " fine" * config.response_tokens):
+        windows = reward_model.windows(tried, [response] * len(tried))
+        if config.long_responses != "error":  # a response as long as may be is not what the policy writes
+            reward_model.encode(*pieces_of(tried, [response] * len(tried), windows))
+
+
 def _remarks_on_prompts(config: TaskConfig, prepared: PolicyAndPrompts) -> list[str]:
     counts, remarks = prepared.counts, []
+    if counts.train > MANY_PROMPTS:
+        remarks.append(
+            f"Every trial first reads all {counts.train} training prompts; with task.prompts_size: {MANY_PROMPTS} it "
+            "reads fewer."
+        )
     if counts.dropped:
         remarks.append(f"{counts.dropped} prompts over {config.max_prompt_tokens} tokens are left out.")
     if counts.truncated:

@@ -67,6 +67,8 @@ class TransformersRewardModel:
             )
         self.model = model.eval()
         self.tokenizer = tokenizer
+        if not tokenizer.is_fast:
+            _refuse_what_needs_offsets(scoring)
         self.mask_text = _mask_text(tokenizer)
         self.score_of = score_of_logits(model.config, scoring.label)
         """Scores of logits, `... x labels` to `...`."""
@@ -173,6 +175,17 @@ class TransformersRewardModel:
     def mask_id(self) -> int:
         """The id of `mask_text`, or of its last token if it takes several."""
         return self.tokenizer(self.mask_text, add_special_tokens=False)["input_ids"][-1]
+
+
+def _refuse_what_needs_offsets(scoring: ScoringConfig) -> None:
+    """Raise `TaskError` for settings under which a response has to be found again among the tokens."""
+    usual = ScoringConfig()
+    for name in ("judge", "chat_template", "long_responses"):
+        if getattr(scoring, name) not in (None, False, getattr(usual, name)):
+            raise TaskError(
+                f"task.{name}: the reward model's tokenizer does not say where its tokens stand in a text, which this "
+                "needs; give a model with a fast tokenizer (tokenizer.json), or leave the setting out."
+            )
 
 
 def _mask_text(tokenizer: Any) -> str:

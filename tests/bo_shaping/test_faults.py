@@ -299,6 +299,16 @@ def test_other_bounds_of_the_same_free_weights_can_be_allowed(study, make_config
     assert all(record.weights["lime"] <= 0.5 for record in study.folder.records()[2:])
 
 
+@pytest.mark.parametrize("template", [False, True])
+def test_what_a_template_was_called_before_there_was_one_for_the_policy(make_config, template):
+    config = make_config()
+    before = written(config)
+    before["task"] = {key: value for key, value in before["task"].items() if key != "policy_chat_template"}
+    before["task"]["chat_template"] = template
+    expected = {"task.chat_template": (True, None)} if template else {}
+    assert changed_fields(before, config) == expected
+
+
 def test_a_parameter_that_is_added_with_its_default_range_is_a_change(make_config):
     kl_coef, gae_lambda = {"bounds": (0.01, 0.2)}, {"bounds": (0.5, 1.0)}
     before = make_config(search_space={"parameters": {"kl_coef": kl_coef}})

@@ -161,6 +161,7 @@ def test_whatever_is_written_for_a_key_no_library_answers_and_the_key_is_named(m
         ("name: !!python/name:os.getcwd", "only plain data is read, so leave out the tag '!!python/name:os.getcwd'"),
         ("seed: 1\nname: 2024-13-45", "line 2, column 7: 2024-13-45 looks like a date or a number and is none; put it"),
         ("seed: 1\nname: \x01", "line 2 has a character that cannot be shown; remove it"),
+        ("seed: 1\ntask: {}\nseed: 2", "line 3, column 1: seed was set on line 1 already; leave one of the two out"),
         ("[1]: 2", "line 1, column 1: a list or a section cannot be a key"),
         ("[" * 5000, "it is nested too deeply"),
     ],
@@ -169,6 +170,10 @@ def test_text_that_is_no_yaml_is_refused_with_its_line(text, says):
     with pytest.raises(YAMLTextError) as caught:
         read_yaml(text)
     speaks_for_itself(str(caught.value), says)
+
+
+def test_a_section_that_is_merged_in_may_be_overridden():
+    assert read_yaml("x: &x {a: 1, b: 2}\ny: {<<: *x, a: 3}")["y"] == {"a": 3, "b": 2}
 
 
 def test_files_that_hold_no_settings_are_refused_in_plain_words(tmp_path: Path):

@@ -50,6 +50,10 @@ def test_passwords_are_starred_out():
 def test_a_study_that_is_not_there_names_the_nearest_or_all(folder):
     with pytest.raises(StudyNotFoundError, match="did you mean 'alpha'"):
         find_study("alhpa")
+    with pytest.raises(StudyNotFoundError) as caught:
+        find_study("postgresql://me:secret@db/studies")
+    assert "postgresql://me:***@db/studies" in str(caught.value)
+    assert "secret" not in str(caught.value)
     with pytest.raises(StudyNotFoundError, match="there are: alpha"):
         find_study("zzz")
     with pytest.raises(StudyNotFoundError, match="there are: alpha"):

@@ -8,8 +8,9 @@ from transformers import BertConfig, BertForTokenClassification, LlamaConfig, Ll
 from inner_loop import ShapingFunction
 from inner_loop.attribution import explain, token_models
 from inner_loop.errors import AttributionError
-from inner_loop.spec import AttributionConfig
-from tests.inner_loop.tiny_classifiers import byte_tokenizer, word_tokenizer
+from inner_loop.models.transformers_reward_model import TransformersRewardModel
+from inner_loop.spec import AttributionConfig, ScoringConfig
+from tests.inner_loop.tiny_classifiers import byte_tokenizer, tiny_bert, word_tokenizer
 from tests.inner_loop.tiny_models import TINY
 
 PROMPTS, RESPONSES = ["the film is", "a"], [" very good , not bad", " quiet story"]
@@ -103,6 +104,37 @@ def test_both_are_made_to_conserve_the_score_and_keep_their_differences(tmp_path
         plain = credit.on_tokens("token_model", np.array(ends_))
         gaps = shaped.components["token_model"] - plain
         np.testing.assert_allclose(gaps, gaps[0])
+
+
+@pytest.mark.parametrize("method", ["implicit", "token_model"])
+def test_of_a_long_response_only_what_the_reward_model_read_has_credit(tmp_path, method):
+    tokenizer = word_tokenizer(model_max_length=12)
+    prompt, response = "the film is", " a very good story of two old friends and it never ends"
+    settings = {
+        "implicit": {"model": language_model(tmp_path / "m", 1, byte_tokenizer()),
+                     "reference": language_model(tmp_path / "r", 2, byte_tokenizer())},
+        "token_model": {"model": token_scorer(tmp_path / "scorer", 1)},
+    }  # fmt: skip
+    options = {"methods": (method,), "units": "words", method: settings[method]}
+
+    def credit_of(long_responses):
+        scoring = ScoringConfig(long_responses=long_responses)
+        [credit] = explain(
+            TransformersRewardModel(tiny_bert(tokenizer), tokenizer, scoring), [prompt], [response], **options
+        )
+        return credit
+
+    [whole] = explain(likes_good, [prompt], [response], **options)
+    # Windows are the reward model's: the other model reads the response in one go.
+    np.testing.assert_allclose(credit_of("windows").pieces[method].values, whole.pieces[method].values, atol=1e-6)
+    tail = credit_of("tail")
+    assert [response[slice(*part)] for part in tail.unread] == [" a very"]
+    ends = np.array([len(" a very"), len(response)])
+    on_tokens, all_of_it = tail.on_tokens(method, ends), whole.on_tokens(method, ends)
+    assert on_tokens[0] == 0
+    assert all_of_it[0] != 0
+    assert on_tokens[1] == pytest.approx(all_of_it[1], abs=1e-6)
+    assert tail.values[method].sum() == pytest.approx(all_of_it[1], abs=1e-6)
 
 
 def test_small_batches_give_the_same(tmp_path, monkeypatch):

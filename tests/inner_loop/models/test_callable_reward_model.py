@@ -1,5 +1,7 @@
+import errno
 import json
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from http.client import IncompleteRead
@@ -163,6 +165,9 @@ class HTTPStatusError(Exception):
         (urllib.error.HTTPError("u", 429, "busy", {}, None), True),
         (urllib.error.HTTPError("u", 404, "none", {}, None), False),
         (OSError("disk"), False),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), True),
+        (HTTPStatusError(529), True),
+        (urllib.error.URLError(ssl.SSLCertVerificationError("self-signed certificate")), False),
     ],
     ids=str,
 )

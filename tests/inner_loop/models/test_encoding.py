@@ -125,9 +125,18 @@ def test_a_template_may_strip_the_response():
     ]
 
 
+def test_a_template_may_leave_out_the_beginning_of_a_response():
+    shown = "['content'].split('</think>')[-1].lstrip('\\n')"
+    tokenizer = word_tokenizer(chat_template=TEMPLATE.replace("['content']", shown))
+    response = "good</think>\nvery good"
+    encoded = encode_in_template(tokenizer, "the", response)
+    assert response_texts(encoded, response) == ["very", "good"]
+    assert encoded.response_spans[-1] == (len(response) - 4, len(response))
+
+
 def test_a_template_that_changes_the_response_is_refused():
     tokenizer = word_tokenizer(chat_template=TEMPLATE.replace("['content']", "['content'] | upper"))
-    with pytest.raises(AttributionError, match="does not write the response as it is: 'good'"):
+    with pytest.raises(AttributionError, match=r"changes what stands in a response, .*'good'"):
         encode_in_template(tokenizer, "the", "good")
 
 

@@ -48,6 +48,12 @@ def all_of(divided):
         (f"{line('fine')}\n{line('  ')}", r"train.jsonl:2 is an empty prompt"),
         (f"{line('fine')}\nnot json", r"train.jsonl:2 is not a JSON object"),
         ('["a list"]', r"train.jsonl:1 is not a JSON object"),
+        ('{"prompt": "half \\ud83d"}', r"train.jsonl:1 holds half a character \(.ud83d\); remove it"),
+        ('{"prompt": [{"role": "user", "content": "\\ud83d"}]}', r"train.jsonl:1 holds half a character"),
+        (
+            """{"prompt": "[{'role': 'user', 'content': 'a'}]"}""",
+            r"train.jsonl:1 seems to hold messages, but not as JS",
+        ),
         ('{"prompt": 7}', r"train.jsonl:1 has '7' in its column 'prompt'"),
         ('{"question": "a", "answer": "b"}', r"with task.prompts_column which of its columns .*: question, answer"),
         ("", "holds no prompts for its train split"),
@@ -184,6 +190,28 @@ def test_conversations_are_read_from_every_kind_of_file(tmp_path, make):
     assert first == f"Be brief.\n\n{first.messages[-1]['content']}\n\n"
 
 
+def test_messages_in_a_column_of_texts_are_messages(tmp_path):
+    answered = [*MESSAGES, {"role": "assistant", "content": "Because."}]
+    with (tmp_path / "train.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["messages"], [json.dumps(answered)], ["[{ is plain text"]])
+    first, second = source(tmp_path).split("train")
+    assert [message["content"] for message in first.messages] == ["Be brief.", "Why?"]
+    assert second == "[{ is plain text"
+
+
+def test_few_prompts_cannot_be_divided(tmp_path):
+    file = write(tmp_path / "few.jsonl", "\n".join(map(line, "abcd")))
+    with pytest.raises(TaskError, match=r"too few prompts for its validation split: at least 5 different ones"):
+        source(file).split("validation")
+
+
+def test_a_saved_dataset_is_found_in_the_home_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    as_dataset(tmp_path, TEXTS)
+    [saved] = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert sorted(all_of(everything(source(f"~/{saved.name}")))) == sorted(TEXTS)
+
+
 def test_the_answer_at_the_end_is_no_part_of_the_prompt(tmp_path):
     answered = [*MESSAGES, {"role": "assistant", "content": "Because."}]
     rows = [{"messages": answered, "id": "1"}, {"messages": [*answered, MESSAGES[1]], "id": "2"}]
@@ -204,7 +232,7 @@ def test_a_column_is_chosen_by_name_or_because_it_is_the_only_one(tmp_path):
     assert set(all_of(everything(source(table, prompts_column="question")))) == set(TEXTS)
     only = write_table(tmp_path / "q.parquet", {"question": TEXTS})
     assert set(all_of(everything(source(only)))) == set(TEXTS)
-    with pytest.raises(TaskError, match=r"row 1 of .* has no column 'text', did you mean 'question'\? It has question"):
+    with pytest.raises(TaskError, match=r"has no column 'text', did you mean 'question'\? It has question"):
         source(only, prompts_column="text").split("train")
 
 

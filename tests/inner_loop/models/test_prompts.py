@@ -81,7 +81,7 @@ LONG = "one of the best films of the year and it never ends"
 
 
 def test_a_long_prompt_is_an_error_unless_something_else_is_chosen(tokenizer):
-    with pytest.raises(TaskError, match=r"prompt 2 of 'embedded' has \d+ tokens, over max_prompt_tokens = 4"):
+    with pytest.raises(TaskError, match=r"a prompt of 'embedded' has \d+ tokens, over max_prompt_tokens = 4"):
         read(tokenizer, ["the", LONG], max_prompt_tokens=4)
 
 
@@ -113,7 +113,7 @@ def test_a_long_conversation_loses_its_oldest_turns_and_keeps_the_rest_of_its_te
     conversation = Conversation([SYSTEM, *TURNS])
     whole = len(read(chat_tokenizer, [conversation])[0].prompts[0].ids)
     prepared, _ = read(chat_tokenizer, [conversation], max_prompt_tokens=whole - 1, long_prompts="truncate")
-    assert prepared.prompts[0].text.messages == (SYSTEM, *TURNS[1:])
+    assert prepared.prompts[0].text.messages == (SYSTEM, TURNS[2])
     last = len(read(chat_tokenizer, [Conversation([SYSTEM, TURNS[2]])])[0].prompts[0].ids)
     prepared, _ = read(chat_tokenizer, [conversation], max_prompt_tokens=last - 2, long_prompts="truncate")
     [prompt] = prepared.prompts
@@ -123,6 +123,29 @@ def test_a_long_conversation_loses_its_oldest_turns_and_keeps_the_rest_of_its_te
     assert TURNS[2]["content"].endswith(turn["content"])
     expected = f"<system> be kind <user> {turn['content']} <assistant> "
     assert prompt.ids == chat_tokenizer(expected, add_special_tokens=False)["input_ids"]
+
+
+ALTERNATING = (
+    "{% set first = 1 if messages[0]['role'] == 'system' else 0 %}{% for m in messages[first:] %}"
+    "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}"
+    "{{ m['content'] }} {% endfor %}"
+)
+
+
+@pytest.mark.parametrize("max_prompt_tokens", range(6, 60, 3))
+def test_templates_that_insist_on_the_order_of_roles_can_be_cut_anywhere(chat_tokenizer, max_prompt_tokens):
+    chat_tokenizer.chat_template = ALTERNATING
+    answer = {"role": "assistant", "content": "a slow start"}
+    conversation = Conversation([SYSTEM, *[TURNS[0], answer] * 5, TURNS[2]])
+    settings = {"max_prompt_tokens": max_prompt_tokens, "long_prompts": "truncate"}
+    [prompt] = read(chat_tokenizer, [conversation], **settings)[0].prompts
+    assert len(prompt.ids) <= max_prompt_tokens
+    kept = prompt.text.messages
+    assert TURNS[2]["content"].endswith(kept[-1]["content"])
+    # One turn more would not have fitted.
+    if 2 <= len(kept) < len(conversation.messages):
+        longer = Conversation([*kept, answer, TURNS[0]])
+        assert len(read(chat_tokenizer, [longer])[0].prompts[0].ids) > max_prompt_tokens - 3
 
 
 def test_a_limit_below_the_template_is_said(chat_tokenizer):

@@ -41,6 +41,30 @@ def test_prompts_that_are_trained_on_do_not_judge(tmp_path, load, split):
     load(config, EvaluationConfig(n_prompts=1, split=split))
 
 
+def test_of_one_file_prompts_that_became_the_same_are_judged_on_and_not_trained_on(tmp_path):
+    rows = [line(f"film {number} of the year is good") for number in range(10)]
+    # The same but for how often they say very: cut, there are two of them.
+    rows += [line(f"{'very ' * (20 + number)}long {number % 2}") for number in range(10)]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(rows))
+    config = TaskConfig(
+        prompts=str(tmp_path / "prompts.jsonl"), max_prompt_tokens=9, long_prompts="truncate", response_tokens=4
+    )
+    evaluation = EvaluationConfig(n_prompts=4)
+    task = load_task(config, evaluation)
+    trained = {prompt.text for prompt in task.train_prompts}
+    assert trained.isdisjoint(prompt.text for prompt in task.evaluation_prompts)
+    assert task.counts.repeated > 0
+    assert task.counts.train == len(task.train_prompts)
+
+
+def test_prompts_that_all_became_the_same_are_refused(tmp_path):
+    rows = [line(f"film {number} {'of the best of the year ' * 9}") for number in range(20)]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(rows))
+    config = TaskConfig(prompts=str(tmp_path / "prompts.jsonl"), max_prompt_tokens=5, long_prompts="truncate")
+    with pytest.raises(TaskError, match=r"cut to 5 tokens, the prompts of .* are all the same; raise it"):
+        check_task(config, EvaluationConfig(n_prompts=2))
+
+
 def test_more_prompts_than_there_are(tmp_path):
     write_prompts(tmp_path, [line("one")], "validation")
     config = write_prompts(tmp_path, [line("one")])
