@@ -34,8 +34,9 @@ class TokenModelConfig(StrictModel):
 class AttributionConfig(StrictModel):
     """How the reward model is explained, and where the part of the score goes that no unit earned."""
 
-    units: Literal["auto", "tokens", "words", "spans", "sentences"] = "auto"
+    units: Literal["auto", "tokens", "words", "spans", "sentences", "turns"] = "auto"
     """The players of the game. `tokens` are the reward model's; `spans` are at most `max_units` groups of neighbours;
+    `turns` are the model's, in a response of several with a user or tools, by the marks of the usual chat templates;
     `auto` takes tokens for short responses, spans for longer ones, sentences for long ones (SCAR, arXiv:2505.20417)."""
     max_units: PositiveInt = 12
     """Most spans of a response; `auto` never makes more units than this or `token_limit`."""

@@ -14,8 +14,9 @@ from inner_loop.units.parsers import Parser
 from inner_loop.units.partition import cut_tree, text_tree
 from inner_loop.units.segmentation import character_starts, ranges_between, split_pieces, split_words
 from inner_loop.units.sentences import split_sentences
+from inner_loop.units.turns import split_turns
 
-UnitKind = Literal["auto", "tokens", "words", "spans", "sentences"]
+UnitKind = Literal["auto", "tokens", "words", "spans", "sentences", "turns"]
 
 
 def split_units(
@@ -30,10 +31,11 @@ def split_units(
 ) -> list[tuple[int, int]]:
     """Character ranges of the units of `text`; none for an empty text, one for white space alone.
 
-    `tokens` are the reward model's, `words` those between white space (characters, in scripts without it), `sentences`
-    by rule, `spans` the tokens merged into at most `max_units` along the partition tree. `auto` adapts to the length as
-    SCAR does: tokens up to `token_limit` of them, spans up to `span_limit` tokens, and beyond that sentences, merged
-    to `max_units` if they are more; a long text that does not divide into sentences falls back to spans.
+    `tokens` are the reward model's, `words` those between white space (characters, in scripts without it),
+    `sentences` by rule, `turns` those of the model in a conversation, `spans` the tokens merged into at most
+    `max_units` along the partition tree. `auto` adapts to the length as SCAR does: tokens up to `token_limit` of
+    them, spans up to `span_limit` tokens, and beyond that sentences, merged to `max_units` if they are more; a long
+    text that does not divide into sentences falls back to spans.
 
     Args:
         text: The response.
@@ -56,6 +58,8 @@ def split_units(
         return split_words(text)
     if kind == "sentences":
         return split_sentences(text)
+    if kind == "turns":
+        return split_turns(text)
     tokens = split_pieces(text) if token_spans is None else _units_of_tokens(text, token_spans)
     if kind == "tokens" or (kind == "auto" and len(tokens) <= token_limit):
         return tokens

@@ -111,7 +111,7 @@ def test_a_real_reward_model_is_explained_as_by_brute_force(embedded, masking):
 
 
 @pytest.mark.parametrize("masking", ["remove", "mask", "attention"])
-@pytest.mark.parametrize("units", ["auto", "tokens", "words", "spans", "sentences"])
+@pytest.mark.parametrize("units", ["auto", "tokens", "words", "spans", "sentences", "turns"])
 def test_shapley_and_owen_values_sum_to_what_the_response_earned(embedded, masking, units):
     [credit] = explain(
         embedded, ["one of the"], [LONG], methods=("shapley", "owen"), units=units, masking=masking, budget=24

@@ -18,7 +18,7 @@ from inner_loop.units.response_units import last_tokens_of_units, policy_token_e
 from inner_loop.units.segmentation import character_starts
 
 LIMITS = {"max_units": 4, "token_limit": 8, "span_limit": 16}
-KINDS = ["auto", "tokens", "words", "spans", "sentences"]
+KINDS = ["auto", "tokens", "words", "spans", "sentences", "turns"]
 TRICKY = (
     "Don't 👍🏽👨‍👩‍👧 ne\u0301e naïve ﬁn ½ 映画は良い。한국어  हिन्दी\n\n<|endoftext|>[SEP][MASK] \u200bfin… İ (ok). 🇫🇷 "
 )
