@@ -65,6 +65,10 @@ class TooFewTrialsError(BoShapingError, ValueError):
     """Fewer completed trials than a Gaussian process can be fitted to."""
 
 
+class TrainingError(BoShapingError, RuntimeError):
+    """A training outside the search that failed, or cannot be run as asked."""
+
+
 class TellError(BoShapingError, ValueError):
     """A trial or an outcome that somebody else's inner loop may not tell."""
 

@@ -12,7 +12,8 @@ DEFAULT_INNER_LOOP = "inner_loop.trial:run_trial"
 
 InnerLoop = Callable[..., Generator[TrialProgress, None, TrialResult]]
 """Called with a `TrialSpec`; with `folder=` too if it has such a parameter: a path of its own, where it may keep what
-it needs to continue after it was killed. A trial that is started again is given the same folder."""
+it needs to continue after it was killed. A trial that is started again is given the same folder. With `save_policy=`
+where the policy is to be kept: a folder that a transformers model can be loaded from."""
 
 
 def import_inner_loop(entry_point: str) -> InnerLoop:

@@ -46,9 +46,13 @@ def run_job(folder: TrialFolder) -> None:
         results = []
         for replicate, spec in enumerate(job.specs):
             own_folder = checkpoints / str(replicate)
-            takes_folder = "folder" in inspect.signature(inner_loop).parameters
-            run = inner_loop(spec, folder=own_folder) if takes_folder else inner_loop(spec)
-            results.append(_follow(run, replicate, len(job.specs), folder))
+            taken = inspect.signature(inner_loop).parameters
+            options = {"folder": own_folder} if "folder" in taken else {}
+            if job.keeps_policy:
+                if "save_policy" not in taken:
+                    raise TrialResultError(f"{job.inner_loop} has no parameter save_policy, so no policy can be kept")
+                options["save_policy"] = folder.policy
+            results.append(_follow(inner_loop(spec, **options), replicate, len(job.specs), folder))
     except Exception as error:
         traceback.print_exc()
         may_pass = isinstance(error, UnreachableRewardModelError)

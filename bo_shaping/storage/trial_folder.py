@@ -8,6 +8,7 @@ worker.json     who runs it; worker.lock is locked for as long as that process l
 heartbeat       a counter that goes up while somebody works on it: `bo_shaping.executors.heartbeat`
 cluster_job     which job of the cluster runs it, where there is one
 worker.log      everything the inner loop printed, tracebacks included
+policy/         the trained policy, where the job asks for it
 """
 
 import contextlib
@@ -43,13 +44,15 @@ class Job(StrictModel):
     """`module:function`, from `TrialSpec` to a generator of `TrialProgress` that returns a `TrialResult`."""
     specs: list[TrialSpec]
     """One per replicate, run in order."""
+    keeps_policy: bool = False
+    """Whether the trained policy of the one spec is saved in the folder."""
 
     @classmethod
-    def of(cls, inner_loop: str, specs: list[TrialSpec]) -> Self:
+    def of(cls, inner_loop: str, specs: list[TrialSpec], *, keeps_policy: bool = False) -> Self:
         """The job with its token."""
-        content = json.dumps([inner_loop, [spec.model_dump(mode="json") for spec in specs]], sort_keys=True)
-        token = hashlib.sha256(content.encode()).hexdigest()[:32]
-        return cls(token=token, inner_loop=inner_loop, specs=specs)
+        what = [inner_loop, [spec.model_dump(mode="json") for spec in specs], *(["policy"] if keeps_policy else [])]
+        token = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:32]
+        return cls(token=token, inner_loop=inner_loop, specs=specs, keeps_policy=keeps_policy)
 
 
 class Event(StrictModel):
@@ -97,6 +100,7 @@ class TrialFolder:
         self.path = path
         self.log_file = path / "worker.log"
         self.heartbeat_file = path / "heartbeat"
+        self.policy = path / "policy"
         self.cluster_job_file = path / "cluster_job"
         self._job = path / "spec.json"
         self._progress = path / "progress.jsonl"
