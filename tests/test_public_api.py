@@ -81,6 +81,7 @@ ERRORS = {
         "TellError",
         "TooFewTrialsError",
         "TooManyFailuresError",
+        "TrainingError",
         "TrialNotFoundError",
         "TrialResultError",
     },
