@@ -29,6 +29,7 @@ from bo_shaping.storage.recommendation_file import read_recommendation, write_re
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.study_folder import StudyFolder, find_study, studies_root
 from bo_shaping.storage.trials_frame import trials_frame
+from bo_shaping.surrogate.evidence import evidence_of
 from bo_shaping.surrogate.recommend import recommend
 from bo_shaping.surrogate.recommendation import Best, Surface
 from inner_loop.credit_similarity import CreditSimilarity
@@ -382,7 +383,7 @@ class Study:
         return self._folder.curves(results)
 
     def shaping_function(self) -> "ShapingFunction":
-        """The learned mixture, for your own PPO or GRPO loop.
+        """The learned mixture, for your own PPO or GRPO loop; its `evidence` goes with it when it is saved.
 
         Raises:
             TooFewTrialsError: If too few trials are completed.
@@ -396,4 +397,5 @@ class Study:
             gamma=self._config.ppo.gamma,
             reward_model=self._config.task.reward_model,
             scoring=self._config.task.scoring,
+            evidence=evidence_of(self._config, best),
         )

@@ -17,33 +17,26 @@ of the sparse reward ("return-equivalence"). Where the parts go that no unit ear
   sparse reward on the last token T-1 gives, and the credits before that correction sum to the score.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
 from inner_loop.attribution.credit import Credit
 from inner_loop.attribution.explain import explain_responses
 from inner_loop.attribution.table import ScoreCache
 from inner_loop.components import Spread, TokenFacts, load_component
-from inner_loop.errors import ConservationError, MixingWeightsError
-from inner_loop.io.schema import describe_validation_error
+from inner_loop.errors import ConservationError
+from inner_loop.io.schema import nearest
 from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
 from inner_loop.models.scores import check_scores
+from inner_loop.shaping_card import ShapingCard, ShapingEvidence, read_card, write_card
 from inner_loop.spec import AttributionConfig, ScoringConfig, check_components, check_mixing_weights
-from inner_loop.spec.task_config import is_function
-
-FORMAT = "bo-shaping/shaping-function/3"
-"""Marks the JSON files that `ShapingFunction.save` writes."""
-
-OLDER_FORMAT = "bo-shaping/shaping-function/2"
-"""Had only the chat template in place of the whole scoring."""
 
 CONSERVATION_RTOL = 1e-5
 """Credits of every component, and of the mixture, must sum to the score within this, relative to the score (or to one,
@@ -93,6 +86,8 @@ class ShapingFunction:
     """What the credit explains: a name as in `TaskConfig.reward_model`, an object with `score`, or a callable."""
     scoring: ScoringConfig = field(default_factory=ScoringConfig)
     """For a reward model by name: how it reads a response, and what the score is."""
+    evidence: ShapingEvidence | None = field(default=None, compare=False)
+    """How good it was where it was learned, and with which training parameters; None if nobody wrote that down."""
 
     def __post_init__(self) -> None:
         check_mixing_weights(self.weights)
@@ -197,59 +192,84 @@ class ShapingFunction:
     def _cache(self) -> ScoreCache | None:
         return ScoreCache(self.attribution.cache_size) if self.attribution.cache_size else None
 
-    def save(self, path: str | Path) -> None:
-        """Write the function as JSON.
+    def save(self, folder: str | Path) -> None:
+        """Write the function to a folder that can be uploaded to a hub as it is: `shaping.json`, and a card for people.
+
+        Args:
+            folder: Is made; one that `save` has written is written anew.
 
         Raises:
             TypeError: If the reward model is an object and not a name: pass it to `load` again, and a name here.
+            ValueError: If the folder is a file, or has a README of something else.
         """
         if not isinstance(self.reward_model, str):
             raise TypeError(
                 "Only a reward model given by name can be saved; use dataclasses.replace(shaping, reward_model=NAME), "
-                "and pass the object itself to ShapingFunction.load(path, reward_model=...)."
+                "and pass the object itself to ShapingFunction.load(folder, reward_model=...)."
             )
-        content = {
-            "format": FORMAT,
-            "weights": self.weights,
-            "attribution": self.attribution.model_dump(),
-            "gamma": self.gamma,
-            "reward_model": self.reward_model,
-            "scoring": self.scoring.model_dump(),
-        }
-        Path(path).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        card = ShapingCard(
+            weights=self.weights,
+            attribution=self.attribution,
+            gamma=self.gamma,
+            reward_model=self.reward_model,
+            scoring=self.scoring,
+            evidence=self.evidence,
+        )
+        write_card(Path(folder), card)
 
     @classmethod
-    def load(cls, path: str | Path, *, reward_model: Any = None, allow_code: bool = False) -> "ShapingFunction":
-        """Read a function that `save` wrote.
+    def load(
+        cls, path: str | Path, *, reward_model: Any = None, allow_code: bool = False, allow_models: bool = False
+    ) -> "ShapingFunction":
+        """Read a function that `save` wrote. Nothing is imported, loaded or fetched.
 
         Args:
-            path: The JSON file.
-            reward_model: Used instead of the one named in the file.
-            allow_code: Import functions that the file names as `module:function`. A file from elsewhere may name any.
+            path: The folder, or a single JSON file of an older version.
+            reward_model: Used instead of the one that is named there.
+            allow_code: Let a use of the function import what is named as `module:function`, or as a package of spaCy. A
+                folder from elsewhere may name any.
+            allow_models: Let a use of the function load models that are named, from folders of this machine or a hub.
 
         Raises:
-            ValueError: If the file is not a saved shaping function, or names code and `allow_code` is not set.
+            ValueError: If it is not a saved shaping function, or names code or models without permission.
+            MixingWeightsError: If its weights are not on the simplex.
         """
-        try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
-            if content["format"] not in (FORMAT, OLDER_FORMAT):
-                raise TypeError("another format")
-            how = content["scoring"] if content["format"] == FORMAT else {"chat_template": content["chat_template"]}
-            weights, gamma, named = content["weights"], float(content["gamma"]), content["reward_model"]
-            attribution, scoring = AttributionConfig(**content["attribution"]), ScoringConfig(**how)
-        except ValidationError as error:
-            raise ValueError(f"{path} is not a saved shaping function: {describe_validation_error(error)}.") from error
-        except MixingWeightsError:
-            raise
-        except KeyError as error:
-            raise ValueError(f"{path} is not a saved shaping function: it has no {error}.") from error
-        except (TypeError, AttributeError, ValueError) as error:
-            raise ValueError(f"{path} is not a saved shaping function, which is JSON that `save` writes.") from error
-        names = [attribution.parser, named if reward_model is None else None]
-        code = [name for name in names if name is not None and is_function(name)]
+        card, is_given = read_card(Path(path)), reward_model is not None
+        code = card.named_code(has_reward_model=is_given)
         if code and not allow_code:
             raise ValueError(f"{path} names code to import ({', '.join(code)}); if you trust it, pass allow_code=True.")
-        return cls(weights, attribution, gamma, named if reward_model is None else reward_model, scoring)
+        models = card.named_models(has_reward_model=is_given)
+        if models and not allow_models:
+            raise ValueError(
+                f"{path} names models to load ({', '.join(models)}); pass reward_model=, or allow_models=True for all."
+            )
+        scoring = card.scoring
+        if is_given and reward_model != card.reward_model:  # a revision is one of a name, the rest of named models
+            scoring = (
+                scoring.model_copy(update={"reward_model_revision": None})
+                if isinstance(reward_model, str)
+                else ScoringConfig()
+            )
+        named = reward_model if is_given else card.reward_model
+        return cls(card.weights, card.attribution, card.gamma, named, scoring, card.evidence)
+
+    @classmethod
+    def preset(cls, name: str, *, reward_model: Any = None) -> "ShapingFunction":
+        """A function that was learned in `experiments/` and ships with the package; `evidence` says how good it was.
+
+        Args:
+            name: Its folder in `inner_loop/presets`.
+            reward_model: Explained instead of the one that it was learned with.
+
+        Raises:
+            ValueError: If there is none of that name.
+        """
+        folder = Path(str(files("inner_loop"))) / "presets"
+        known = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        if name not in known:
+            listed = ", ".join(known)
+            raise ValueError(f"There is no preset {name!r}, did you mean {nearest(name, known)!r}? Presets: {listed}.")
+        return cls.load(folder / name, reward_model=reward_model)
 
 
 def _is_unread(spread: Spread) -> np.ndarray:

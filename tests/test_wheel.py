@@ -21,6 +21,8 @@ SHIPPED = [
     "inner_loop/embedded/policy/tokenizer.json",
     "inner_loop/embedded/reward_model/model.safetensors",
     "inner_loop/embedded/prompts/validation.jsonl",
+    "inner_loop/presets/embedded-shapley/shaping.json",
+    "inner_loop/presets/embedded-wide/README.md",
 ]
 
 

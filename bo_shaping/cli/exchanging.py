@@ -72,10 +72,16 @@ def export(
     study: StudyArgument,
     form: Annotated[
         Format,
-        typer.Option("--format", help="A table, everything as JSON, an experiment of plain Ax, a storage of Optuna."),
+        typer.Option(
+            "--format",
+            help="A table, everything as JSON, an experiment of plain Ax, a storage of Optuna, the learned shaping.",
+        ),
     ] = "csv",
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Where to write; else it is printed.")
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where to write (a folder, of shaping); else it is printed."
+        ),
     ] = None,
 ) -> None:
     """Hand a study to other programs."""
@@ -87,6 +93,15 @@ def export(
 
         n_trials = to_optuna(folder, output)
         typer.echo(f"{output}: {n_trials} trials; look at them with: optuna-dashboard sqlite:///{output}")
+        return
+    if form == "shaping":
+        if output is None:
+            raise OutputError("Say into which folder the shaping function is to be written: --output FOLDER")
+        try:
+            study_class().load(study).shaping_function().save(output)
+        except ValueError as error:
+            raise OutputError(str(error)) from error
+        typer.echo(f"{output}: read it with ShapingFunction.load, or upload it to a hub as it is")
         return
     text = {"csv": export_csv, "json": export_json, "ax-json": export_ax_json}[form](folder)
     if output is None:

@@ -13,7 +13,7 @@ from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.text.passwords import without_password
 from bo_shaping.views.status import TrialStatus, study_status
 
-Format = Literal["csv", "json", "ax-json", "optuna"]
+Format = Literal["csv", "json", "ax-json", "optuna", "shaping"]
 
 
 def export_csv(folder: StudyFolder) -> str:

@@ -9,6 +9,7 @@ from bo_shaping.errors import ConfigError, StorageError, StudyExistsError, TooMa
 from bo_shaping.storage.trial_folder import TrialFolder
 from bo_shaping.surrogate.recommend import should_stop
 from bo_shaping.views.report import write_report
+from inner_loop import ShapingFunction
 from inner_loop.errors import TaskError
 from inner_loop.models.model_source import model_source
 from tests.bo_shaping import closed_form
@@ -80,6 +81,23 @@ def test_the_shaping_function_carries_the_learned_weights(finished):
     shaping = finished.shaping_function()
     assert shaping.weights == finished.best().weights
     assert shaping.reward_model == "embedded"
+
+
+def test_the_shaping_function_is_saved_with_its_evidence(finished, tmp_path):
+    best = finished.best()
+    finished.shaping_function().save(tmp_path / "learned")
+    loaded = ShapingFunction.load(tmp_path / "learned")
+    assert loaded == finished.shaping_function()
+    evidence = loaded.evidence
+    assert (evidence.objective, evidence.mean, evidence.interval) == (best.reward, best.mean, best.mean_interval)
+    assert (evidence.trials, evidence.kl) == (best.n_trials, best.kl)
+    assert evidence.prob_better_than_sparse == best.prob_better_than_sparse
+    assert (evidence.source, evidence.credibility) == ("study closed", 0.9)
+    assert "policy embedded, reward model embedded, prompts embedded, responses of up to 20 tokens" in evidence.task
+    # What was searched is as recommended, the rest as configured.
+    assert evidence.parameters["gae_lambda"] == best.parameters["gae_lambda"]
+    assert evidence.parameters["kl_coef"] == finished.config.ppo.kl_coef
+    assert {"python", "torch", "bo-shaping"} <= set(evidence.versions)
 
 
 def test_the_shaping_function_carries_the_learned_units(make_config):

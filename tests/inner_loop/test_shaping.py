@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +8,7 @@ from inner_loop.components import COMPONENTS, TokenFacts, load_component
 from inner_loop.errors import ConservationError, MixingWeightsError, RewardModelError
 from inner_loop.models.reward_models import load_reward_model
 from inner_loop.shaping import check_conservation
-from inner_loop.spec import AttributionConfig, ScoringConfig
+from inner_loop.spec import AttributionConfig
 
 RESPONSES = [" a good film, not bad at all", "", " word", " naïve 映画 good!", " bad " * 30, "no leading space good"]
 PROMPTS = ["the film was"] * len(RESPONSES)
@@ -195,44 +193,6 @@ def test_the_sparse_corner_needs_no_reward_model():
     assert shaped.n_evaluations == 0
 
 
-def test_a_function_survives_json(tmp_path):
-    weights, attribution = {"shap": 0.25, "sparse": 0.75}, AttributionConfig(budget=32, masking="mask", units="words")
-    function = ShapingFunction(weights, attribution, 0.9, "embedded", ScoringConfig(chat_template=True))
-    function.save(tmp_path / "shaping.json")
-    assert ShapingFunction.load(tmp_path / "shaping.json") == function
-    replaced = ShapingFunction.load(tmp_path / "shaping.json", reward_model=rough)
-    assert replaced.reward_model is rough
-
-
-def test_a_function_of_the_earlier_format_is_read(tmp_path):
-    path = tmp_path / "shaping.json"
-    ShapingFunction({"sparse": 1.0}, scoring=ScoringConfig(chat_template=True)).save(path)
-    content = json.loads(path.read_text())
-    older = {"format": "bo-shaping/shaping-function/2", "chat_template": content.pop("scoring")["chat_template"]}
-    path.write_text(json.dumps(content | older))
-    assert ShapingFunction.load(path).scoring == ScoringConfig(chat_template=True)
-
-
-def test_an_object_cannot_be_saved_by_name(tmp_path):
-    with pytest.raises(TypeError, match="Only a reward model given by name"):
-        ShapingFunction({"sparse": 1.0}, reward_model=rough).save(tmp_path / "shaping.json")
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other"}'])
-def test_other_files_are_refused(tmp_path, content):
-    (tmp_path / "x.json").write_text(content)
-    with pytest.raises(ValueError, match="not a saved shaping function"):
-        ShapingFunction.load(tmp_path / "x.json")
-
-
-def test_a_damaged_weight_is_named(tmp_path):
-    path = tmp_path / "shaping.json"
-    ShapingFunction({"sparse": 1.0}).save(path)
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": {"sparse": 0.5}}))
-    with pytest.raises(MixingWeightsError, match=r"sum=0.5"):
-        ShapingFunction.load(path)
-
-
 @pytest.mark.parametrize(
     "weights", [{}, {"shap": 0.6, "lime": 0.6}, {"shap": 1.5, "lime": -0.5}, {"shap": float("nan")}]
 )
@@ -320,12 +280,3 @@ def test_every_registered_component_says_what_it_needs():
         "uniform": None,
         "sparse": None,
     }
-
-
-@pytest.mark.parametrize("named", [{"reward_model": "evil:run"}, {"attribution": AttributionConfig(parser="evil:run")}])
-def test_a_file_from_elsewhere_imports_nothing_unless_its_reader_says_so(named, tmp_path):
-    function = ShapingFunction({"shap": 1.0}, **named)
-    function.save(tmp_path / "shaping.json")
-    with pytest.raises(ValueError, match=r"names code to import \(evil:run\); if you trust it, pass allow_code=True"):
-        ShapingFunction.load(tmp_path / "shaping.json")
-    assert ShapingFunction.load(tmp_path / "shaping.json", allow_code=True) == function

@@ -4,6 +4,7 @@ import pytest
 from ax.api.client import Client
 
 from bo_shaping import Study
+from inner_loop import ShapingFunction
 from tests.bo_shaping import closed_form
 
 
@@ -118,6 +119,16 @@ def test_the_exported_experiment_loads_in_plain_ax(bo_shaping, finished, tmp_pat
     experiment = Client.load_from_json_file(str(target))._experiment
     rewards = experiment.lookup_data().df.query("metric_name == 'reward'").sort_values("trial_index")["mean"]
     assert rewards.tolist() == pytest.approx(finished.trials()["mean"].tolist(), abs=1e-8)
+
+
+def test_the_learned_shaping_is_exported_to_a_folder(bo_shaping, finished, tmp_path):
+    code, out, _ = bo_shaping("export", "closed", "--format", "shaping", "-o", tmp_path / "learned")
+    assert code == 0
+    assert out == f"{tmp_path / 'learned'}: read it with ShapingFunction.load, or upload it to a hub as it is\n"
+    assert ShapingFunction.load(tmp_path / "learned") == finished.shaping_function()
+    assert "--output FOLDER" in bo_shaping("export", "closed", "--format", "shaping")[2]
+    code, _, err = bo_shaping("export", "closed", "--format", "shaping", "-o", tmp_path / "learned.json")
+    assert (code, "name a folder" in err) == (2, True)
 
 
 def test_a_table_goes_to_the_screen_or_to_a_file(bo_shaping, finished, tmp_path):
