@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 MARK = "@"
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0", "CUDA_VISIBLE_DEVICES": ""}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "0"}
 TRL_SCRIPT = Path(__file__).with_name("trl_job.py")
 TRL_VERSION = "1.9.2"
 
@@ -27,21 +27,27 @@ class ContenderError(RuntimeError):
 
 
 class Contender(AbstractContextManager["Contender"]):
-    """A training in its own process, on one thread and without a GPU.
+    """A training in its own process, on one thread and, unless it is to have one, without a GPU.
 
     Args:
         command: Starts the worker.
         log: Where everything that is no record goes, errors included.
+        device: `cpu` or `cuda`.
 
     Raises:
         ContenderError: If the worker ends before it has loaded.
     """
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, *, device: str = "cpu") -> None:
         self._log = log
         with log.open("w") as errors:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment()
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=environment(device),
             )
         self.ready = self.record()
 
@@ -85,16 +91,23 @@ class Contender(AbstractContextManager["Contender"]):
             pipe.close()
 
 
-def environment() -> dict[str, str]:
+def environment(device: str = "cpu") -> dict[str, str]:
     """The environment of a worker."""
-    return os.environ | ONE_THREAD
+    return os.environ | ONE_THREAD | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
 
 
-def ours(job: Path, precision: str, trainable_layers: int | None = None) -> list[str]:
+def ours(
+    job: Path, precision: str, trainable_layers: int | None = None, *, dense: bool = False, algorithm: str = "ppo"
+) -> list[str]:
     """Starts our trainer on a job."""
     layers = [] if trainable_layers is None else ["--trainable-layers", str(trainable_layers)]
     command = [sys.executable, "-m", "experiments.benchmarks.ppo.our_job", str(job), "--precision", precision]
-    return command + layers
+    return [*command, *layers, *(["--dense"] if dense else []), "--algorithm", algorithm]
+
+
+def trl_grpo(job: Path) -> list[str]:
+    """Starts the GRPO of the trl that is installed here on a job."""
+    return [sys.executable, "-m", "experiments.benchmarks.ppo.grpo_job", str(job)]
 
 
 def trl(python: str, job: Path) -> list[str]:
@@ -120,21 +133,36 @@ def check_trl(python: str) -> None:
         )
 
 
-def serve(step: Callable[[], float], clock: Callable[[], tuple[float, float]], peak_mb: Callable[[], float]) -> None:
+def serve(
+    step: Callable[[], float],
+    clock: Callable[[], tuple[float, float]],
+    peak_mb: Callable[[], float],
+    phases: Callable[[], dict[str, float]] | None = None,
+) -> None:
     """The worker's side: answer `step` lines until the input ends.
 
     Args:
         step: One step; returns the response tokens it sampled.
         clock: CPU and wall seconds so far.
         peak_mb: Largest resident memory so far.
+        phases: Wall seconds so far by phase of a step, if they are to be told.
     """
     emit({})
     for line in sys.stdin:
         cpu, wall = clock()
         tokens = sum(step() for _ in range(int(line.split()[1])))
         cpu_after, wall_after = clock()
-        emit({"cpu_seconds": cpu_after - cpu, "wall_seconds": wall_after - wall, "tokens": tokens})
-    emit({"peak_mb": peak_mb()})
+        record: dict[str, Any] = {"cpu_seconds": cpu_after - cpu, "wall_seconds": wall_after - wall, "tokens": tokens}
+        emit(record if phases is None else record | {"phases": phases()})
+    emit({"peak_mb": peak_mb()} | peak_of_gpu())
+
+
+def peak_of_gpu() -> dict[str, float]:
+    """The most memory that tensors of this process had on a GPU, in MB; nothing if it used none."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_initialized():
+        return {}
+    return {"peak_gpu_mb": torch.cuda.max_memory_allocated() / 2**20}
 
 
 def emit(record: dict[str, Any]) -> None:

@@ -41,6 +41,8 @@ class Job:
     """A special token that is taken for the end-of-sequence token (and for padding), so that every response has
     `response_tokens` tokens; None lets responses end."""
     seeds: tuple[int, ...] = (0,)
+    group: int = 4
+    """Responses to one prompt, for trainers without a critic."""
 
     def write(self, path: Path) -> Path:
         """Save it as JSON."""

@@ -23,6 +23,9 @@ from inner_loop.shaping import ShapingFunction
 from inner_loop.spec import EvaluationConfig, PPOConfig, TaskConfig
 from inner_loop.trial import peak_memory_mb
 
+DENSE = {"shap": 0.6, "sparse": 0.4}
+"""Mixing weights with `--dense`."""
+
 
 class Training:
     """The trainer of a job and where its prompts come from.
@@ -32,6 +35,7 @@ class Training:
         precision: As `PPOConfig.precision`.
         trainable_layers: As `PPOConfig.trainable_layers`.
         weights: Mixing weights; None for the sparse reward.
+        algorithm: As `PPOConfig.algorithm`; without a critic, with the job's group.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Training:
         precision: str = "float32",
         trainable_layers: int | None = None,
         weights: dict[str, float] | None = None,
+        algorithm: str = "ppo",
     ) -> None:
         self.config = PPOConfig.model_validate(
             {
@@ -51,6 +56,8 @@ class Training:
                 "kl_coef": job.kl_coef,
                 "precision": precision,
                 "trainable_layers": trainable_layers,
+                "algorithm": algorithm,
+                "samples_per_prompt": 1 if algorithm == "ppo" else job.group,
             }
         )
         task_config = TaskConfig(policy=job.policy, reward_model=job.reward_model, max_prompt_tokens=100)
@@ -81,12 +88,24 @@ def main() -> None:
     parser.add_argument("job", type=Path)
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--trainable-layers", type=int)
+    parser.add_argument("--dense", action="store_true", help="with credit")
+    parser.add_argument("--algorithm", default="ppo")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     training = Training(
-        Job.read(arguments.job), precision=arguments.precision, trainable_layers=arguments.trainable_layers
+        Job.read(arguments.job),
+        precision=arguments.precision,
+        trainable_layers=arguments.trainable_layers,
+        weights=DENSE if arguments.dense else None,
+        algorithm=arguments.algorithm,
     )
-    serve(training.step, lambda: (time.process_time(), time.perf_counter()), peak_memory_mb)
+    seconds = training.trainer.clock.seconds
+    serve(
+        training.step,
+        lambda: (time.process_time(), time.perf_counter()),
+        peak_memory_mb,
+        lambda: dict(seconds),
+    )
 
 
 if __name__ == "__main__":

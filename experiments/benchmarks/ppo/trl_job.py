@@ -17,6 +17,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -44,8 +45,9 @@ class TextRewardModel(nn.Module):
     @torch.no_grad()
     def score_texts(self, texts: list[str]) -> Tensor:
         """`b` scores."""
-        batch = self.tokenizer(texts, padding=True, truncation=True, max_length=128, return_tensors="pt")
-        return self.classifier(**batch).logits[:, 0]
+        batch = self.tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        batch = {name: batch[name].to(self.classifier.device) for name in ("input_ids", "attention_mask")}
+        return self.classifier(**batch).logits[:, 0].float()
 
     def backbone(self, input_ids: Tensor, **_: Any) -> SimpleNamespace:
         """Stands in for the trunk: `b x t x 1` states, all of them the score of the text."""
@@ -126,27 +128,40 @@ def make_critic(policy: str, tokenizer: Any, *, small: bool) -> Any:
 
 def serve(job: dict[str, Any], folder: str) -> None:
     """Train for as many steps as are asked for."""
+    trainer = make_trainer(job, folder, n_steps=10**4, seed=job["seeds"][0], small_critic=True)
+    in_turns(trainer, lambda: job["batch"] * job["response_tokens"])
+
+
+def in_turns(trainer: Any, tokens_of_step: Callable[[], float], updates: int = 1) -> None:
+    """Train for as many steps as are asked for, as contenders.py asks.
+
+    Args:
+        trainer: One of trl's.
+        tokens_of_step: Response tokens of the step that has just been taken.
+        updates: What the trainer calls steps, in one of the benchmark.
+    """
     from transformers import TrainerCallback
 
-    trainer = make_trainer(job, folder, n_steps=10**4, seed=job["seeds"][0], small_critic=True)
-    tokens = job["batch"] * job["response_tokens"]
-    waiting = {"steps": 0, "asked": 0, "cpu": 0.0, "wall": 0.0}
+    asked: dict[str, float] = {}
 
     def wait() -> None:
-        emit({} if not waiting["asked"] else answer())
+        emit(answer() if asked else {})
         line = sys.stdin.readline()
         if not line:
-            emit({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
+            gpu = {"peak_gpu_mb": torch.cuda.max_memory_allocated() / 2**20} if torch.cuda.is_available() else {}
+            emit({"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024} | gpu)
             sys.exit()
-        asked = int(line.split()[1])
-        waiting.update(steps=asked, asked=asked, cpu=time.process_time(), wall=time.perf_counter())
+        asked.update(left=int(line.split()[1]) * updates, tokens=0.0)
+        asked.update(cpu=time.process_time(), wall=time.perf_counter())
 
     def answer() -> dict[str, float]:
-        return {
-            "cpu_seconds": time.process_time() - waiting["cpu"],
-            "wall_seconds": time.perf_counter() - waiting["wall"],
-            "tokens": tokens * waiting["asked"],
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        seconds = {
+            "cpu_seconds": time.process_time() - asked["cpu"],
+            "wall_seconds": time.perf_counter() - asked["wall"],
         }
+        return seconds | {"tokens": asked["tokens"]}
 
     class Turns(TrainerCallback):
         """Holds the training up between steps."""
@@ -156,9 +171,11 @@ def serve(job: dict[str, Any], folder: str) -> None:
             wait()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            """A step is done."""
-            waiting["steps"] -= 1
-            if not waiting["steps"]:
+            """An update is done."""
+            asked["left"] -= 1
+            if asked["left"] % updates == 0:
+                asked["tokens"] += tokens_of_step()
+            if not asked["left"]:
                 wait()
 
     trainer.add_callback(Turns())
