@@ -7,7 +7,7 @@ export OMP_NUM_THREADS ?= 1
 export OMP_WAIT_POLICY ?= passive
 export GOMP_SPINCOUNT ?= 0
 
-.PHONY: install quickstart test lint types notebooks docs clean
+.PHONY: install quickstart verl test lint types notebooks docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,8 +25,21 @@ quickstart: install
 	$(BIN)/bo-shaping best quickstart
 	$(BIN)/bo-shaping report quickstart
 
+# verl without what needs a GPU, in a folder of its own, for tests against its real classes.
+VERL := .cache/verl
+VERL_REQUIREMENTS := tests/inner_loop/integrations/verl-requirements.txt
+
+$(VERL)/.installed: $(VERL_REQUIREMENTS) $(VENV)/.installed
+	rm -rf $(VERL)
+	$(BIN)/python -m pip install --quiet --no-deps --target $(VERL) --requirement $(VERL_REQUIREMENTS)
+	touch $@
+
+verl: $(VERL)/.installed
+
 # Two at a time: the slow tests wait for processes. A file stays in one process, with the servers that it starts.
+# Without verl, which some Pythons and registries lack, its tests are skipped and say so.
 test: install
+	-$(MAKE) verl
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install
@@ -46,4 +59,4 @@ docs: install
 	$(BIN)/zensical build --clean --strict
 
 clean:
-	rm -rf site $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf site $(VENV) $(VERL) .mypy_cache .ruff_cache .pytest_cache
