@@ -23,7 +23,8 @@ its group the tokens that earned most are reinforced most; in one that is worse,
 discouraged most. Equal credit gives A_i on every token.
 """
 
-from typing import Literal
+from collections.abc import Hashable
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -92,6 +93,13 @@ def _apart(groups: Tensor, is_scored: Tensor) -> Tensor:
     """The groups, those that nothing scored each in one of its own: nobody is compared with them."""
     numbers = torch.unique(groups, return_inverse=True)[1]
     return torch.where(is_scored, numbers, len(groups) + torch.arange(len(groups), device=groups.device))
+
+
+def numbered(groups: Any) -> Tensor:
+    """`b` numbers, equal for equal objects: for trainers whose groups are names, which need have no order."""
+    numbers: dict[Hashable, int] = {}
+    objects = groups.tolist() if hasattr(groups, "tolist") else groups
+    return torch.tensor([numbers.setdefault(name, len(numbers)) for name in objects])
 
 
 def advantage_weights(credit: Tensor, mask: Tensor, advantages: Tensor) -> Tensor:

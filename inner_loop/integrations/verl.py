@@ -24,10 +24,8 @@ Sums are conserved, so every reward that verl reports (`rm_scores.sum(1)`) is th
 
 import asyncio
 import inspect
-from collections.abc import Hashable
 from typing import Any, ClassVar, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from verl import DataProto
@@ -37,7 +35,7 @@ from verl.experimental.agent_loop.tool_agent_loop import ToolAgentLoop
 from verl.experimental.reward_loop.reward_manager.base import RewardManagerBase
 from verl.trainer.ppo.core_algos import register_adv_est
 
-from inner_loop.integrations.core import token_advantages
+from inner_loop.integrations.core import numbered, token_advantages
 from inner_loop.integrations.token_rewards import Shaping, on_written_tokens, shape_tokens
 from inner_loop.models.conversation import read_conversation
 from inner_loop.shaping import ShapedResponse, ShapingFunction
@@ -110,7 +108,7 @@ def dense_grpo(
     advantages = token_advantages(
         rewards,
         written,
-        _numbered(index).to(rewards.device),
+        numbered(index).to(rewards.device),
         kind="grpo" if option.get("norm_adv_by_std_in_grpo", True) else "dr_grpo",
         outcomes=rewards.sum(dim=1),
         gamma=option.get("gamma", 1.0),
@@ -118,12 +116,6 @@ def dense_grpo(
     )
     to_go = (rewards * written).flip(1).cumsum(dim=1).flip(1)
     return advantages, to_go * written
-
-
-def _numbered(index: Any) -> Tensor:
-    """Equal numbers for equal objects, which need have no order."""
-    numbers: dict[Hashable, int] = {}
-    return torch.tensor([numbers.setdefault(uid, len(numbers)) for uid in np.asarray(index).tolist()])
 
 
 class _Waiting(NamedTuple):

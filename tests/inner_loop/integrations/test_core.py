@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from inner_loop.integrations.core import advantage_weights, token_advantages
+from inner_loop.integrations.core import advantage_weights, numbered, token_advantages
 
 NAN = float("nan")
 MASK = torch.tensor([[True, True, True], [True, False, False], [True, True, False], [True, True, True]])
@@ -115,6 +115,11 @@ def test_equal_credit_weighs_every_token_the_same_in_spite_of_rounding():
     credit[0, 2] = 0.1 + 0.2
     weights = advantage_weights(credit, torch.ones(1, 5, dtype=torch.bool), torch.ones(1))
     torch.testing.assert_close(weights, torch.ones(1, 5))
+
+
+def test_equal_objects_have_equal_numbers_whatever_they_are():
+    assert numbered(["b", ("a", 1), "b", None, ("a", 1)]).tolist() == [0, 1, 0, 2, 1]
+    assert numbered(torch.tensor([7, 7, 3])).tolist() == [0, 0, 1]
 
 
 def test_shapes_that_do_not_fit_are_named():
