@@ -5,7 +5,7 @@ In verl's configuration (`docs/other-trainers.md` has all of it):
     reward.reward_manager.source=importlib
     reward.reward_manager.name=DenseRewardManager
     reward.reward_manager.module.path=pkg://inner_loop.integrations.verl
-    +reward.reward_kwargs.shaping=shaping.json
+    +reward.reward_kwargs.shaping=my-shaping
     actor_rollout_ref.rollout.agent.default_agent_loop=dense_single_turn_agent
     actor_rollout_ref.rollout.agent.agent_loop_config_path=agents.yaml
     algorithm.adv_estimator=dense_grpo
@@ -131,8 +131,8 @@ class _Waiting(NamedTuple):
 class DenseRewardManager(RewardManagerBase):
     """Pays every token of a response by a shaping function.
 
-    The function comes from `reward.reward_kwargs`: `shaping` is a file that `ShapingFunction.save` wrote,
-    `reward_model` another reward model than the file names, `allow_code: true` permits `module:function` names in it.
+    The function comes from `reward.reward_kwargs`: `shaping` is a folder that `ShapingFunction.save` wrote,
+    `reward_model` another reward model than it names; `allow_code: true` and `allow_models: true` permit what it names.
     Or from a class of your own, which the configuration then names:
 
         class MyRewards(DenseRewardManager):
@@ -163,12 +163,15 @@ class DenseRewardManager(RewardManagerBase):
     def _given(self, options: Any) -> Shaping:
         if path := options.get("shaping"):
             return ShapingFunction.load(
-                path, reward_model=options.get("reward_model"), allow_code=options.get("allow_code", False)
+                path,
+                reward_model=options.get("reward_model"),
+                allow_code=options.get("allow_code", False),
+                allow_models=options.get("allow_models", False),
             )
         given = type(self).shaping  # of the class: a plain function would be bound to this object
         if given is None:
             raise ValueError(
-                "There is no shaping function: add +reward.reward_kwargs.shaping=FILE, which ShapingFunction.save "
+                "There is no shaping function: add +reward.reward_kwargs.shaping=FOLDER, which ShapingFunction.save "
                 "wrote, or name a class of your own that has one."
             )
         return given
