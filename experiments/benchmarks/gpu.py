@@ -66,7 +66,7 @@ class Size:
 
 SIZES = {
     "cuda": Size(64, 128, 1024, 24, steps=8, seeds=8, trial_steps=20, n_prompts=128),
-    "cpu": Size(16, 24, None, 0, steps=4, seeds=3, trial_steps=8, n_prompts=32),
+    "cpu": Size(8, 16, None, 0, steps=3, seeds=3, trial_steps=5, n_prompts=16),
     "quick": Size(8, 4, None, 0, steps=1, seeds=2, trial_steps=1, n_prompts=4),
 }
 
