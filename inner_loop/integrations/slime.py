@@ -1,8 +1,8 @@
 """Token advantages in slime: `--custom-advantage-function-path inner_loop.integrations.slime.dense_advantages`.
 
-Contract tested, not trained: written against `compute_advantages_and_returns` of slime's main branch in 2026 (after
-its pull request 1856; it has no releases on PyPI), which calls `function(args, rollout_data)` on every rank of the last pipeline stage, after
-the KL, and reads `rollout_data["advantages"]` and `rollout_data["returns"]`, one tensor per response.
+Contract tested, not trained: written against `compute_advantages_and_returns` of the main branch of 2026 (after pull
+request 1856; PyPI has no slime of theirs). It calls `function(args, rollout_data)` on every rank of the last pipeline
+stage, after the KL, and reads `rollout_data["advantages"]` and `rollout_data["returns"]`, a tensor per response each.
 
 A rank holds responses of a group that others lie on other ranks of, so the baseline cannot be taken here: slime has
 taken it already, over whole groups. `rollout_data["rewards"]` are the advantages A_i of responses, and a token's is
