@@ -23,18 +23,19 @@ random numbers: their scores differ less than two independent samples would, whi
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from inner_loop.components import TokenFacts
 from inner_loop.models.prompts import Prompt
 from inner_loop.models.reward_models import RewardModel, score_responses
-from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.ppo.kl import check_kl, kl_estimate
 from inner_loop.ppo.rollout import Rollout, sample_rollout
 from inner_loop.ppo.token_facts import token_facts
+from inner_loop.ppo.tokens import PreparedBatch, TokenBatch
 from inner_loop.processes import joined, share_of, total
 from inner_loop.spec import CurvePoint, EvaluationConfig, PPOConfig
 
@@ -43,6 +44,23 @@ BATCH_SIZE = 64
 
 Z_95 = 1.959964
 """97.5 % quantile of the standard normal distribution."""
+
+
+class JudgedPolicy(Protocol):
+    """A policy and its reference, as far as judging them goes: an `ActorCritic`, or whatever another trainer trains."""
+
+    @property
+    def sampler(self) -> Any:
+        """The causal language model to decode with."""
+
+    def prepare(self, batch: TokenBatch) -> PreparedBatch:
+        """What the passes over these sequences share."""
+
+    def __call__(self, prepared: PreparedBatch, temperature: float) -> tuple[Tensor, Any]:
+        """`b x t` log-probabilities of response tokens under the policy, zero outside the response; and what else."""
+
+    def reference_logprobs(self, prepared: PreparedBatch, temperature: float) -> Tensor:
+        """The same under the reference."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +92,7 @@ class PairedDifference(NamedTuple):
 
 @torch.no_grad()
 def evaluate(
-    actor_critic: ActorCritic,
+    actor_critic: JudgedPolicy,
     tokenizer: Any,
     reward_model: RewardModel,
     prompts: Sequence[Prompt],
