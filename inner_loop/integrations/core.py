@@ -10,9 +10,11 @@ Two ways to bring credit into an advantage:
     W_{i,t} = G_{i,t} + (R_i - sum_s c_{i,s})          the worth of what is still to come; W_{i,0} = R_i where d = 1
     A_{i,t} = R_i - mean_j R_j  +  (W_{i,t} - R_i) - mean_j (W_{j,t} - R_j)  =  W_{i,t} - mean_j W_{j,t},
 
-over the group's deviation where it is GRPO's. The group's baseline comes from the outcomes, and credit is added after
-it, centred on what the group had at the same place: without credit (all of it on the last token) every A_{i,t} is the
-textbook's, whatever the lengths.
+where GRPO divides the first difference by the group's deviation of outcomes, and the credit's part, W - R less its
+mean, by that or by its own deviation over the group's tokens, whichever is larger: where all outcomes are nearly equal,
+credit over next to nothing would drown every other group. The group's baseline comes from the outcomes, and credit is
+added after it, centred on what the group had at the same place: without credit (all of it on the last token) every
+A_{i,t} is the textbook's, whatever the lengths.
 
 **Weights** (`advantage_weights`). Where a trainer has computed one advantage A_i and takes a factor per token:
 
@@ -85,7 +87,14 @@ def token_advantages(
     worth = rewards_to_go(credit, mask, decay) + rest
     advantages = members.less_others(worth) if kind == "rloo" else members.centred(worth)
     if kind == "grpo":
-        advantages = advantages / (members.deviations(outcomes) + GRPO_EPS).unsqueeze(1)
+        of_outcome = members.centred(outcomes)
+        of_credit = (advantages - of_outcome.unsqueeze(1)).masked_fill(~mask, 0.0)
+        squares = (of_credit**2).sum(dim=1) / mask.sum(dim=1).clamp(min=1)
+        spread = (members.sums(squares) / (members.sizes - 1).clamp(min=1)).sqrt()
+        deviation = members.deviations(outcomes)
+        advantages = (of_outcome / (deviation + GRPO_EPS)).unsqueeze(1) + of_credit / (
+            torch.maximum(deviation, spread) + GRPO_EPS
+        ).unsqueeze(1)
     return advantages.masked_fill(~mask, 0.0)
 
 

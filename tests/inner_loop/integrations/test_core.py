@@ -131,3 +131,10 @@ def test_shapes_that_do_not_fit_are_named():
         token_advantages(CREDIT, MASK, kind="gae")
     with pytest.raises(ValueError, match="One number is needed for each of 4 responses"):
         token_advantages(CREDIT, MASK, GROUPS, outcomes=torch.zeros(3))
+
+
+def test_credit_in_a_group_of_equal_outcomes_stays_of_the_size_of_an_advantage():
+    credit = torch.tensor([[2.0, 0.0], [0.0, 2.0]])
+    advantages = token_advantages(credit, torch.ones(2, 2, dtype=torch.bool), torch.zeros(2), kind="grpo")
+    # W - R is (0, -2) and (0, 0), less its mean (0, -1) and (0, 1): squares of mean 1/2 each, a deviation of one.
+    torch.testing.assert_close(advantages, torch.tensor([[0.0, -1.0], [0.0, 1.0]]) / (1 + 1e-4))
