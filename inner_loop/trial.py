@@ -65,7 +65,7 @@ def run_trial(
     checkpoints = CheckpointFolder(Path(folder), spec) if folder is not None else None
     is_saved = save_policy is None or (Path(save_policy) / "config.json").is_file()
     if done := of_the_first(checkpoints.result() if checkpoints and is_saved and is_first else None):
-        yield from _events(spec, done.curve, done.steps)
+        yield from events_of(spec, done.curve, done.steps)
         return done
     with ExitStack() as stack:
         clock = PhaseClock()
@@ -80,17 +80,17 @@ def run_trial(
                 )
         if not trial.curve:
             trial.evaluate()
-        yield from _events(spec, trial.curve, trial.steps)
+        yield from events_of(spec, trial.curve, trial.steps)
         while trial.step():
             due = trial.n_steps % spec.evaluation.every == 0 or trial.n_steps == spec.ppo.steps
             if due:
                 trial.evaluate()
-            yield _event(spec, trial.n_steps, trial.steps[-1], trial.curve[-1] if due else None)
+            yield event_of(spec, trial.n_steps, trial.steps[-1], trial.curve[-1] if due else None)
             if checkpoints and is_first and trial.n_steps % checkpoint_every == 0 and trial.n_steps < spec.ppo.steps:
                 trial.save(checkpoints)
         if trial.curve[-1].step < trial.n_steps:  # stopped between two points of the curve
             trial.evaluate()
-            yield _event(spec, trial.n_steps, trial.steps[-1], trial.curve[-1])
+            yield event_of(spec, trial.n_steps, trial.steps[-1], trial.curve[-1])
         result = trial.result()
         if save_policy is not None and is_first:
             models.actor_critic.save_policy(Path(save_policy))
@@ -200,7 +200,7 @@ class _Trial:
             stopped=self._stopped,
             seed=self._spec.seed,
             prompts=self._task.counts,
-            unread=_unread(self._task.reward_model, final),
+            unread=unread_of(self._task.reward_model, final),
         )
 
     def _judge(self) -> Evaluation:
@@ -243,7 +243,7 @@ def explain_samples(evaluation: Evaluation, shaping: ShapingFunction, count: int
     ]
 
 
-def _unread(reward_model: RewardModel, evaluation: Evaluation) -> Unread | None:
+def unread_of(reward_model: RewardModel, evaluation: Evaluation) -> Unread | None:
     """What of the responses the reward model had no room for; None if it read all, or reads texts of any length."""
     if not isinstance(reward_model, TransformersRewardModel):
         return None
@@ -259,13 +259,14 @@ def peak_memory_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def _events(spec: TrialSpec, curve: Sequence[CurvePoint], steps: Sequence[StepStats]) -> Iterator[TrialProgress]:
+def events_of(spec: TrialSpec, curve: Sequence[CurvePoint], steps: Sequence[StepStats]) -> Iterator[TrialProgress]:
     """The events of the steps so far."""
     points = {point.step: point for point in curve}
     yield TrialProgress(step=0, n_steps=spec.ppo.steps, point=points[0])
     for step, stats in enumerate(steps, start=1):
-        yield _event(spec, step, stats, points.get(step))
+        yield event_of(spec, step, stats, points.get(step))
 
 
-def _event(spec: TrialSpec, step: int, stats: StepStats, point: CurvePoint | None) -> TrialProgress:
+def event_of(spec: TrialSpec, step: int, stats: StepStats, point: CurvePoint | None) -> TrialProgress:
+    """The event of a step."""
     return TrialProgress(step=step, n_steps=spec.ppo.steps, score=stats.score, kl=stats.kl, point=point)

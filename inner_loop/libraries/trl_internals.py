@@ -7,6 +7,7 @@ TAKES_TOKENS = "advantages.dim() == 1"
 """How the loss tells one advantage per response (which it spreads over the tokens) from one per token."""
 
 METHODS = (
+    "_generate",
     "_generate_and_score_completions",
     "_calculate_rewards",
     "_compute_loss",

@@ -13,6 +13,7 @@ def test_the_loss_takes_one_advantage_per_token():
 
 
 def test_the_methods_are_called_as_they_are_overridden():
+    assert [*inspect.signature(GRPOTrainer._generate).parameters] == ["self", "prompts"]
     assert [*inspect.signature(GRPOTrainer._generate_and_score_completions).parameters] == ["self", "inputs"]
     assert [*inspect.signature(GRPOTrainer._calculate_rewards).parameters] == [
         "self", "inputs", "prompts", "completions", "completion_ids_list",
