@@ -127,8 +127,8 @@ def grpo_config(
         raise TaskError(f"TRL does not accept this configuration: {str(error).rstrip('.')}.") from error
 
 
-def check_ppo(ppo: PPOConfig) -> None:
-    """Raise `TaskError` if the section asks for what TRL's trainer does not do."""
+def check_ppo(ppo: PPOConfig, advantage: str = "reward_to_go") -> None:
+    """Raise `TaskError` if the section asks for what TRL's trainer does not do with this kind of advantage."""
     if ppo.algorithm == "ppo":
         raise TaskError(
             "ppo.algorithm 'ppo' has a critic, which TRL's trainer has not; choose grpo or rloo, and "
@@ -140,4 +140,10 @@ def check_ppo(ppo: PPOConfig) -> None:
             raise TaskError(
                 f"ppo.{name} {getattr(ppo, name)!r} has no counterpart in TRL, which {instead}; leave it at "
                 f"{getattr(usual, name)!r}."
+            )
+    for name, usual_values in (("gae_lambda", (usual.gae_lambda, 1.0)), ("to_sparse", (0.0,))):
+        if advantage == "weights" and getattr(ppo, name) not in usual_values:
+            raise TaskError(
+                f"ppo.{name} {getattr(ppo, name)!r} says nothing where advantage is 'weights'; leave it out, or take "
+                "'reward_to_go'."
             )

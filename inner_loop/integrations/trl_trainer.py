@@ -8,7 +8,8 @@
 TRL gives every token of a response the same advantage. Here each has its own, `b x t`, in one of the two ways of
 `inner_loop.integrations.core`, chosen by `advantage`:
 
-* `weights`: TRL's advantage times a factor per token, of mean one over the response;
+* `weights`: TRL's advantage times a factor per token, of mean one over the response. What a `ShapingFunction` gives to
+  `sparse` is that share of TRL's own advantage; all of it is TRL itself;
 * `reward_to_go`: the credit that is still to come at a token, less what the group had there; `decay` below one looks
   less far ahead.
 
@@ -44,6 +45,7 @@ from inner_loop.libraries.trl_internals import takes_token_advantages
 from inner_loop.models.conversation import Conversation
 from inner_loop.ppo.critic_free import GRPO_EPS, Groups
 from inner_loop.shaping import ShapingFunction
+from inner_loop.spec import SPARSE
 
 AdvantageKind = Literal["weights", "reward_to_go"]
 """How credit becomes an advantage."""
@@ -123,8 +125,9 @@ class DenseCreditGRPOTrainer(GRPOTrainer):
         **named: Any,
     ) -> None:
         check_config(args, advantage=advantage, leave_one_out=leave_one_out, decay=decay)
+        self._dense_share = 1.0
         if isinstance(credit, ShapingFunction):
-            credit = _checked(credit, advantage)
+            credit, self._dense_share = _prepared(credit, advantage)
         self.credit, self.advantage, self.leave_one_out, self.decay = credit, advantage, leave_one_out, decay
         self._rollout: ScoredRollout | None = None
         super().__init__(model, reward_funcs, args, *others, **named)
@@ -185,7 +188,8 @@ class DenseCreditGRPOTrainer(GRPOTrainer):
                 # R - mean of the others = (R - mean) n / (n - 1).
                 n_scored = Groups(rollout.groups).sums((~rollout.outcomes.isnan()).float())[rollout.own]
                 scalar = scalar * n_scored / (n_scored - 1).clamp(min=1)
-            return scalar.unsqueeze(1) * advantage_weights(credit, mask, scalar)
+            weights = advantage_weights(credit, mask, scalar)
+            return scalar.unsqueeze(1) * torch.lerp(mask.float(), weights, self._dense_share)
         # A group may lie on several processes, whose batches are not equally wide.
         every = [
             self.accelerator.gather(self.accelerator.pad_across_processes(rows.float(), dim=1))
@@ -317,13 +321,32 @@ def place(values: Sequence[Any], rows: Sequence[int], lengths: Sequence[int], li
     return credit.to(like.device)
 
 
-def _checked(credit: ShapingFunction, advantage: str) -> ShapingFunction:
+def _prepared(credit: ShapingFunction, advantage: str) -> tuple[ShapingFunction | Credit, float]:
+    """The function as it is asked, and the share of the advantage that it moves between tokens."""
     if credit.gamma != 1.0:
         raise ValueError(f"TRL does not discount: the ShapingFunction needs gamma 1, got {credit.gamma:g}.")
-    if advantage == "weights" and credit.attribution.base_value == "last":
+    if advantage == "reward_to_go":
+        return credit, 1.0
+    dense = {name: weight for name, weight in credit.weights.items() if name != SPARSE and weight > 0}
+    share = sum(dense.values())
+    if not dense:
+        return _no_credit, 0.0
+    attribution = credit.attribution
+    if attribution.base_value == "last":
         # No token earned it, the last one no more than others.
-        return replace(credit, attribution=credit.attribution.model_copy(update={"base_value": "uniform"}))
-    return credit
+        attribution = attribution.model_copy(update={"base_value": "uniform"})
+    weights = {name: weight / share for name, weight in dense.items()}
+    return replace(credit, weights=weights, attribution=attribution), min(share, 1.0)
+
+
+def _no_credit(
+    prompts: Sequence[str],
+    completions: Sequence[str],
+    scores: Sequence[float],
+    *,
+    token_ends: Sequence[Sequence[int]],
+) -> Sequence[Sequence[float]]:
+    return [[0.0] * len(ends) for ends in token_ends]
 
 
 def _content(content: Any) -> str:

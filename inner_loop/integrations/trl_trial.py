@@ -1,7 +1,8 @@
 """A trial trained by TRL: `run_trial(TrialSpec)` yields `TrialProgress` and returns a `TrialResult`, as our own does.
 
-The policy is trained by `DenseCreditGRPOTrainer` with reward-to-go, and judged by the evaluation that judges ours: the
-same prompts, noise and measures. `inner_loop.integrations.trl_config` says what becomes of the `ppo` section.
+The policy is trained by `DenseCreditGRPOTrainer`, with reward-to-go unless `advantage` says otherwise, and judged by the
+evaluation that judges ours: the same prompts, noise and measures. `inner_loop.integrations.trl_config` says what becomes
+of the `ppo` section.
 
 **More machines.** What accelerate does comes from its own configuration: `accelerate launch`, or the file that
 `accelerate config` writes and its environment variables, as with any script of TRL. Every process calls `run_trial` and
@@ -15,7 +16,8 @@ study, and not in the environment of whatever machine a trial happens to run on:
     from inner_loop.integrations import trl
 
     def run_trial(spec, *, folder=None):
-        return trl.run_trial(spec, folder=folder, options={"use_vllm": True, "vllm_mode": "colocate"})
+        options = {"use_vllm": True, "vllm_mode": "colocate"}
+        return trl.run_trial(spec, folder=folder, advantage="weights", options=options)
 
 **Interruptions.** With a `folder`, TRL's checkpoints are kept there, beside what was measured so far; a trial that was
 killed goes on from the last one and ends with the result it would have had. Closing the generator ends the training
@@ -45,7 +47,7 @@ from inner_loop.integrations.callback_generator import Emit, generator_of
 from inner_loop.integrations.policy_and_reference import PolicyAndReference
 from inner_loop.integrations.sampled_tokens import decode_sampled
 from inner_loop.integrations.trl_config import check_ppo, grpo_config, steps_per_rollout
-from inner_loop.integrations.trl_trainer import DenseCreditGRPOTrainer, ScoredRollout
+from inner_loop.integrations.trl_trainer import AdvantageKind, DenseCreditGRPOTrainer, ScoredRollout
 from inner_loop.io.atomic_file import replacing
 from inner_loop.io.schema import StrictModel
 from inner_loop.models.conversation import Conversation
@@ -71,6 +73,7 @@ def run_trial(
     folder: str | os.PathLike[str] | None = None,
     checkpoint_every: int = 10,
     save_policy: str | os.PathLike[str] | None = None,
+    advantage: AdvantageKind = "reward_to_go",
     options: Mapping[str, Any] | None = None,
 ) -> Generator[TrialProgress, None, TrialResult]:
     """Train the task's policy with TRL for `spec.ppo.steps` steps with mixed dense rewards, and judge it.
@@ -82,6 +85,7 @@ def run_trial(
             yielding the events of the steps before it again. A run that is done there is not run again.
         checkpoint_every: Steps between two checkpoints.
         save_policy: Where to write the trained policy and its tokenizer, as an ordinary transformers folder.
+        advantage: How credit becomes an advantage; `weights` has no use for `gae_lambda` and `to_sparse`.
         options: Fields of `GRPOConfig` that do not follow from the spec.
 
     Raises:
@@ -89,7 +93,7 @@ def run_trial(
         RewardModelError: If the reward model returns anything but one finite score per text.
         DivergedError: If the training left the region in which its numbers mean anything.
     """
-    check_ppo(spec.ppo)
+    check_ppo(spec.ppo, advantage)
     join_processes()
     is_first, own = process_index() == 0, None if folder is None else Path(folder)
     finished = CheckpointFolder(own, spec) if own else None
@@ -102,7 +106,7 @@ def run_trial(
         with TemporaryDirectory(prefix="trl-") as elsewhere:
             place = Path(elsewhere) if own is None else own / "trl"
             every = None if own is None else checkpoint_every
-            trial = _Trial(spec, reward_model, place, every, dict(options or {}), emit)
+            trial = _Trial(spec, reward_model, place, every, advantage, dict(options or {}), emit)
             result = trial.run()
             if save_policy is not None:
                 trial.save_policy(Path(save_policy))
@@ -123,7 +127,7 @@ class _Saved(StrictModel):
 
     spec: TrialSpec
     options: str
-    """As text: they may be anything."""
+    """Those and the kind of advantage, as text: they may be anything."""
     checkpoint: str
     """Name of the folder of TRL's."""
     curve: list[CurvePoint]
@@ -140,10 +144,17 @@ class _Trial(TrainerCallback):
         reward_model: Any,
         place: Path,
         checkpoint_every: int | None,
+        advantage: AdvantageKind,
         options: dict[str, Any],
         emit: Emit[TrialProgress],
     ) -> None:
-        self._spec, self._place, self._options, self._emit, self._clock = spec, place, repr(options), emit, PhaseClock()
+        self._spec, self._place, self._options, self._emit, self._clock = (
+            spec,
+            place,
+            repr((advantage, options)),
+            emit,
+            PhaseClock(),
+        )
         with self._clock.phase("setup"):
             config = grpo_config(spec, place, checkpoint_every=checkpoint_every, options=options)
             self._task = load_task(spec.task, spec.evaluation, reward_model=reward_model)
@@ -159,9 +170,9 @@ class _Trial(TrainerCallback):
                     processing_class=self._task.tokenizer,
                     callbacks=[self],
                     credit=self._shaping,
-                    advantage="reward_to_go",
+                    advantage=advantage,
                     leave_one_out=spec.ppo.algorithm == "rloo",
-                    decay=spec.ppo.gae_lambda,
+                    decay=spec.ppo.gae_lambda if advantage == "reward_to_go" else 1.0,
                 )
             self._trainer.remove_callback(PrinterCallback)  # the events say it
             self._trainer.trial = self
@@ -278,10 +289,12 @@ class _Trial(TrainerCallback):
         self, prompts: Sequence[str], texts: Sequence[str], token_ends: Sequence[Sequence[int]], facts: Sequence[Any]
     ) -> list[Any]:
         """Credit of the tokens of each response."""
-        ppo = self._spec.ppo
+        ppo, shaping = self._spec.ppo, self._trainer.credit
+        if not isinstance(shaping, ShapingFunction):  # all weight on sparse, and none for weights of tokens
+            return []
         progress = len(self.steps) / max(ppo.steps - 1, 1)
         with self._clock.phase("attribute"):
-            return self._shaping(
+            return shaping(
                 [self._given(prompt) for prompt in prompts],
                 texts,
                 token_ends=token_ends,
@@ -432,7 +445,7 @@ class _Trainer(DenseCreditGRPOTrainer):
     ) -> Sequence[Any]:
         shaped = self.trial.pay(prompts, texts, token_ends, [self._facts[row] for row in rows])
         self._n_evaluations = sum(max(response.n_evaluations, 1) for response in shaped)
-        return [response.rewards for response in shaped]
+        return [response.rewards for response in shaped] or super()._pay(rows, prompts, texts, scores, token_ends)
 
 
 def _rows(task: Task, spec: TrialSpec) -> tuple[Dataset, dict[str, str]]:

@@ -104,3 +104,12 @@ def test_checkpoints_come_at_the_end_of_a_step(tmp_path):
     assert config_of(tmp_path).save_strategy == "no"
     config = config_of(tmp_path, checkpoint_every=3, epochs=2)
     assert (config.save_strategy, config.save_steps) == ("steps", 6)
+
+
+@pytest.mark.parametrize("ppo", [{"gae_lambda": 0.8}, {"to_sparse": 0.5}])
+def test_what_weights_have_no_use_for_is_refused_with_them(ppo):
+    check_ppo(PPOConfig(**GRPO), "weights")
+    check_ppo(PPOConfig(**GRPO, **ppo), "reward_to_go")
+    [name] = ppo
+    with pytest.raises(TaskError, match=rf"ppo\.{name} .* says nothing where advantage is 'weights'"):
+        check_ppo(PPOConfig(**GRPO, **ppo), "weights")

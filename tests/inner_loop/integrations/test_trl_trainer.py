@@ -329,3 +329,18 @@ def test_the_base_value_is_no_tokens_credit(made):
 def test_an_ordinary_config_is_supported():
     trl_trainer.check_config(GRPOConfig(output_dir="unused", report_to=[], use_cpu=True))
     trl_trainer.check_config(None)
+
+
+def test_the_sparse_share_is_trls_own_advantage(made):
+    likes_e = lambda texts: [float(text.count("e")) for text in texts]  # noqa: E731
+    own = {"advantage": "weights"}
+    batches = []
+    for sparse in (0.0, 0.75, 1.0):
+        weights = {"shap": 1 - sparse, "sparse": sparse}
+        trainer = made(ShapingFunction(weights, reward_model=likes_e), trainer=Watched, own=own)
+        train(trainer)
+        batches.append(trainer.batches[0]["advantages"])
+    dense, mixed, scalar = batches
+    torch.testing.assert_close(mixed, 0.25 * dense + 0.75 * scalar)
+    assert (dense != scalar).any()
+    assert all(len(row[row != 0].unique()) <= 1 for row in scalar)

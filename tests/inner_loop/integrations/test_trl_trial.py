@@ -196,6 +196,17 @@ def test_a_spec_for_ppo_is_refused_before_anything_is_loaded():
         next(run_trial(TrialSpec(weights={"sparse": 1.0})))
 
 
+def test_a_trial_can_weigh_trls_advantages_and_its_sparse_corner_is_trl(mixed):
+    weighed = run(tiny_spec(MIXED, learning_rate=1e-3), advantage="weights")[1]
+    assert weighed.steps[-1] != run(tiny_spec(MIXED, learning_rate=1e-3))[1].steps[-1]
+    sparse = [
+        run(tiny_spec(learning_rate=1e-3, gae_lambda=1.0), advantage=advantage)[1]
+        for advantage in ("weights", "reward_to_go")
+    ]
+    assert sparse[0].scores == pytest.approx(sparse[1].scores, abs=1e-3)
+    assert sparse[0].steps[0].n_evaluations == 0
+
+
 SCRIPT = """
 import json, sys
 from inner_loop import TrialSpec, result_of
