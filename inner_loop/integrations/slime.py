@@ -27,7 +27,7 @@ GROUP_BASED = ("grpo", "gspo", "cispo", "reinforce_plus_plus_baseline")
 def dense_advantages(args: Namespace, rollout_data: dict[str, Any]) -> None:
     """Set `advantages` and `returns` of a rank's responses, one tensor of `t` numbers per response.
 
-    slime's `--custom-config-path` names a YAML file with `shaping`: a file that `ShapingFunction.save` wrote. The
+    slime's `--custom-config-path` names a YAML file with `shaping`: a folder that `ShapingFunction.save` wrote. The
     tokenizer is that of `--hf-checkpoint`. With shaping and tokenizer at hand, call `set_dense_advantages`.
 
     Args:

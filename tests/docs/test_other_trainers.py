@@ -16,13 +16,14 @@ SBATCH = """#!{python}
 import json, sys
 wait, script, shaping, gae_lambda, measured = sys.argv[1:]
 assert (wait, script) == ("--wait", "train.sh")
-weights = json.load(open(shaping))["weights"]
+weights = json.load(open(shaping + "/shaping.json"))["weights"]
 assert 0.5 <= float(gae_lambda) <= 1.0
-if shaping == "shaping-1.json":
+if shaping == "shaping-1":
     sys.exit(3)
 with open(measured, "w") as file:
     for reward in (0.0, weights["shap"]):
-        print(json.dumps({{"step": 1, "data": {{"actor/lr": 1.0, "val-core/prompts/reward/mean@1": reward}}}}), file=file)
+        data = {{"actor/lr": 1.0, "val-core/prompts/reward/mean@1": reward}}
+        print(json.dumps({{"step": 1, "data": data}}), file=file)
 """
 
 

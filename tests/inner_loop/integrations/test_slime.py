@@ -17,7 +17,7 @@ LIKES_GOOD = ShapingFunction({"shap": 1.0}, reward_model=lambda texts: [float(te
 
 def arguments(**changed):
     given = {"advantage_estimator": "grpo", "rewards_normalization": True, "context_parallel_size": 1}
-    return Namespace(**(given | {"shaping": "shaping.json", "hf_checkpoint": "policy"} | changed))
+    return Namespace(**(given | {"shaping": "my-shaping", "hf_checkpoint": "policy"} | changed))
 
 
 def rank_data(tokenizer, responses, rewards):
@@ -58,7 +58,7 @@ def test_tokens_that_are_not_trained_on_have_no_advantage():
 
 
 def test_slime_calls_it_with_arguments_that_name_a_file_and_a_checkpoint(tmp_path):
-    policy, file = model_source("embedded", "policy").weights, tmp_path / "shaping.json"
+    policy, file = model_source("embedded", "policy").weights, tmp_path / "my-shaping"
     ShapingFunction({"shap": 1.0}).save(file)
     tokenizer = AutoTokenizer.from_pretrained(policy)
     data, by_hand = (rank_data(tokenizer, [" a good film.", " bad."], [1.0, -1.0]) for _ in range(2))

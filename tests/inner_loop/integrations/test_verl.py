@@ -51,7 +51,7 @@ def algos(adapter):
 
 @pytest.fixture(scope="module")
 def shaping_file(tmp_path_factory):
-    file = tmp_path_factory.mktemp("shaping") / "shaping.json"
+    file = tmp_path_factory.mktemp("shaping") / "my-shaping"
     ShapingFunction({"shap": 0.6, "sparse": 0.4}, AttributionConfig(budget=8)).save(file)
     return file
 
