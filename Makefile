@@ -26,7 +26,7 @@ quickstart: install
 	$(BIN)/bo-shaping report quickstart
 
 # verl without what needs a GPU, in a folder of its own, for tests against its real classes.
-VERL := .cache/verl
+VERL := .verl
 VERL_REQUIREMENTS := tests/inner_loop/integrations/verl-requirements.txt
 
 $(VERL)/.installed: $(VERL_REQUIREMENTS) $(VENV)/.installed

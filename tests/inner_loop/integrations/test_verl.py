@@ -19,13 +19,13 @@ from inner_loop.models.reward_models import as_reward_model, score_responses
 from inner_loop.spec import AttributionConfig
 from inner_loop.units.response_units import policy_token_ends
 
-FOLDER = Path(__file__).parents[3] / ".cache" / "verl"
+FOLDER = Path(__file__).parents[3] / ".verl"
 POLICY = model_source("embedded", "policy").weights
 PROMPTS = ["the film is", "a slow but", "i watched this movie with my friends and", "one of the"]
 RESPONSES = [" a good film.", " very moving story of two friends that never gets old.", " bad.", " worst films i know."]
 
 pytestmark = [
-    pytest.mark.skipif(not (FOLDER / "verl").is_dir(), reason="verl is not in .cache/verl; `make verl` fetches it"),
+    pytest.mark.skipif(not (FOLDER / "verl").is_dir(), reason="verl is not in .verl; `make verl` fetches it"),
     pytest.mark.filterwarnings("ignore:.* engine is not available"),
 ]
 
