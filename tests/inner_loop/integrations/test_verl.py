@@ -158,6 +158,23 @@ def test_responses_that_wait_are_scored_together(adapter, config, policy_tokeniz
     assert [output["reward_score"][-1] for output in outputs] == [1.0] * 4
 
 
+def test_without_messages_the_prompt_is_the_text_of_its_tokens_whatever_pads_them(adapter, config, policy_tokenizer):
+    seen = []
+
+    def shaping(prompts, responses, scores, *, token_ends):
+        seen.extend(zip(prompts, responses, strict=True))
+        return ShapingFunction({"sparse": 1.0})(prompts, responses, [1.0] * len(prompts), token_ends=token_ends)
+
+    data = batch_of(policy_tokenizer)
+    data.non_tensor_batch.pop("raw_prompt")
+    word = policy_tokenizer("film")["input_ids"][-1]
+    n_prompt, mask = data.batch["prompts"].shape[1], data.batch["attention_mask"].bool()
+    data.batch["prompts"][~mask[:, :n_prompt]] = word
+    data.batch["responses"][~mask[:, n_prompt:]] = word
+    ask(manager_of(adapter, config, policy_tokenizer, shaping), data)
+    assert seen == list(zip(PROMPTS, RESPONSES, strict=True))
+
+
 def test_what_goes_wrong_is_told_to_all_who_wait(adapter, config, policy_tokenizer):
     def broken(texts):
         raise RuntimeError("the scorer is broken")
