@@ -160,13 +160,13 @@ def read_off(run: dict[str, Any], scalar: dict[str, Any]) -> dict[str, float | N
     }
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """Mean with its 95 % interval by Student's t."""
-    mean = float(np.mean(values))
+def interval(values: Sequence[float]) -> list[float] | None:
+    """Mean with its 95 % interval by Student's t, as plain data; None for fewer than two values."""
     if len(values) < 2:
-        return Interval(mean, float("nan"), float("nan"))
+        return None
+    mean = float(np.mean(values))
     half = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values))
-    return Interval(mean, mean - half, mean + half)
+    return Interval(mean, mean - half, mean + half).to_list()
 
 
 def summary(runs: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -186,10 +186,10 @@ def summary(runs: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
                 if value is not None and other[measure] is not None
             ]
             record = {"measure": measure, "arm": arm, "seeds": len(reached)}
-            record["mean"] = interval(reached).to_list() if reached else None
+            record["mean"] = interval(reached)
             if arm != SCALAR:
                 record["pairs"] = len(pairs)
-                record["less scalar"] = interval([a - b for a, b in pairs]).to_list() if pairs else None
+                record["less scalar"] = interval([a - b for a, b in pairs])
             records.append(record)
     return records
 

@@ -1,8 +1,8 @@
 """A trial trained by TRL: `run_trial(TrialSpec)` yields `TrialProgress` and returns a `TrialResult`, as our own does.
 
 The policy is trained by `DenseCreditGRPOTrainer`, with reward-to-go unless `advantage` says otherwise, and judged by
-the evaluation that judges ours: the same prompts, noise and measures. `inner_loop.integrations.trl_config` says what
-becomes of the `ppo` section.
+the evaluation that judges ours: the same prompts, noise and measures. What becomes of the `ppo` section is said in
+`inner_loop.integrations.trl_config`.
 
 **More machines.** What accelerate does comes from its own configuration: `accelerate launch`, or the file that
 `accelerate config` writes and its environment variables, as with any script of TRL. Every process calls `run_trial` and

@@ -36,5 +36,6 @@ def test_differences_are_paired_by_seed():
     assert (low, high) == (pytest.approx(2 - 12.706, abs=1e-3), pytest.approx(2 + 12.706, abs=1e-3))
     assert records["reward at KL 4", "weights"]["seeds"] == 1
     assert records["reward at KL 4", "weights"]["pairs"] == 1
+    assert records["reward at KL 4", "weights"]["less scalar"] is None
     assert "less scalar" not in records["final reward", SCALAR]
     assert "weights" in table_of(list(records.values()))
