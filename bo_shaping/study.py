@@ -92,7 +92,7 @@ class Study:
         """
         folder = StudyFolder((studies_root() / config.name).resolve())
         folder.refuse_existing()
-        remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation)
+        remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation, config.ppo)
         studies_root().mkdir(parents=True, exist_ok=True)
         refuse_without_locks(studies_root())
         config = with_absolute_folders(config)
@@ -233,7 +233,7 @@ class Study:
         if not self._is_checked:
             # A model that was moved must not cost the rest of the budget; `launch` has just loaded it.
             config = self._config
-            check_inner_loop(config.inner_loop, config.task, config.evaluation)
+            check_inner_loop(config.inner_loop, config.task, config.evaluation, config.ppo)
             self._is_checked = True
         with self._ledger.driven():
             n_known = len(self._ledger.entries)

@@ -1,11 +1,12 @@
 """Which inner loop a study runs: a function named in its configuration, found before the first trial."""
 
+import sys
 from collections.abc import Callable, Generator
 
 from bo_shaping.errors import ConfigError
 from inner_loop.errors import EntryPointError
 from inner_loop.io.entry_points import import_function
-from inner_loop.spec import EvaluationConfig, TaskConfig, TrialProgress, TrialResult
+from inner_loop.spec import EvaluationConfig, PPOConfig, TaskConfig, TrialProgress, TrialResult
 
 DEFAULT_INNER_LOOP = "inner_loop.trial:run_trial"
 """Our own PPO."""
@@ -28,7 +29,21 @@ def import_inner_loop(entry_point: str) -> InnerLoop:
         raise ConfigError(f"The inner loop {error}.") from None
 
 
-def check_inner_loop(entry_point: str, task: TaskConfig, evaluation: EvaluationConfig) -> list[str]:
+CHECK = "check_trial"
+"""A module of an inner loop that trains the task of the configuration may have a function of this name:
+`(task, evaluation, ppo) -> list of remarks`, which raises what would make every trial fail."""
+
+
+def trains_the_task(entry_point: str) -> bool:
+    """Whether the inner loop is known to train the task of the configuration, and not something of its own.
+
+    Raises:
+        ConfigError: If there is no such module or function.
+    """
+    return entry_point == DEFAULT_INNER_LOOP or _check_of(entry_point) is not None
+
+
+def check_inner_loop(entry_point: str, task: TaskConfig, evaluation: EvaluationConfig, ppo: PPOConfig) -> list[str]:
     """Find out before the first trial what would make every trial fail.
 
     Returns:
@@ -36,11 +51,16 @@ def check_inner_loop(entry_point: str, task: TaskConfig, evaluation: EvaluationC
 
     Raises:
         ConfigError: If there is no such inner loop.
-        TaskError: If our own has no use for the task: a model or the prompts are missing or unusable.
+        TaskError: If a model or the prompts are missing or unusable, or the inner loop does not do what `ppo` asks.
     """
     if entry_point == DEFAULT_INNER_LOOP:
         from inner_loop.models.task_check import check_task
 
         return check_task(task, evaluation)
+    check = _check_of(entry_point)
+    return [] if check is None else check(task, evaluation, ppo)
+
+
+def _check_of(entry_point: str) -> Callable[[TaskConfig, EvaluationConfig, PPOConfig], list[str]] | None:
     import_inner_loop(entry_point)
-    return []
+    return getattr(sys.modules[entry_point.partition(":")[0]], CHECK, None)

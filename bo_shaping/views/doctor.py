@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.config.inner_loop import DEFAULT_INNER_LOOP, check_inner_loop
+from bo_shaping.config.inner_loop import check_inner_loop, trains_the_task
 from bo_shaping.errors import BoShapingError, StorageError, TrialResultError
 from bo_shaping.storage.lease import STALE_SECONDS
 from bo_shaping.storage.lease_holder import Holder
@@ -181,10 +181,10 @@ def _disk(path: Path, needed: int) -> Iterator[Finding]:
 
 def _models(config: StudyConfig) -> Iterator[Finding]:
     """Policy, reward model and prompts, loaded as the first trial would load them."""
-    remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation)
+    remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation, config.ppo)
     task = config.task
     text = f"policy {task.policy}, reward model {task.reward_model} and prompts {task.prompts} can be loaded"
-    if config.inner_loop != DEFAULT_INNER_LOOP:
+    if not trains_the_task(config.inner_loop):
         text = f"the inner loop {config.inner_loop} can be imported"
     yield Finding("models", True, text)
     for remark in remarks:

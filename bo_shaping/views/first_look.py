@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.config.inner_loop import DEFAULT_INNER_LOOP, check_inner_loop
+from bo_shaping.config.inner_loop import check_inner_loop, trains_the_task
 from bo_shaping.errors import BoShapingError
 from bo_shaping.text.reasons import sentence_of
 from bo_shaping.views.doctor import Finding
@@ -83,9 +83,9 @@ def look_at(config: StudyConfig) -> FirstLook:
     findings: list[Finding] = []
     responses: list[ShownResponse] = []
     try:
-        remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation)
+        remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation, config.ppo)
         findings += [Finding("worth knowing", True, remark) for remark in remarks]
-        if config.inner_loop != DEFAULT_INNER_LOOP:
+        if not trains_the_task(config.inner_loop):
             findings.append(
                 Finding("inner loop", True, f"{config.inner_loop} can be imported; it loads its models itself")
             )

@@ -10,16 +10,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from inner_loop.integrations.sampled_tokens import decode_sampled
 from inner_loop.shaping import ShapedResponse
-
-CHUNK = 64
-"""Tokens decoded from one starting point; the time per response is then linear in its length."""
-
-CONTEXT = 8
-"""Tokens before a chunk that are decoded with it: more than the four bytes that one character may take."""
-
-UNFINISHED = "\ufffd"
-"""What tokenizers write for a character of which only some bytes are there."""
 
 
 class Shaping(Protocol):
@@ -63,10 +55,8 @@ def shape_tokens(
     for index, (before, ids) in enumerate(zip(prompt_ids, response_ids, strict=True)):
         if not len(before) or not len(ids):
             raise ValueError(f"Prompt and response {index} need at least one token each, and have none.")
-    read = [
-        _decoded(tokenizer, int(ids[-1]), [*map(int, own)]) for ids, own in zip(prompt_ids, response_ids, strict=True)
-    ]
-    return shaping(prompts, [text for text, _ in read], scores, token_ends=[ends for _, ends in read])
+    texts, ends = decode_sampled(tokenizer, response_ids, [own[-1] for own in prompt_ids])
+    return shaping(prompts, texts, scores, token_ends=ends)
 
 
 def on_written_tokens(rewards: Tensor, written: Tensor) -> Tensor:
@@ -88,36 +78,3 @@ def on_written_tokens(rewards: Tensor, written: Tensor) -> Tensor:
     target = torch.where(latest < 0, first, latest)
     target = torch.where(written.any(dim=1, keepdim=True), target, places)
     return torch.zeros_like(rewards).scatter_add(1, target, rewards)
-
-
-def _decoded(tokenizer: Any, before: int, ids: list[int]) -> tuple[str, list[int]]:
-    """A response's text, and where in it each of its tokens ends; the token before it decides about a leading space.
-
-    Special tokens, the end of sequence among them, have no text. A token that leaves a character unfinished ends
-    before it.
-    """
-    sequence = [before, *ids]
-    anchor, whole = _texts(tokenizer, [sequence[:1], sequence])
-    text, ends = whole[len(anchor) :], list[int]()
-    for start in range(0, len(ids), CHUNK):
-        chunk = sequence[max(0, start + 1 - CONTEXT) : start + 1 + CHUNK]
-        n_before = min(start + 1, CONTEXT)
-        lengths = _visible_lengths(tokenizer, chunk, n_before)
-        ends += [(ends[start - 1] if start else 0) + length - lengths[0] for length in lengths[1:]]
-    if ends[-1] != len(text.rstrip(UNFINISHED)):
-        # This tokenizer looks further back than CONTEXT.
-        lengths = _visible_lengths(tokenizer, sequence, 1)
-        ends = [length - lengths[0] for length in lengths[1:]]
-    highest = torch.tensor(ends).clamp(0, len(text)).cummax(dim=0).values
-    return text, [*highest[:-1].tolist(), len(text)]
-
-
-def _visible_lengths(tokenizer: Any, sequence: list[int], n_before: int) -> list[int]:
-    """Characters that are complete after `n_before` tokens, after one more, and so on to the end."""
-    beginnings = [sequence[:end] for end in range(n_before, len(sequence) + 1)]
-    return [len(text.rstrip(UNFINISHED)) for text in _texts(tokenizer, beginnings)]
-
-
-def _texts(tokenizer: Any, sequences: list[list[int]]) -> list[str]:
-    texts: list[str] = tokenizer.batch_decode(sequences, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return texts

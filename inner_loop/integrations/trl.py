@@ -10,7 +10,8 @@
 is all that an ordinary configuration needs more: see `inner_loop.integrations.trl_trial`.
 """
 
+from inner_loop.integrations.trl_config import check_trial
 from inner_loop.integrations.trl_trainer import Credit, DenseCreditGRPOTrainer
 from inner_loop.integrations.trl_trial import run_trial
 
-__all__ = ["Credit", "DenseCreditGRPOTrainer", "run_trial"]
+__all__ = ["Credit", "DenseCreditGRPOTrainer", "check_trial", "run_trial"]

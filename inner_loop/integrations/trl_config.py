@@ -28,8 +28,9 @@ from trl import GRPOConfig
 
 from inner_loop.errors import TaskError
 from inner_loop.io.schema import nearest
+from inner_loop.models.task_check import check_task
 from inner_loop.processes import n_processes
-from inner_loop.spec import PPOConfig, TrialSpec
+from inner_loop.spec import EvaluationConfig, PPOConfig, TaskConfig, TrialSpec
 
 NO_COUNTERPART = {
     "kl_estimator": "prices the k3 estimate, in its loss",
@@ -125,6 +126,16 @@ def grpo_config(
         return GRPOConfig(**of_the_spec, **(by_default | dict(options)))
     except (TypeError, ValueError) as error:
         raise TaskError(f"TRL does not accept this configuration: {str(error).rstrip('.')}.") from error
+
+
+def check_trial(task: TaskConfig, evaluation: EvaluationConfig, ppo: PPOConfig) -> list[str]:
+    """What a study asks before its first trial: what is worth knowing of the task, in sentences.
+
+    Raises:
+        TaskError: If the section asks for what TRL's trainer does not do, or a model or the prompts are unusable.
+    """
+    check_ppo(ppo)
+    return check_task(task, evaluation)
 
 
 def check_ppo(ppo: PPOConfig, advantage: str = "reward_to_go") -> None:

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from inner_loop import ShapingFunction
-from inner_loop.integrations import token_rewards
+from inner_loop.integrations import sampled_tokens
 from inner_loop.integrations.token_rewards import on_written_tokens, shape_tokens
 from inner_loop.models.prompts import Prompt
 from inner_loop.ppo.rollout import decode_responses
@@ -31,9 +31,18 @@ def seen(tokenizer, prompt_ids, ids):
     return shaped
 
 
-@pytest.mark.parametrize("chunk", [1, 3, 64])
+def decode_in_chunks(monkeypatch, chunk):
+    """Decode beginnings even where the tokenizer would make the same tokens; None leaves that short way."""
+    if chunk is not None:
+        monkeypatch.setattr(sampled_tokens, "CHUNK", chunk)
+        monkeypatch.setattr(
+            sampled_tokens, "_ends_of_the_same_tokens", lambda tokenizer, rows, texts: [None] * len(rows)
+        )
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 64, None])
 def test_tokens_end_where_decoding_every_beginning_says(tokenizer, monkeypatch, chunk):
-    monkeypatch.setattr(token_rewards, "CHUNK", chunk)
+    decode_in_chunks(monkeypatch, chunk)
     ids = tokenizer(" a slow but very good film, with café and naïve friends.")["input_ids"]
     prompt = tokenizer("the film is")["input_ids"]
     assert seen(tokenizer, prompt, ids) == ends_one_by_one(tokenizer, prompt, ids)
@@ -41,7 +50,7 @@ def test_tokens_end_where_decoding_every_beginning_says(tokenizer, monkeypatch, 
 
 @pytest.mark.parametrize("chunk", [1, 2, 5])
 def test_characters_of_several_tokens_end_with_their_last_byte_across_chunks(monkeypatch, chunk):
-    monkeypatch.setattr(token_rewards, "CHUNK", chunk)
+    decode_in_chunks(monkeypatch, chunk)
     tokenizer = byte_tokenizer()
     prompt, ids = tokenizer("a film")["input_ids"], tokenizer("good 🎬🎬é\ufffd ok")["input_ids"]
     ids = [*ids, tokenizer.eos_token_id]
@@ -58,8 +67,8 @@ def test_a_tokenizer_that_looks_far_back_is_decoded_from_the_start(monkeypatch):
         def batch_decode(self, sequences, **options):
             return ["".join("x" * (1 + index % 2) for index in range(len(ids))) for ids in sequences]
 
-    monkeypatch.setattr(token_rewards, "CHUNK", 3)
-    monkeypatch.setattr(token_rewards, "CONTEXT", 1)
+    monkeypatch.setattr(sampled_tokens, "CHUNK", 3)
+    monkeypatch.setattr(sampled_tokens, "CONTEXT", 1)
     text, ends = seen(Doubling(), [7], [1, 2, 3, 4])
     assert text == "x" * 6
     assert ends == [2, 3, 5, 6]
