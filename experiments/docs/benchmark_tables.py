@@ -7,6 +7,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from experiments.benchmarks import trl_dense_credit
 from experiments.benchmarks.attribution import memory, ppo_share
 from experiments.benchmarks.attribution import speed as attribution_speed
 from experiments.benchmarks.attribution.accuracy import ALL
@@ -118,6 +119,12 @@ def benchmark_tables(results: Path = RESULTS) -> str:
             continue
         command = f"`python -m {module}`, on: {wide[part]['environment']['processor']}.\n"
         pieces += [f"\n## {title}\n", command, f"```text\n{_trimmed(table_of(wide[part]['result']))}\n```\n"]
+    pieces += [
+        "\n## TRL's GRPO with credit per token\n",
+        "`python -m experiments.benchmarks.trl_dense_credit`: means over seeds with 95 % intervals, and the difference "
+        "to TRL's own, by seed.\n",
+        _trl(results),
+    ]
     pieces += ["\n## Kills\n", "`python -m experiments.benchmarks.outer_loop.kills`\n", _kills(results)]
     pieces += [
         "\n## Launches in a row\n",
@@ -142,6 +149,12 @@ def _bars(bars: list[dict[str, Any]]) -> list[str]:
         return []
     lines = [f"{len(bars) - len(missed)} of {len(bars)} bars reached{'.' if not missed else '; missed:'}\n"]
     return lines + [f"- {bar['name']}: {bar['value']:.3g}" for bar in missed]
+
+
+def _trl(results: Path) -> str:
+    stored = json.loads((results / "trl_dense_credit.json").read_text(encoding="utf-8"))["trl_dense_credit"]
+    text = _trimmed(trl_dense_credit.table_of(stored["summary"]))
+    return f"Measured on: {stored['environment']['processor']}.\n\n```text\n{text}\n```\n"
 
 
 def _launches(results: Path) -> str:
