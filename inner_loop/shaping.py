@@ -37,6 +37,7 @@ from inner_loop.models.reward_models import RewardModel, as_reward_model, score_
 from inner_loop.models.scores import check_scores
 from inner_loop.shaping_card import ShapingCard, ShapingEvidence, read_card, write_card
 from inner_loop.spec import AttributionConfig, ScoringConfig, check_components, check_mixing_weights
+from inner_loop.units.response_units import last_tokens_of_units
 
 CONSERVATION_RTOL = 1e-5
 """Credits of every component, and of the mixture, must sum to the score within this, relative to the score (or to one,
@@ -61,6 +62,8 @@ class ShapedResponse:
     """Reward-model evaluations the explanation took."""
     is_unread: np.ndarray
     """`t` booleans: the tokens that the reward model had no room for, whose explained credit is zero."""
+    unit_tokens: list[int] = field(default_factory=list)
+    """Index of the token that completes each unit, where its credit is paid; empty if nothing had to be explained."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +185,7 @@ class ShapingFunction:
             rewards=mixture * self.gamma**remaining,
             n_evaluations=spread.credit.n_evaluations if spread.credit else 0,
             is_unread=_is_unread(spread),
+            unit_tokens=_unit_tokens(spread),
         )
 
     @cached_property
@@ -270,6 +274,10 @@ class ShapingFunction:
             listed = ", ".join(known)
             raise ValueError(f"There is no preset {name!r}, did you mean {nearest(name, known)!r}? Presets: {listed}.")
         return cls.load(folder / name, reward_model=reward_model)
+
+
+def _unit_tokens(spread: Spread) -> list[int]:
+    return last_tokens_of_units(spread.credit.ends, spread.token_ends).tolist() if spread.credit else []
 
 
 def _is_unread(spread: Spread) -> np.ndarray:

@@ -237,6 +237,7 @@ def explain_samples(evaluation: Evaluation, shaping: ShapingFunction, count: int
             tokens=[response[start:end] for start, end in zip([0, *item.token_ends], item.token_ends, strict=False)],
             components={name: values.tolist() for name, values in item.components.items()},
             rewards=item.rewards.tolist(),
+            unit_tokens=item.unit_tokens,
             unread=item.is_unread.tolist() if item.is_unread.any() else [],
         )
         for prompt, response, item in zip(prompts, responses, shaped, strict=True)

@@ -70,7 +70,7 @@ def _look_at_config(file: str, settings: list[str], as_json: bool) -> None:
             facts = f"{len(shown.explained.tokens)} tokens{cut}, score {shown.explained.score:.4g}"
             console.print(f"response, {facts}:", style="bold")
             _print_text(shown.explained.response)
-            print_table(shown.credit, console, what="token")
+            print_table(shown.credit, console, what="part")
             console.print()
         _print_findings(look.findings)
         problem = look.problem

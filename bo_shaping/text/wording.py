@@ -25,6 +25,19 @@ def describe_probability(probability: float) -> str:
     return "< 1 %" if probability < 0.01 else f"{100 * probability:.0f} %"
 
 
+def describe_rivals(prob_better_than: Mapping[str, float | None], weights: Mapping[str, float]) -> dict[str, str]:
+    """How probably a recommendation is better than each component; the one that it is cannot be its own rival.
+
+    >>> describe_rivals({"shap": 0.75, "lime": 0.0}, {"shap": 0.001, "lime": 0.999})
+    {'shap': '75 %', 'lime': '– (it is recommended)'}
+    """
+    recommended = describe_weights(weights)
+    return {
+        name: "– (it is recommended)" if value is None or recommended == f"pure {name}" else describe_probability(value)
+        for name, value in prob_better_than.items()
+    }
+
+
 def describe_attempts(reasons: Sequence[str]) -> list[str]:
     """Why each attempt at a trial before the last has ended.
 

@@ -9,6 +9,7 @@ from bo_shaping.config import StudyConfig
 from bo_shaping.config.inner_loop import check_inner_loop, trains_the_task
 from bo_shaping.errors import BoShapingError
 from bo_shaping.text.reasons import sentence_of
+from bo_shaping.views.blocks import blocks_of
 from bo_shaping.views.doctor import Finding
 from inner_loop.attribution.credit import Credit
 from inner_loop.errors import InnerLoopError
@@ -23,7 +24,7 @@ N_SHOWN = 3
 
 @dataclass(frozen=True)
 class ShownResponse:
-    """A prompt as the policy reads it, the start policy's response, and the credit of its tokens."""
+    """A prompt as the policy reads it, the start policy's response, and the credit of its parts."""
 
     prompt: str
     """The tokens that the policy is given, as text, special ones included."""
@@ -37,16 +38,18 @@ class ShownResponse:
 
     @property
     def credit(self) -> Credit:
-        """The credit of every token under every component."""
-        ends = np.cumsum([len(token) for token in self.explained.tokens]).tolist()
-        starts = [0, *ends[:-1]]
+        """The credit of every part of the response, as it was written, under every component."""
+        blocks = blocks_of(self.explained)
         return Credit(
             prompt=self.prompt,
             response=self.explained.response,
-            offsets=list(zip(starts, ends, strict=True)),
+            offsets=[(block.stop - len(block.text), block.stop) for block in blocks],
             base_value=self.explained.base_value,
             full_value=self.explained.score,
-            values={name: np.array(values) for name, values in self.explained.components.items()},
+            values={
+                name: np.array([block.credit(values) for block in blocks])
+                for name, values in self.explained.components.items()
+            },
             n_evaluations=0,
         )
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.surrogate.recommendation import Best, Cost, Simplest
 from bo_shaping.text.hidden_characters import visible_text
-from bo_shaping.text.wording import describe_prob_best, describe_probability
+from bo_shaping.text.wording import describe_prob_best, describe_probability, describe_rivals
 from bo_shaping.views.trials_table import arm_text, reward_text
 
 _SAME = 1e-6
@@ -24,10 +24,7 @@ def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> 
             low, high = best.interval[name]
             console.print(f"{title:>9} {name:<{width}} {value:6.3g}   90 % between {low:.3g} and {high:.3g}")
     low, high = best.mean_interval
-    beats = {
-        name: "– (it is recommended)" if value is None else describe_probability(value)
-        for name, value in best.prob_better_than.items()
-    }
+    beats = describe_rivals(best.prob_better_than, best.weights)
     divergence = "" if best.kl is None else f", expected KL {best.kl:.1f}"
     _print_lines(
         console,

@@ -87,6 +87,9 @@ class ExplainedResponse(StrictModel):
     """Score with every unit of the response absent."""
     tokens: list[str]
     """Text of each policy token; the end-of-sequence token is the empty string. Joined, they are the response."""
+    unit_tokens: list[NonNegativeInt] = Field(default_factory=list)
+    """Index of the token that completes each unit of the response, where the credit of the unit is paid; empty where
+    nothing was explained (and in results of earlier versions)."""
     unread: list[bool] = Field(default_factory=list)
     """Which of the tokens the reward model had no room for, if any: they have no credit."""
     components: dict[str, list[float]]

@@ -280,3 +280,13 @@ def test_every_registered_component_says_what_it_needs():
         "uniform": None,
         "sparse": None,
     }
+
+
+def test_the_tokens_that_complete_a_unit_are_named():
+    count = lambda texts: [float(text.count("good")) for text in texts]  # noqa: E731
+    shaping = ShapingFunction({"shap": 1.0}, AttributionConfig(units="words"), reward_model=count)
+    # Two words of two tokens each, and the end of the sequence.
+    [shaped] = shaping(["It is"], [" very good"], [1.0], token_ends=[[3, 5, 7, 10, 10]])
+    assert shaped.unit_tokens == [1, 3]
+    [sparse] = ShapingFunction({"sparse": 1.0}, reward_model=count)(["It is"], [" a b"], [1.0], token_ends=[[2, 4]])
+    assert sparse.unit_tokens == []

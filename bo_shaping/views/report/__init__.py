@@ -6,6 +6,8 @@ matplotlib figures (or HTML), so notebooks use the same ones.
 
 from bo_shaping.views.report.curves import curves_figure
 from bo_shaping.views.report.front import front_figure
+from bo_shaping.views.report.material import Material, material_of
+from bo_shaping.views.report.notebook import Shown, StudyView, look
 from bo_shaping.views.report.simplex import simplex_figure
 from bo_shaping.views.report.tokens import token_credit_html
 from bo_shaping.views.report.trial_frame import Landmarks, find_landmarks
@@ -15,9 +17,14 @@ from bo_shaping.views.report.writing import write_report
 
 __all__ = [
     "Landmarks",
+    "Material",
+    "Shown",
+    "StudyView",
     "curves_figure",
     "find_landmarks",
     "front_figure",
+    "look",
+    "material_of",
     "simplex_figure",
     "token_credit_html",
     "trial_table_html",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from bo_shaping.text.escaping import escape, escape_marked
+from bo_shaping.views.report.theme import theme_css
 
 # As in SHAP's plots red raises the score and blue lowers it; this red and blue stay apart for colour-blind eyes.
 _POSITIVE_RGB = (214, 81, 58)
@@ -22,33 +23,49 @@ def _rgba(rgb: tuple[int, int, int], alpha: float) -> str:
 
 
 CHIP_CSS = f"""
-.tc {{ font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: #1f2733; }}
-.tc .legend {{ display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; font-size: .82rem; color: #59636f;
+{theme_css(".tc")}
+.tc {{ font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; color: var(--bs-ink);
+  font-size: 16px; line-height: 1.5; }}
+.tc .legend {{ display: flex; flex-wrap: wrap; gap: .4rem 1.4rem; font-size: .82rem; color: var(--bs-muted);
   margin: 0 0 .8rem; }}
 .tc .ramp {{ display: inline-block; width: 9rem; height: .7rem; vertical-align: -.05rem; border-radius: 3px;
-  background: linear-gradient(to right, {_rgba(_NEGATIVE_RGB, _MAX_ALPHA)}, #fff,
+  background: linear-gradient(to right, {_rgba(_NEGATIVE_RGB, _MAX_ALPHA)}, transparent,
   {_rgba(_POSITIVE_RGB, _MAX_ALPHA)}); }}
-.tc .card {{ border: 1px solid #e3e7ec; border-radius: 8px; padding: .8rem 1rem; margin: 0 0 1rem; background: #fff; }}
-.tc .prompt {{ margin: 0 0 .6rem; font-size: .9rem; color: #59636f; white-space: pre-wrap; overflow-wrap: anywhere; }}
-.tc .row {{ display: grid; grid-template-columns: 6.2rem minmax(0, 1fr); align-items: start; padding: .28rem 0; }}
-.tc .row + .row {{ border-top: 1px solid #f0f2f5; }}
-.tc .row.mix {{ border-top: 2px solid #c3c9d1; }}
-.tc .name {{ font-size: .82rem; color: #59636f; padding-top: .2rem; }}
-.tc .mix .name {{ color: #1f2733; font-weight: 650; }}
+.tc .card {{ border: 1px solid var(--bs-rule); border-radius: 8px; padding: .8rem 1rem; margin: 0 0 1rem;
+  background: var(--bs-paper); }}
+.tc .prompt {{ margin: 0 0 .6rem; font-size: .9rem; color: var(--bs-muted); white-space: pre-wrap;
+  overflow-wrap: anywhere; }}
+.tc .prompt b, .tc .prompt .written {{ color: var(--bs-ink); }}
+.tc .row {{ display: grid; grid-template-columns: 7.4rem minmax(0, 1fr); align-items: start; padding: .28rem 0; }}
+.tc .row + .row {{ border-top: 1px solid var(--bs-rule); }}
+.tc .row.mix {{ border-top: 2px solid var(--bs-strong-rule); }}
+.tc .name {{ font-size: .82rem; color: var(--bs-muted); padding: .2rem .4rem 0 0; overflow-wrap: anywhere; }}
+.tc .mix .name {{ color: var(--bs-ink); font-weight: 650; }}
 .tc .tok {{ display: inline-block; min-width: 2.5rem; max-width: 100%; text-align: center; vertical-align: top;
   padding: .12rem .15rem; margin: 0 .1rem .15rem 0; border-radius: 4px; font-size: .9rem; line-height: 1.25; }}
+.tc .tok.on {{ margin-right: 0; border-top-right-radius: 0; border-bottom-right-radius: 0; }}
 .tc .tok bdi {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
-.tc .tok small {{ display: block; font-size: .66rem; font-variant-numeric: tabular-nums; }}
-.tc .esc {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .78em; color: #4a1668;
-  border: 1px dotted #6d4a86; border-radius: 3px; padding: 0 .1em; }}
-.tc .end {{ color: #3b4550; font-style: italic; font-size: .8rem; }}
+.tc .tok small {{ display: block; font-size: .66rem; line-height: 1.35; font-variant-numeric: tabular-nums; }}
+.tc .esc {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .78em; color: var(--bs-spelt);
+  border: 1px dotted currentColor; border-radius: 3px; padding: 0 .1em; }}
+.tc .end {{ color: var(--bs-muted); font-style: italic; font-size: .8rem; }}
+.tc .tok .end {{ color: inherit; }}
 """
 
 RAMP_HTML = '<span>lowers the score − <span class="ramp"></span> + raises the score</span>'
 """Legend of the colours."""
 
 
-def chip_html(text: str, value: float, hover: str, scale: float, *, small: str = "") -> str:
+def chip_html(
+    text: str,
+    value: float,
+    hover: str,
+    scale: float,
+    *,
+    small: str = "",
+    with_end: bool = False,
+    goes_on: bool = False,
+) -> str:
     """One chip: the text on the colour of its value, the signed value under it.
 
     Args:
@@ -57,11 +74,15 @@ def chip_html(text: str, value: float, hover: str, scale: float, *, small: str =
         hover: Shown when the pointer rests on the chip.
         scale: The value of the strongest colour.
         small: HTML to write under the text instead of the value to two decimals.
+        with_end: Whether the value holds what is paid for the end of the response, too.
+        goes_on: Whether the text goes on in the next chip without a space.
     """
     shown = f"<bdi>{escape_marked(text)}</bdi>" if text else '<span class="end">end</span>'
+    shown += '<span class="end"> + end</span>' if text and with_end else ""
     # In text that runs from right to left, a sign would otherwise end up behind its number.
+    css, colour = "tok on" if goes_on else "tok", _rgba(*shade(value, scale))
     return (
-        f'<span class="tok" style="background:{_rgba(*shade(value, scale))}" title="{escape(hover)}">'
+        f'<span class="{css}" style="background:{colour}" title="{escape(hover)}">'
         f'{shown}<small dir="ltr">{small or signed(value)}</small></span>'
     )
 

@@ -20,6 +20,7 @@ from bo_shaping.views.report.style import (
     tidy_axes,
 )
 from bo_shaping.views.report.trial_frame import Landmarks, component_names
+from bo_shaping.views.report.verdict import Comparison, comparison
 from inner_loop.spec import CurvePoint
 
 _BUDGET_IN_SIGHT = 1.5
@@ -46,7 +47,8 @@ def curves_figure(
     """Learning curves of all trials; the recommended one and the best pure ones stand out.
 
     The band is one standard error over validation prompts: it says nothing about other PPO seeds. The right half shows
-    the same points against KL, where a policy that only moved further has no advantage. A cross is where a trial was
+    the same points against KL, where a policy that only moved further has no advantage; a dotted line is where the
+    chosen trial and the best sparse one are compared at equal KL. A cross is where a trial was
     stopped early.
 
     Args:
@@ -82,6 +84,7 @@ def curves_figure(
             fontsize=8,
             color=MUTED,
         )
+    _mark_comparison(by_kl, comparison(curves, landmarks))
     for ax in (by_step, by_kl):
         tidy_axes(ax)
     by_step.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -102,6 +105,25 @@ def curves_figure(
         labelcolor=INK,
     )
     return figure
+
+
+def _mark_comparison(ax: Axes, compared: Comparison | None) -> None:
+    """Where the chosen trial and the best sparse one are compared, and what came of it, as the headline says it."""
+    if compared is None or compared.at_equal_kl is None:
+        return
+    equal = compared.at_equal_kl
+    low, high = equal.interval
+    ax.axvline(equal.kl, color=ACCENT, linewidth=1, linestyle="dotted", gid="equal KL")
+    ax.annotate(
+        f"#{compared.chosen} less #{compared.sparse} at KL {equal.kl:.1f}:\n"
+        f"{equal.difference:+.2f} (90 %: {low:.2f} to {high:.2f})",
+        (0.98, 0.02),
+        xycoords="axes fraction",
+        ha="right",
+        va="bottom",
+        fontsize=8,
+        color=INK,
+    )
 
 
 def _choose_lines(

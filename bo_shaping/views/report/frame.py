@@ -5,6 +5,8 @@ from importlib.metadata import PackageNotFoundError, version
 from string import Template
 
 from bo_shaping.text.escaping import escape
+from bo_shaping.views.report.recommendation import TABLE_CSS
+from bo_shaping.views.report.theme import theme_css
 
 
 def html_page(title: str, body: str) -> str:
@@ -14,7 +16,9 @@ def html_page(title: str, body: str) -> str:
         title: Plain text for the browser's tab.
         body: HTML, with every text in it that is not ours escaped.
     """
-    return page_template("frame").substitute(title=escape(title), body=body, version=escape(_version()))
+    return page_template("frame").substitute(
+        title=escape(title), body=body, version=escape(_version()), theme=theme_css(":root"), tables=TABLE_CSS
+    )
 
 
 def page_template(name: str) -> Template:

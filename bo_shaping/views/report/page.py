@@ -8,16 +8,17 @@ import pandas as pd
 
 from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.text.escaping import escape
-from bo_shaping.text.wording import describe_prob_best, describe_probability
+from bo_shaping.text.wording import describe_probability, describe_weights
 from bo_shaping.views.credit_similarity import similarity_html
 from bo_shaping.views.report.frame import html_page, page_template
+from bo_shaping.views.report.recommendation import rivals_html
 from bo_shaping.views.report.style import component_colours
 from bo_shaping.views.report.tokens import token_credit_html
 from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, Landmarks, component_names, finished_trials
 from bo_shaping.views.report.trial_table import trial_table_html
 from bo_shaping.views.report.verdict import Verdict
 from inner_loop.credit_similarity import CreditSimilarity
-from inner_loop.spec import ExplainedResponse
+from inner_loop.spec import SPARSE, ExplainedResponse
 
 if TYPE_CHECKING:
     from bo_shaping.surrogate.recommendation import Best, FrontPoint
@@ -62,10 +63,10 @@ def render_page(
         tiles=_tiles(trials, best, kl_budget),
         notes=_notes(verdict.notes),
         simplex_lead=escape(_simplex_lead(best, len(component_names(trials)))),
-        rivals=_rivals(best),
+        rivals=rivals_html(best) if best is not None else "",
         legend=_legend(component_names(trials), landmarks),
         standard_error=_standard_error(replicates, reward),
-        trial_table=trial_table_html(trials, landmarks, kl_budget=None if kl_held else kl_budget),
+        trial_table=trial_table_html(trials, landmarks, kl_budget=kl_budget, kl_held=kl_held),
         token_credit=_token_section(samples or [], trials, landmarks),
         config=_config(config_yaml),
         similarity=similarity_html(similarity),
@@ -88,12 +89,12 @@ def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -
         budget = "no KL budget" if kl_budget is None else f"budget {kl_budget:g} nats per response"
         if best.kl is not None:
             tiles.append(_tile("expected KL", f"{best.kl:.1f}", budget))
-        if best.prob_better_than_sparse is not None:
+        if best.prob_better_than_sparse is not None and describe_weights(best.weights) != f"pure {SPARSE}":
             tiles.append(
                 _tile(
                     "P(better than sparse)",
                     describe_probability(best.prob_better_than_sparse),
-                    "sparse with its own best settings",
+                    f"in {best.reward}, sparse with its own best settings",
                 )
             )
     counted = f"of {len(trials)} in the study"
@@ -130,19 +131,6 @@ def _simplex_lead(best: "Best | None", k: int) -> str:
         "recommendation maximises the posterior mean and is not the luckiest observation; the draws show where else "
         "the best weights may be."
     )
-
-
-def _rivals(best: "Best | None") -> str:
-    if best is None:
-        return ""
-    beats = {name: describe_probability(value) for name, value in best.prob_better_than.items() if value is not None}
-    heads = ("Probability of", "the recommendation being better", "being the best, alone")
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(beats.get(name, '–'))}</td><td>{escape(word)}</td></tr>"
-        for name, word in describe_prob_best(best.prob_best).items()
-    )
-    return f'<table class="rivals"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _front(best: "Best | None", png: bytes | None) -> str:
@@ -189,7 +177,7 @@ def _token_section(samples: list[ExplainedResponse], trials: pd.DataFrame, landm
     weights = {name: float(row[WEIGHT_PREFIX + name].iloc[0]) for name in component_names(trials)}
     return (
         f'<section><h2>What each token was paid</h2><p class="lead">Validation responses of trial '
-        f"#{landmarks.chosen}: the credit that each component gives to each token, and the mixture that the "
+        f"#{landmarks.chosen}: the credit that each component gives to each part of them, and the mixture that the "
         f"policy was trained on.</p>{token_credit_html(samples, weights)}</section>"
     )
 

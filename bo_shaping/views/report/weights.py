@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bo_shaping.views.report.style import ACCENT, INK, MUTED, component_colours, new_figure, say_nothing_yet, tidy_axes
 
@@ -71,6 +72,9 @@ def _draw_extra(ax: Axes, name: str, value: float, interval: _Range, bounds: _Ra
     else:
         margin = 0.03 * (high - low) or 0.05 * abs(value) or 1.0
         ax.set_xlim(low - margin, high + margin)
+    if ax.get_xscale() == "linear":
+        ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.3g}"))
     ax.set_ylim(-0.5, 0.7)
     ax.set_yticks([0.0], [name], parse_math=False)
     ax.tick_params(axis="y", labelsize=9, labelcolor=INK, length=0)

@@ -1,0 +1,50 @@
+from dataclasses import replace
+
+from bo_shaping.views.report import StudyView
+from bo_shaping.views.report.notebook import explained
+from bo_shaping.views.report.recommendation import rivals_html
+from inner_loop.shaping import ShapingFunction
+from tests.bo_shaping.views.report.made_up import EVIL, make_best
+
+THREE = ("shap", "lime", "sparse")
+
+
+def test_every_cell_is_html_and_plain_text(make_study):
+    view = StudyView(make_study())
+    cells = [
+        *(view.headline(), view.recommendation(), view.simplex(), view.weights(), view.curves(), view.trials()),
+        view.credit(),
+    ]
+    for cell in cells:
+        html = cell._repr_html_()
+        assert html.startswith("<style>")
+        assert "<script" not in html.lower().replace("&lt;/script", "")
+        assert EVIL not in html
+        assert repr(cell)
+
+
+def test_a_young_study_can_be_looked_at(make_study):
+    view = StudyView(make_study(n_finished=0, n_failed=0))
+    assert "No trial" in repr(view.headline())
+    assert "No trial" in repr(view.recommendation())
+    assert "No trial" in view.credit().html
+
+
+def test_a_component_that_is_recommended_is_no_rival_of_its_own():
+    weights = {"shap": 0.0, "lime": 1.0, "sparse": 0.0}
+    best = make_best(THREE, weights=weights, prob_better_than={"shap": 0.5, "lime": None, "sparse": 0.25})
+    assert "<td>lime</td><td>– (it is recommended)</td>" in rivals_html(best)
+    # One that rounds to it is called pure, and would be said to be better than itself with some odd probability.
+    nearly = replace(best, weights={"shap": 0.001, "lime": 0.999, "sparse": 0.0})
+    nearly = replace(nearly, prob_better_than={"shap": 0.5, "lime": 0.0, "sparse": 0.25})
+    assert "<td>lime</td><td>– (it is recommended)</td>" in rivals_html(nearly)
+
+
+def test_any_response_is_explained_by_its_units():
+    shaping = ShapingFunction(
+        {"shap": 0.5, "sparse": 0.5}, reward_model=lambda texts: [float(text.count("good")) for text in texts]
+    )
+    [sample] = explained(shaping, ["The film is"], [" very good"])
+    assert "".join(sample.tokens) == " very good"
+    assert sample.unit_tokens == list(range(len(sample.tokens)))
+    assert sum(sample.rewards) == sample.score == 1.0
