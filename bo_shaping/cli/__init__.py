@@ -1,7 +1,7 @@
 """The `bo-shaping` command.
 
-Exit codes: 0 done, 1 `doctor` found something (or nobody reads what is printed), 2 bad input, 3 the study is driven by
-another process, 4 the study ended without a result, 130 interrupted or stopped.
+Exit codes: 0 done, 1 `doctor` or a dry run found something (or nobody reads what is printed), 2 bad input, 3 the study
+is driven by another process, 4 the study ended without a result, 130 interrupted or stopped.
 
 Ax and torch take seconds to import, so that a verb loads them when it needs them and not before.
 """

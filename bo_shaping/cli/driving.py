@@ -1,6 +1,7 @@
 """Verbs that spend a budget: launch, resume, stop, retry."""
 
 import json
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -12,13 +13,14 @@ from rich.text import Text
 from bo_shaping.cli.terms import (
     EXIT_INTERRUPTED,
     EXIT_NO_RESULT,
+    EXIT_UNHEALTHY,
     StudyArgument,
     TrialArgument,
     console,
     study_class,
 )
 from bo_shaping.config import StudyConfig
-from bo_shaping.errors import ExperimentFileError, StopRequested, TooFewTrialsError
+from bo_shaping.errors import ConfigError, ExperimentFileError, StopRequested, TooFewTrialsError
 from bo_shaping.storage.study_folder import find_study
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.views.credit_similarity import print_warnings
@@ -61,6 +63,10 @@ def launch(
     metrics: Annotated[
         list[str] | None, typer.Option("--metric", metavar="THEIRS=OURS", help="Which of their metrics is the reward.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would run and what it costs, from one timed step.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print JSON.")] = False,
 ) -> None:
     """Create a study and run it."""
     if (maps or metrics) and not sources:
@@ -68,6 +74,13 @@ def launch(
     overrides = list(settings or [])
     overrides += [f"name={json.dumps(name)}"] if name is not None else []
     overrides += [f"budget.trials={trials}"] if trials is not None else []
+    if as_json and not dry_run:
+        raise ConfigError("--json goes with --dry-run; of a study that runs, `bo-shaping watch STUDY --json` tells.")
+    if dry_run:
+        if sources:
+            raise ExperimentFileError("--dry-run takes no --from SOURCE: what it brings is only known at the launch.")
+        _rehearse(config, overrides, as_json)
+        return
     study = study_class().launch(
         StudyConfig.from_yaml(config, overrides), sources=sources or (), maps=maps or (), metrics=metrics or ()
     )
@@ -80,6 +93,22 @@ def launch(
         )
     else:
         _run(study, None)
+
+
+def _rehearse(file: Path, overrides: list[str], as_json: bool) -> None:
+    from bo_shaping.views.rehearsal import rehearse
+    from bo_shaping.views.rehearsal_text import print_rehearsal
+
+    rehearsal = rehearse(StudyConfig.from_yaml(file, overrides))
+    if as_json:
+        typer.echo(json.dumps(rehearsal.as_json(), indent=1))
+    else:
+        command = " ".join(
+            [f"bo-shaping launch {shlex.quote(str(file))}", *(f"--set {shlex.quote(each)}" for each in overrides)]
+        )
+        print_rehearsal(console, rehearsal, command)
+    if rehearsal.problem is not None:
+        sys.exit(EXIT_UNHEALTHY)
 
 
 def resume(

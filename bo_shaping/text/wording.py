@@ -38,6 +38,18 @@ def describe_rivals(prob_better_than: Mapping[str, float | None], weights: Mappi
     }
 
 
+def describe_duration(seconds: float) -> str:
+    """A time span with the precision that a person cares for.
+
+    >>> [describe_duration(seconds) for seconds in (0.4, 42, 95, 5400, 200_000)]
+    ['1 s', '42 s', '1.6 min', '1.5 h', '2.3 days']
+    """
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}" if seconds < 10 * size else f"{seconds / size:.0f} {unit}"
+    return f"{max(round(seconds), 1)} s"
+
+
 def describe_attempts(reasons: Sequence[str]) -> list[str]:
     """Why each attempt at a trial before the last has ended.
 

@@ -53,7 +53,7 @@ def examine(folder: StudyFolder | None = None) -> list[Finding]:
     checks: list[_Check] = [("installation", _installation)]
     if folder is None:
         checks += [
-            ("disk", lambda: _disk(studies_root(), 0)),
+            ("disk", lambda: disk(studies_root(), 0)),
             ("models", lambda: _models(StudyConfig(name="default"))),
         ]
     else:
@@ -63,7 +63,7 @@ def examine(folder: StudyFolder | None = None) -> list[Finding]:
             ("reward model", lambda: _unread(folder)),
             ("workers", lambda: _workers(folder)),
             ("locks", lambda: _locks(folder.path)),
-            ("disk", lambda: _disk(folder.path, _bytes_to_come(folder))),
+            ("disk", lambda: disk(folder.path, _bytes_to_come(folder))),
             ("storage", lambda: _storage(folder)),
             ("models", lambda: _models(folder.config())),
         ]
@@ -169,7 +169,8 @@ def _locks(path: Path) -> Iterator[Finding]:
         yield Finding("locks", False, problem, "move the studies to another file system")
 
 
-def _disk(path: Path, needed: int) -> Iterator[Finding]:
+def disk(path: Path, needed: int) -> Iterator[Finding]:
+    """Whether so many bytes, and some to spare, are free where a path is or would be."""
     there = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
     free, needed = shutil.disk_usage(there).free, max(needed, MIN_FREE_BYTES)
     text = f"{free / 1e9:.1f} GB free in {there}"

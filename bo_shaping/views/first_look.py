@@ -93,8 +93,8 @@ def look_at(config: StudyConfig) -> FirstLook:
                 Finding("inner loop", True, f"{config.inner_loop} can be imported; it loads its models itself")
             )
         else:
-            result, prompts = _answer(config)
-            findings += [*_about_prompts(config, result, prompts), *_about_start(config, result)]
+            result, prompts = try_task(config, _spec_to_answer(config))
+            findings += about_task(config, result, prompts)
             responses = [
                 ShownResponse(text, n_tokens, explained)
                 for (text, n_tokens), explained in zip(prompts, result.samples, strict=False)
@@ -104,14 +104,42 @@ def look_at(config: StudyConfig) -> FirstLook:
     return FirstLook(findings, responses)
 
 
-def _answer(config: StudyConfig) -> tuple[TrialResult, list[tuple[str, int]]]:
-    """A trial of no steps, and its prompts as the policy reads them with their numbers of tokens."""
+def try_task(config: StudyConfig, spec: TrialSpec) -> tuple[TrialResult, list[tuple[str, int]]]:
+    """Run a trial in this process, writing nothing: its result, and its prompts as the policy reads them.
+
+    Args:
+        config: The study.
+        spec: The trial.
+
+    Returns:
+        The result, and of each validation prompt its text and its number of tokens.
+    """
+    import torch
+
     from inner_loop.models.task import prepare_policy
     from inner_loop.trial import run_trial
 
+    prepared = prepare_policy(spec.task, spec.evaluation)
+    prompts = [(prepared.tokenizer.decode(prompt.ids), len(prompt.ids)) for prompt in prepared.evaluation_prompts]
+    # As a worker has them.
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(config.threads_per_trial)
+    try:
+        return result_of(run_trial(spec)), prompts
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def about_task(config: StudyConfig, result: TrialResult, prompts: list[tuple[str, int]]) -> list[Finding]:
+    """What prompts, responses and scores of a first trial say about the set-up."""
+    return [*_about_prompts(config, result, prompts), *_about_start(config, result)]
+
+
+def _spec_to_answer(config: StudyConfig) -> TrialSpec:
+    """A trial of no steps."""
     components = config.search_space.components
     n_prompts = min(config.evaluation.n_prompts, N_JUDGED)
-    spec = TrialSpec(
+    return TrialSpec(
         weights=dict.fromkeys(components, 1 / len(components)),
         task=config.task,
         attribution=config.attribution,
@@ -119,9 +147,6 @@ def _answer(config: StudyConfig) -> tuple[TrialResult, list[tuple[str, int]]]:
         evaluation=config.evaluation.model_copy(update={"n_prompts": n_prompts}),
         n_samples=N_SHOWN,
     )
-    prepared = prepare_policy(config.task, config.evaluation)
-    prompts = [(prepared.tokenizer.decode(prompt.ids), len(prompt.ids)) for prompt in prepared.evaluation_prompts]
-    return result_of(run_trial(spec)), prompts
 
 
 def _about_prompts(config: StudyConfig, result: TrialResult, prompts: list[tuple[str, int]]) -> list[Finding]:
