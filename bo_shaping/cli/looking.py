@@ -14,7 +14,7 @@ from bo_shaping.storage.study_folder import find_study
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.views.credit_similarity import print_similarity, print_warnings
 from bo_shaping.views.live import watch as watch_study
-from bo_shaping.views.logs import log_lines
+from bo_shaping.views.logs import log_lines, why_silent
 from bo_shaping.views.recommendation_text import print_best, print_posterior
 from bo_shaping.views.status import Status, study_status
 from bo_shaping.views.trials_table import print_trials, print_what_reward_is
@@ -70,9 +70,7 @@ def logs(
         has_printed = True
         typer.echo(line)
     if not has_printed:
-        is_inline = folder.config().executor == "inline"
-        where = "; with the inline executor, trials print where the driver does." if is_inline else "."
-        typer.echo(f"Trial {trial} has printed nothing{where}", err=True)
+        typer.echo(why_silent(folder, trial), err=True)
 
 
 def best(

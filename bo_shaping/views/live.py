@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from rich.console import Console, Group, RenderableType
@@ -12,7 +12,10 @@ from rich.text import Text
 
 from bo_shaping.errors import StorageError
 from bo_shaping.storage.study_folder import StudyFolder
-from bo_shaping.views.status import TrialStatus, study_status
+from bo_shaping.text.hidden_characters import visible_text
+from bo_shaping.text.wording import describe_duration
+from bo_shaping.views.running import BestSoFar, Running, running_of, study_seconds_left
+from bo_shaping.views.status import Status, StudyStatus, TrialStatus, study_status
 from bo_shaping.views.trials_table import TrialsView, print_trials, trial_line
 
 WATCH_SECONDS = 0.5
@@ -29,6 +32,7 @@ _FRAME_LINES, _FEWEST = 4, 5
 @contextmanager
 def live_view(folder: StudyFolder, n_trials: int, console: Console) -> Iterator[Callable[[], None]]:
     """Yields the function to call at every poll; `n_trials` is how many trials the run ends with."""
+    best = BestSoFar(folder)
     if console.is_terminal:
         overall = Progress(TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         task = overall.add_task("trials", total=n_trials)
@@ -36,31 +40,42 @@ def live_view(folder: StudyFolder, n_trials: int, console: Console) -> Iterator[
 
             def update() -> None:
                 status = study_status(folder)
-                done = sum(status.count(ended) for ended in ("completed", "stopped", "failed"))
-                overall.update(task, completed=done, total=max(n_trials, len(status.trials)))
-                live.update(Group(*_newest(status.trials, console.height), overall))
+                running = _running(folder, status)
+                n_all = max(n_trials, len(status.trials))
+                overall.update(task, completed=_n_ended(status), total=n_all)
+                lines = [_failures(status), best.line(status), _left(folder, status, running, n_all)]
+                shown = [Text(visible_text(line)) for line in lines if line]
+                live.update(Group(*_newest(status.trials, console.height - len(shown), running), *shown, overall))
 
-            yield _sparing(update)
-        print_trials(console, study_status(folder).trials)
+            yield throttled(update)
+        status = study_status(folder)
+        print_trials(console, status.trials)
+        if failures := _failures(status):
+            console.print(Text(failures), soft_wrap=True)
         return
-    changes = _Changes(folder, lambda trial: console.print(Text(trial_line(trial)), soft_wrap=True))
+    changes = _Changes(folder, *_plain(console, folder, n_trials, best))
     changes.skip()
     try:
-        yield _sparing(changes.show)
+        yield throttled(changes.show)
     finally:
         _unharmed(changes.show)
 
 
 def watch(folder: StudyFolder, console: Console, *, as_json: bool = False) -> None:
     """Show a study until nobody drives it any more: live on a terminal, else a line per change (JSON if asked for)."""
+    n_trials = folder.config().budget.trials
     if console.is_terminal and not as_json:
         console.print(Text(study_status(folder).headline()), soft_wrap=True)
-        with live_view(folder, folder.config().budget.trials, console) as on_change:
+        with live_view(folder, n_trials, console) as on_change:
             while folder.driver() is not None:
                 on_change()
                 time.sleep(WATCH_SECONDS)
     else:
-        changes = _Changes(folder, lambda trial: console.print(Text(_line(trial, as_json)), soft_wrap=True))
+        best = BestSoFar(folder)
+        if as_json:
+            changes = _Changes(folder, lambda trial: console.print(Text(json.dumps(trial.to_json())), soft_wrap=True))
+        else:
+            changes = _Changes(folder, *_plain(console, folder, n_trials, best))
         is_driven = True
         while is_driven:
             # Asked first: what the driver did before it ended is shown.
@@ -73,36 +88,97 @@ def watch(folder: StudyFolder, console: Console, *, as_json: bool = False) -> No
         console.print(Text(study_status(folder).headline()), soft_wrap=True)
 
 
-class _Changes:
-    """Trials whose status is another than when they were last looked at."""
+def more_about(folder: StudyFolder, trial: TrialStatus) -> str:
+    """The command that shows more of a trial that failed; empty for any other."""
+    return f"see more with: bo-shaping logs {folder.handle} {trial.record.index}" if trial.status == "failed" else ""
 
-    def __init__(self, folder: StudyFolder, show: Callable[[TrialStatus], None]) -> None:
+
+def _plain(
+    console: Console, folder: StudyFolder, n_trials: int, best: BestSoFar
+) -> tuple[Callable[[TrialStatus], None], Callable[[StudyStatus], None]]:
+    """What prints a line for a trial that has changed, and one for how the study stands."""
+
+    def show(trial: TrialStatus) -> None:
+        more = more_about(folder, trial)
+        console.print(Text("; ".join([trial_line(trial), *([more] if more else [])])), soft_wrap=True)
+
+    def stand(status: StudyStatus) -> None:
+        n_all = max(n_trials, len(status.trials))
+        left = _left(folder, status, _running(folder, status), n_all)
+        facts = [f"{_n_ended(status)} of {n_all} trials have ended", left, best.line(status)]
+        console.print(Text(visible_text("; ".join(fact for fact in facts if fact))), soft_wrap=True)
+
+    return show, stand
+
+
+_ENDED: tuple[Status, ...] = ("completed", "stopped", "failed")
+
+
+def _n_ended(status: StudyStatus) -> int:
+    return sum(status.count(ended) for ended in _ENDED)
+
+
+def _running(folder: StudyFolder, status: StudyStatus) -> dict[int, Running]:
+    return {trial.record.index: running_of(folder, trial) for trial in status.trials if trial.status == "running"}
+
+
+def _left(folder: StudyFolder, status: StudyStatus, running: Mapping[int, Running], n_trials: int) -> str:
+    config = folder.config()
+    parallel = 1 if config.executor == "inline" else config.budget.parallel
+    left = study_seconds_left(status, list(running.values()), n_trials, parallel)
+    return "" if not left else f"about {describe_duration(left)} left"
+
+
+def _failures(status: StudyStatus) -> str:
+    """How many have failed, and how to see more of the newest."""
+    failed = [trial.record.index for trial in status.trials if trial.status == "failed"]
+    if not failed:
+        return ""
+    return f"{len(failed)} failed; see more with: bo-shaping logs {status.handle} {failed[-1]}"
+
+
+class _Changes:
+    """Trials whose status is another than when they were last looked at.
+
+    Args:
+        folder: The study.
+        show: Called with each of them.
+        stand: Called after them if one has ended and the study goes on.
+    """
+
+    def __init__(
+        self,
+        folder: StudyFolder,
+        show: Callable[[TrialStatus], None],
+        stand: Callable[[StudyStatus], None] = lambda status: None,
+    ) -> None:
         self._folder = folder
         self._show = show
+        self._stand = stand
         self._seen: dict[int, str] = {}
 
     def skip(self) -> None:
         self._seen = {trial.record.index: trial.status for trial in study_status(self._folder).trials}
 
     def show(self) -> None:
-        for trial in study_status(self._folder).trials:
+        status, has_ended = study_status(self._folder), False
+        for trial in status.trials:
             if self._seen.get(trial.record.index) != trial.status:
                 self._seen[trial.record.index] = trial.status
                 self._show(trial)
+                has_ended = has_ended or trial.status in _ENDED
+        if has_ended and status.driver is not None:
+            self._stand(status)
 
 
-def _newest(trials: list[TrialStatus], height: int) -> list[RenderableType]:
+def _newest(trials: list[TrialStatus], height: int, running: Mapping[int, Running]) -> list[RenderableType]:
     """The last trials, as many as there is room for with a line for each remark."""
     remarks = sum(trial.status != "completed" for trial in trials)
     n = max(len(trials) - max(height - _FRAME_LINES - remarks, _FEWEST), 0)
-    return [*([f"(and {n} earlier trials)"] if n else []), TrialsView(trials[n:], brief=True)]
+    return [*([f"(and {n} earlier trials)"] if n else []), TrialsView(trials[n:], brief=True, running=running)]
 
 
-def _line(trial: TrialStatus, as_json: bool) -> str:
-    return json.dumps(trial.to_json()) if as_json else trial_line(trial)
-
-
-def _sparing(show: Callable[[], None]) -> Callable[[], None]:
+def throttled(show: Callable[[], None]) -> Callable[[], None]:
     """`show`, passed over while it would take more than its share of the time."""
     due = 0.0
 

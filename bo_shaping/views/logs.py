@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bo_shaping.errors import TrialNotFoundError
 from bo_shaping.storage.study_folder import StudyFolder
-from bo_shaping.text.hidden_characters import visible_lines
+from bo_shaping.text.hidden_characters import visible_lines, visible_text
 from bo_shaping.views.status import study_status
 
 FOLLOW_SECONDS = 0.5
@@ -41,6 +41,31 @@ def log_lines(folder: StudyFolder, index: int, *, follow: bool = False) -> Itera
         time.sleep(FOLLOW_SECONDS)
     if rest:
         yield _shown(rest)
+
+
+def why_silent(folder: StudyFolder, index: int) -> str:
+    """What is known of a trial that has printed nothing, and where to look, in a sentence.
+
+    Raises:
+        TrialNotFoundError: If there is no such trial.
+    """
+    _refuse_unknown(folder, index)
+    trial = next(trial for trial in study_status(folder).trials if trial.record.index == index)
+    files = folder.trial(index)
+    parts = [f"Trial {index} has printed nothing", f"it is {trial.status}"]
+    if trial.progress is not None:
+        parts[-1] += f", at step {trial.progress.step} of {trial.progress.n_steps}"
+    if trial.record.reason:
+        parts[-1] += f": {visible_text(trial.record.reason)}"
+    if folder.config().executor == "inline":
+        parts.append("with the inline executor, trials print where the driver does")
+    elif trial.status == "asked":
+        parts.append("whoever asked for it trains it, and knows what it prints")
+    elif files.cluster_job_file.exists():
+        parts.append(f"the logs of its cluster job are with the cluster, see {files.cluster_job_file}")
+    elif files.path.is_dir():
+        parts.append(f"its files, progress.jsonl with the newest events among them, are in {files.path}")
+    return f"{'; '.join(parts)}."
 
 
 def _read_from(file: Path, position: int) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """The trials of a study as a table that fits the terminal, and in full width anywhere else."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
@@ -13,6 +13,7 @@ from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.text.wording import describe_attempts
+from bo_shaping.views.running import Running
 from bo_shaping.views.status import TrialStatus
 from bo_shaping.views.whole_lines import UNBOUNDED, whole_lines
 
@@ -40,6 +41,8 @@ class TrialsView:
     """Whether to show where the arm came from, which seeds it ran, and how long that took."""
     brief: bool = False
     """Whether a remark that is longer than a line is cut."""
+    running: Mapping[int, Running] = field(default_factory=dict)
+    """By trial that runs: its curve and what is left of it, where that was read."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """A column per weight and parameter where they fit, else one for the arm."""
@@ -52,7 +55,11 @@ class TrialsView:
         for trial in self.trials:
             if trial.status == "running":
                 bar = ProgressBar(total=1.0, completed=trial.done, width=_BAR_WIDTH)
-                running.add_row(_who(trial), *([bar] if console.is_terminal else []), Text(_remark(trial)))
+                running.add_row(
+                    _who(trial),
+                    *([bar] if console.is_terminal else []),
+                    Text("; ".join([_remark(trial), *_more(trial, self.running)])),
+                )
             elif remark := _remark(trial):
                 line = Text.assemble(_who(trial), " ", remark)
                 line.no_wrap, line.overflow = self.brief, "ellipsis" if self.brief else None
@@ -143,6 +150,11 @@ def _remark(trial: TrialStatus) -> str:
     at = f"at step {record.step}" if trial.status == "stopped" and record.step is not None else ""
     remark = ": ".join(part for part in (at, visible_text(record.reason or "")) if part)
     return "; ".join(part for part in (remark, *map(visible_text, describe_attempts(record.earlier))) if part)
+
+
+def _more(trial: TrialStatus, running: Mapping[int, Running]) -> list[str]:
+    known = running.get(trial.record.index)
+    return known.words() if known is not None else []
 
 
 def _who(trial: TrialStatus) -> Text:
