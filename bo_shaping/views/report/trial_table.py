@@ -18,7 +18,7 @@ _CSS = f"""
 .trials {{ container-type: inline-size; color: var(--bs-ink); }}
 .trials.trials table {{ table-layout: auto; width: 100%; margin: 0; border: 0; border-collapse: collapse;
   font-size: .86rem; line-height: 1.4; font-variant-numeric: tabular-nums; color: var(--bs-ink); }}
-.trials.trials th, .trials.trials td {{ padding: .34rem .6rem; border: 0; text-align: right; vertical-align: baseline;
+.trials.trials th, .trials.trials td {{ padding: .34rem .45rem; border: 0; text-align: right; vertical-align: baseline;
   background: var(--bs-paper); max-width: none; }}
 .trials.trials th {{ font-weight: 600; color: var(--bs-muted); font-size: .8rem; white-space: nowrap;
   border-bottom: 2px solid var(--bs-strong-rule); }}
@@ -26,11 +26,11 @@ _CSS = f"""
 .trials.trials th:nth-child(2), .trials.trials td:nth-child(2), .trials.trials th:last-child,
 .trials.trials td.status {{
   text-align: left; }}
-.trials.trials td.status {{ white-space: normal; min-width: 11rem; overflow-wrap: anywhere; }}
+.trials.trials td.status {{ white-space: normal; min-width: 9rem; overflow-wrap: anywhere; }}
 .trials td small {{ color: var(--bs-muted); font-size: .78rem; font-weight: 400; overflow-wrap: anywhere; }}
 .trials td.over, .trials td.over small, .trials td small.over {{ color: var(--bs-warning); }}
 .trials.trials tr.chosen td {{ background: var(--bs-chosen); font-weight: 600; }}
-.trials .bar {{ display: inline-flex; width: 6.5rem; max-width: 100%; height: .7rem; border-radius: 3px;
+.trials .bar {{ display: inline-flex; width: 5rem; max-width: 100%; height: .7rem; border-radius: 3px;
   overflow: hidden; background: var(--bs-empty); vertical-align: middle; }}
 .trials .bar i {{ display: block; height: 100%; }}
 .trials .none {{ color: var(--bs-faint); }}
@@ -48,12 +48,12 @@ _CARDS_CSS = """
   overflow-wrap: anywhere; background: transparent; }
 .trials.WHICH td::before { content: attr(data-head); display: block; color: var(--bs-muted); font-size: .74rem;
   font-weight: 400; }
-.trials.WHICH td.status { grid-column: 1 / -1; }
+.trials.WHICH td.long { grid-column: 1 / -1; }
 }
 """
 """In a place too narrow for all columns a row becomes a card, in which every number stands under its name."""
 
-_DIGIT_REM, _PADDING_REM, _BAR_REM, _STATUS_REM = 0.52, 1.2, 6.5, 11.0
+_DIGIT_REM, _PADDING_REM, _BAR_REM, _STATUS_REM = 0.52, 0.9, 5.0, 9.0
 """Widths, in rem: of a character, of the padding of a cell, of the bar, and the least of the status."""
 _MISSING = '<span class="none">–</span>'
 
@@ -152,7 +152,7 @@ def _cells(
         ("", _number(record.get("seconds"), ".0f")),
         ("", _seeds(record.get("seeds"))),
         ("", escape(record.get("origin", ""))),
-        ("status", status),
+        ("status long" if "<small" in status else "status", status),
     ]
     return cells, is_chosen
 
