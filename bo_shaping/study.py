@@ -10,6 +10,7 @@ from ax.api.client import Client
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.changes import written
 from bo_shaping.config.inner_loop import check_inner_loop
+from bo_shaping.config.trackers import refuse_missing_packages
 from bo_shaping.config.tunable import with_parameters
 from bo_shaping.errors import RetryError, TellError
 from bo_shaping.exchange.gathering import Taken, gather
@@ -32,6 +33,7 @@ from bo_shaping.storage.trials_frame import trials_frame
 from bo_shaping.surrogate.evidence import evidence_of
 from bo_shaping.surrogate.recommend import recommend
 from bo_shaping.surrogate.recommendation import Best, Surface
+from bo_shaping.tracking.feed import feeding
 from inner_loop.credit_similarity import CreditSimilarity
 from inner_loop.spec import CurvePoint, TrialResult
 
@@ -88,10 +90,11 @@ class Study:
             StudyExistsError: If there is one of that name, here or in the configured database.
             StorageError: If locks on files mean nothing where it would live.
             TaskError: If the task cannot be set up.
-            ConfigError: If the inner loop cannot be imported.
+            ConfigError: If the inner loop cannot be imported, or a tracker is not installed.
         """
         folder = StudyFolder((studies_root() / config.name).resolve())
         folder.refuse_existing()
+        refuse_missing_packages(config.tracking)
         remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation, config.ppo)
         studies_root().mkdir(parents=True, exist_ok=True)
         refuse_without_locks(studies_root())
@@ -279,11 +282,13 @@ class Study:
         """
         with self._ledger.driven():
             self._ledger.write(told(self._config, self._ledger.entry(index, TellError), mean, sem, kl, measures))
+        self._track()
 
     def tell_failed(self, index: int, reason: str = "given up") -> None:
         """Give up a trial that `ask` gave: it has failed, and nobody waits for its outcome. Raises as `tell`."""
         with self._ledger.driven():
             self._ledger.write(given_up(self._ledger.entry(index, TellError), reason))
+        self._track()
 
     def attach(
         self,
@@ -307,7 +312,14 @@ class Study:
             if mean is not None:
                 entry = told(self._config, entry, mean, sem, kl, measures)
             self._ledger.write(entry)
+        self._track()
         return entry.record.index
+
+    def _track(self) -> None:
+        """Let the study's trackers know of trials that nobody runs here."""
+        if self._config.tracking:
+            with feeding(self._folder, self._config) as feed:
+                feed.look(self._ledger.entries)
 
     def stop(self) -> bool:
         """Ask the process that drives the study to end as after Ctrl-C; False if nobody drives it."""

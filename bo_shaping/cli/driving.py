@@ -4,8 +4,9 @@ import json
 import shlex
 import sys
 import time
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -187,7 +188,8 @@ def _run(study: "Study", n_new: int | None) -> None:
     if n_new is None and n_known >= study.config.budget.trials and not study_status(study.folder).count("interrupted"):
         console.print(f"All {n_known} trials of the budget are there; add more with --trials N.", soft_wrap=True)
     try:
-        with live_view(study.folder, n_trials, console) as on_change:
+        with live_view(study.folder, n_trials, console) as on_change, warnings.catch_warnings():
+            _show_trackers_warnings()
             study.run(n_new, on_change)
     except KeyboardInterrupt as interrupt:
         word = "Stopped" if isinstance(interrupt, StopRequested) else "Interrupted"
@@ -208,3 +210,14 @@ def _run(study: "Study", n_new: int | None) -> None:
         if n_new != 0 and not study_status(study.folder).count("completed"):
             typer.echo(f"No trial was completed; see why with: bo-shaping trials {study.folder.handle}", err=True)
             sys.exit(EXIT_NO_RESULT)
+
+
+def _show_trackers_warnings() -> None:
+    """Let what a tracker has through, of all warnings, as a sentence without a line of our code."""
+    from bo_shaping.tracking.feed import TrackingWarning
+
+    def say(message: Warning | str, *where: Any, **more: Any) -> None:
+        typer.echo(visible_text(f"Note: {message}"), err=True)
+
+    warnings.simplefilter("always", TrackingWarning)
+    warnings.showwarning = say

@@ -8,8 +8,8 @@ from bo_shaping.config.weight_bounds import DIGITS
 from bo_shaping.errors import StudyChangedError
 from inner_loop.io.schema import shown
 
-HARMLESS = ("budget", "executor", "workers", "storage", "threads_per_trial")
-"""What may change without a word: how much is spent, where trials run and where they are kept."""
+HARMLESS = ("budget", "executor", "workers", "storage", "threads_per_trial", "tracking")
+"""What may change without a word: how much is spent, where trials run, where they are kept and who is told."""
 
 FIXED = ("name", "search_space.components", "search_space.parameters")
 """What makes a trial comparable with the others at all; a change needs a new study."""
@@ -17,7 +17,7 @@ FIXED = ("name", "search_space.components", "search_space.parameters")
 _WEIGHTS = ("components", "fixed", "bounds")
 """Settings of the search space that say where the mixing weights may be."""
 
-WHOLE = ("search_space.parameters", "search_space.fixed", "search_space.bounds", "workers.options")
+WHOLE = ("search_space.parameters", "search_space.fixed", "search_space.bounds", "workers.options", "tracking")
 """Mappings whose entries have no defaults: compared as one value, or an entry could not be told from a default."""
 
 

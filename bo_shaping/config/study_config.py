@@ -27,6 +27,7 @@ from bo_shaping.config.sections import (
     ObjectiveConfig,
     WorkersConfig,
 )
+from bo_shaping.config.trackers import Options, read_trackers
 from bo_shaping.config.yaml_text import YAMLTextError, read_yaml
 from bo_shaping.errors import ConfigError
 from inner_loop.io.schema import StrictModel, describe_validation_error, shown
@@ -63,6 +64,10 @@ class StudyConfig(StrictModel):
     """SQLAlchemy URL of the database; null for an SQLite file in the study's folder."""
     threads_per_trial: PositiveInt = 1
     """Compute threads of one trial. More than one is slower as soon as another process is busy."""
+    tracking: dict[str, Options] = Field(default={})
+    """Experiment trackers that get a run per trial, such as `tensorboard` or `[trackio, wandb]`: tensorboard, trackio,
+    wandb, mlflow, aim, clearml, comet_ml, dvclive or swanlab. With a mapping, each with options of its own library:
+    `{wandb: {entity: my-team}}`. Keys and passwords belong into the environment, not here."""
     related: tuple[RelatedTask, ...] = ()
     """Trials of other tasks that the surrogate learns from; `launch --from` puts them here."""
 
@@ -92,6 +97,11 @@ class StudyConfig(StrictModel):
         if not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", inner_loop):
             raise ValueError(f"{shown(inner_loop)} is not module:function, such as {DEFAULT_INNER_LOOP}")
         return inner_loop
+
+    @field_validator("tracking", mode="before")
+    @classmethod
+    def _names_trackers(cls, tracking: Any) -> Any:
+        return read_trackers(tracking)
 
     @field_validator("evaluation")
     @classmethod

@@ -21,6 +21,7 @@ from bo_shaping.storage.ledger import Ledger
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.storage.trial_folder import Job, TrialFolder
 from bo_shaping.surrogate.recommend import should_stop
+from bo_shaping.tracking import Feed
 from inner_loop.spec import TrialProgress
 
 POLL_SECONDS = 0.2
@@ -40,6 +41,7 @@ class Driver:
         self._last_reason = ""
         self._enough: tuple[int, str | None] | None = None
         self._n_points: dict[int, int] = {}
+        self._feed = Feed(folder, config)
 
     @property
     def _running(self) -> list[int]:
@@ -64,6 +66,7 @@ class Driver:
                     self._begin()
                     on_change()
                     self._collect()
+                self._feed.look(self._ledger.entries)
                 on_change()
                 if not self._running:
                     break
@@ -77,6 +80,7 @@ class Driver:
             raise
         finally:
             self._executor.close()
+            self._feed.close()
         if len(self._ledger.entries) < n_trials and self._has_failed_too_often():
             raise TooManyFailuresError(
                 f"{self._ended['failed']} of {self._ended.total()} trials of this run failed, the last one with: "
@@ -204,6 +208,8 @@ class Driver:
     def _start(self, index: int) -> None:
         trial = self._folder.trial(index)
         trial.prepare(self._job(index))
+        # Before it is started: the inline executor returns when the trial has ended.
+        self._feed.look(self._ledger.entries)
         self._executor.start(trial)
 
     def _complete(self, index: int, trial: TrialFolder) -> None:

@@ -185,6 +185,13 @@ class TrialFolder:
                 events.append(Event.model_validate_json(line))
         return events
 
+    def progress_size(self) -> int:
+        """Bytes of progress so far: unchanged as long as there is no new event."""
+        try:
+            return self._progress.stat().st_size
+        except OSError:
+            return 0
+
     def curve(self, replicate: int = 0) -> list[CurvePoint]:
         """The learning curve of one replicate, as far as it went."""
         points = [event.progress.point for event in self.events() if event.replicate == replicate]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
-from inner_loop.spec import CurvePoint, TrialProgress, TrialResult, TrialSpec
+from inner_loop.spec import CurvePoint, ExplainedResponse, StepStats, TrialProgress, TrialResult, TrialSpec
 
 OPTIMUM = {"shap": 0.5, "lime": 0.3, "sparse": 0.2}
 BEST_LAMBDA = 0.8
@@ -114,6 +114,43 @@ def climb(spec: TrialSpec) -> Generator[TrialProgress, None, TrialResult]:
         points.append(final.curve[0].model_copy(update=update))
         yield TrialProgress(step=step, n_steps=spec.ppo.steps, score=0.0, kl=1.0, point=points[-1])
     return final.model_copy(update={"curve": points})
+
+
+def climb_and_explain(spec: TrialSpec) -> Generator[TrialProgress, None, TrialResult]:
+    """As `climb`, with statistics of its steps and one explained response."""
+    result = yield from climb(spec)
+    sample = ExplainedResponse(
+        prompt="a film",
+        response="<b>fine",
+        score=1.0,
+        base_value=0.25,
+        tokens=["<b>", "fine"],
+        components={name: [0.5, 0.5] for name in spec.weights},
+        rewards=[0.25, 0.75],
+    )
+    steps = [
+        StepStats(
+            score=0.1 * step,
+            kl=0.2,
+            length=3,
+            policy_loss=1 / (step + 1),
+            value_loss=0.5,
+            clip_fraction=0,
+            grad_norm=1,
+            n_evaluations=8,
+        )
+        for step in range(spec.ppo.steps)
+    ]
+    return result.model_copy(update={"steps": steps, "samples": [sample]})
+
+
+def hold_after_a_point(spec: TrialSpec) -> Generator[TrialProgress, None, TrialResult]:
+    """As `climb`, but does not get beyond its first point while a file `hold` beside CLOSED_FORM_LOG exists."""
+    run = climb(spec)
+    yield next(run)
+    while Path(os.environ["CLOSED_FORM_LOG"]).with_name("hold").exists():
+        time.sleep(0.02)
+    return (yield from run)
 
 
 def climb_until_stopped(spec: TrialSpec) -> Generator[TrialProgress, None, TrialResult]:
