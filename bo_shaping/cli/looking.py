@@ -100,11 +100,15 @@ def report(
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Where to write; the study's folder by default."),
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="DIR", help="Write every picture there, too, as PNG and SVG."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the report: what was learned, in pictures and words."""
     find_study(study)
     from bo_shaping.views.report import write_report
 
-    page = write_report(study_class().load(study), output)
+    page = write_report(study_class().load(study), output, figures)
     typer.echo(json.dumps({"report": str(page)}) if as_json else str(page))

@@ -187,11 +187,29 @@ class GaussianProcess:
 
     def leave_one_out_error(self) -> float:
         """Root mean square error with which each observation is predicted from all others."""
-        residuals = []
+        mean, _ = self.leave_one_out()
+        return float(np.sqrt(np.mean((self._mean + self._scale * self._y - mean) ** 2)))
+
+    def leave_one_out(self) -> tuple[Array, Array]:
+        """Each observation as predicted from all others, eq. (5.12) of [Rasmussen2006]_: mean and deviation, `n` each.
+
+        The hyper-parameters are those of all observations. A deviation has the noise of the observation in it.
+
+        .. [Rasmussen2006] Gaussian Processes for Machine Learning. MIT Press, 2006.
+        """
+        means, variances = [], []
         for hyper in self._hypers:
-            inverse = cho_solve((hyper.factor, True), np.eye(len(self._y)))
-            residuals.append(hyper.alpha / np.diagonal(inverse))
-        return float(self._scale * np.sqrt(np.mean(np.mean(residuals, axis=0) ** 2)))
+            precision = np.diagonal(cho_solve((hyper.factor, True), np.eye(len(self._y))))
+            means.append(self._y - hyper.alpha / precision)
+            variances.append(1 / precision)
+        variance = np.mean(variances, axis=0) + np.var(means, axis=0)
+        return self._mean + self._scale * np.mean(means, axis=0), self._scale * np.sqrt(variance)
+
+    def training_noise(self) -> tuple[float, tuple[float, float]]:
+        """Standard deviation between trainings of one arm, seeds included, and its 90 % interval over the draws."""
+        draws = [self._scale * np.sqrt(hyper.noise + hyper.seed + self._known.mean()) for hyper in self._hypers]
+        low, high = np.quantile(draws, (0.05, 0.95))
+        return float(np.sqrt(np.mean(np.square(draws)))), (float(low), float(high))
 
     def seed_correlation(self) -> tuple[float, float]:
         """Mean and standard deviation of t^2 / (t^2 + v), the correlation of two arms' errors under one seed."""

@@ -12,6 +12,7 @@ from bo_shaping.space.arms import from_arm, to_arm
 from bo_shaping.space.encoding import axes_of, encode
 from bo_shaping.surrogate.borrowed import borrowed
 from bo_shaping.surrogate.joint_posterior import MIN_FINISHED, Posterior, posterior_of
+from bo_shaping.surrogate.leave_one_out import fit_of
 from bo_shaping.surrogate.outcomes import KL, REWARD
 from bo_shaping.surrogate.recommendation import CREDIBILITY, TAILS, Array, Best, FrontPoint, Group, Surface
 from bo_shaping.surrogate.simplest import costs_of_leaving_out, simplest, what_matters
@@ -143,6 +144,7 @@ def _surface(posterior: Posterior, best: int, best_draws: Array, config: StudyCo
         kl=posterior.processes[KL].mean(X) if KL in posterior.processes else np.zeros(len(X)),
         # Every so many, because neighbours share their hyper-parameters.
         draws=best_draws[:: max(len(best_draws) // N_SURFACE_DRAWS, 1), : len(space.components)],
+        fit=fit_of(posterior.outcomes, posterior.processes[REWARD]),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bo_shaping.surrogate.fit import Fit
+
 Array = NDArray[np.float64]
 
 CREDIBILITY = 0.9
@@ -214,6 +216,8 @@ class Surface:
     """`g` posterior means of the KL; zeros if trials were told without one."""
     draws: Array
     """`s x k` best weights, one row per joint draw of reward and KL (training parameters free)."""
+    fit: Fit | None = None
+    """How well the surface describes the trials; None of recommendations that earlier versions stored."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -221,10 +225,12 @@ class Surface:
             "components": self.components,
             "parameters": self.parameters,
             **{name: getattr(self, name).round(5).tolist() for name in ("weights", "mean", "sd", "kl", "draws")},
+            "fit": None if self.fit is None else self.fit.to_json(),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Surface":
         """The surface from plain JSON data."""
         arrays = {name: np.asarray(data[name], dtype=float) for name in ("weights", "mean", "sd", "kl", "draws")}
-        return cls(components=list(data["components"]), parameters=dict(data["parameters"]), **arrays)
+        fit = Fit.from_json(data["fit"]) if data.get("fit") else None
+        return cls(components=list(data["components"]), parameters=dict(data["parameters"]), fit=fit, **arrays)

@@ -50,6 +50,15 @@ def describe_duration(seconds: float) -> str:
     return f"{max(round(seconds), 1)} s"
 
 
+def percent(share: float) -> str:
+    """A share in whole per cent.
+
+    >>> percent(0.254)
+    '25 %'
+    """
+    return f"{100 * share:.0f} %"
+
+
 def describe_attempts(reasons: Sequence[str]) -> list[str]:
     """Why each attempt at a trial before the last has ended.
 

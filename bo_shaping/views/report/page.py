@@ -1,6 +1,5 @@
 """The HTML page of a study: what was learned, in words, pictures and tables."""
 
-import base64
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from bo_shaping.text.wording import describe_probability, describe_weights
 from bo_shaping.views.credit_similarity import similarity_html
 from bo_shaping.views.report.frame import html_page, page_template
 from bo_shaping.views.report.recommendation import rivals_html
-from bo_shaping.views.report.style import component_colours
+from bo_shaping.views.report.style import component_colours, data_url
 from bo_shaping.views.report.tokens import token_credit_html
 from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, Landmarks, component_names, finished_trials
 from bo_shaping.views.report.trial_table import trial_table_html
@@ -39,6 +38,8 @@ def render_page(
     replicates: int = 1,
     reward: str = FINAL_REWARD,
     config_yaml: str = "",
+    in_words: str = "",
+    checks: str = "",
 ) -> str:
     """Fill the page template; every text that is not ours is escaped here or by the part that writes it.
 
@@ -56,10 +57,14 @@ def render_page(
         replicates: Seeds per trial: with more than one, the standard errors in the table are over seeds.
         reward: What the study maximises, in words.
         config_yaml: The resolved configuration, shown folded.
+        in_words: The first paragraph, plain text.
+        checks: HTML of further sections, as of `checks_html`.
     """
     body = page_template("page").substitute(
         title=escape(title),
         headline=escape(verdict.headline),
+        in_words=f'<p class="in-words">{escape(in_words)}</p>' if in_words else "",
+        checks=checks,
         tiles=_tiles(trials, best, kl_budget),
         notes=_notes(verdict.notes),
         simplex_lead=escape(_simplex_lead(best, len(component_names(trials)))),
@@ -71,7 +76,7 @@ def render_page(
         config=_config(config_yaml),
         similarity=similarity_html(similarity),
         front=_front(best, pictures.get("front")),
-        **{f"{name}_png": _data_url(pictures[name]) for name in ("simplex", "weights", "curves")},
+        **{f"{name}_png": data_url(pictures[name]) for name in ("simplex", "weights", "curves")},
     )
     return html_page(f"{title} · reward-shaping study", body)
 
@@ -141,7 +146,7 @@ def _front(best: "Best | None", png: bytes | None) -> str:
     rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _front_row(point))}</tr>" for point in best.front)
     return (
         '<section><h2>Reward against KL</h2><p class="lead">The Pareto front: no point is expected to be better '
-        f'in both than one on it.</p><img alt="Pareto front of reward and KL" src="{_data_url(png)}">'
+        f'in both than one on it.</p><img alt="Pareto front of reward and KL" src="{data_url(png)}">'
         f'<table class="rivals"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>'
     )
 
@@ -192,7 +197,3 @@ def _config(config_yaml: str) -> str:
 
 def _range(interval: tuple[float, float], form: str = ".2f") -> str:
     return f"90 %: {interval[0]:{form}} to {interval[1]:{form}}"
-
-
-def _data_url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

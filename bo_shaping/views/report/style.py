@@ -1,8 +1,10 @@
 """What all pictures of a report share: colours, figures without global state, and bytes to embed."""
 
+import base64
 import io
 from collections.abc import Sequence
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -72,3 +74,16 @@ def png_bytes(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def svg_bytes(figure: Figure) -> bytes:
+    """The figure as an SVG file, the same bytes for the same figure; text stays text."""
+    buffer = io.BytesIO()
+    with rc_context({"svg.hashsalt": "bo-shaping", "svg.fonttype": "none"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def data_url(png: bytes) -> str:
+    """A PNG file as an address that needs no network."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -47,7 +47,7 @@ def test_the_page_loads_and_runs_nothing(make_study, state):
     page = Page(html)
     assert page.tags.isdisjoint({"script", "iframe", "object", "link", "base", "form"})
     assert page.handlers == []
-    assert len(page.loads) == 3
+    assert len(page.loads) >= 3
     assert all(load.startswith("data:image/png;base64,") for load in page.loads)
     assert not re.search(r"https?://|@import|url\(", html)
     assert (
@@ -71,10 +71,11 @@ def test_what_is_uncertain_is_in_the_page(make_study):
 
 def test_a_study_with_a_front_shows_it(make_study):
     study = make_study(n_finished=5)
+    n_before = len(Page(write_report(study).read_text(encoding="utf-8")).loads)
     study.recommendation = replace(study.recommendation, front=make_front(("shap", "lime", "sparse")))
     index = write_report(study)
     page = Page(index.read_text(encoding="utf-8"))
-    assert len(page.loads) == 4
+    assert len(page.loads) == n_before + 1
     assert (index.parent / "front.png").read_bytes().startswith(b"\x89PNG")
     assert "0.750.000.250.833.002.75 to 3.506.05.2 to 7.0" in page.text
 
@@ -89,7 +90,8 @@ def test_model_and_failure_text_is_escaped(make_study):
 def test_pictures_in_the_page_are_the_files_beside_it(make_study):
     index = write_report(make_study())
     embedded = {base64.b64decode(load.partition(",")[2]) for load in Page(index.read_text(encoding="utf-8")).loads}
-    assert {(index.parent / f"{name}.png").read_bytes() for name in ("simplex", "curves", "weights")} == embedded
+    assert {file.read_bytes() for file in index.parent.glob("*.png")} == embedded
+    assert {"simplex.png", "curves.png", "weights.png"} <= {file.name for file in index.parent.glob("*.png")}
     assert all(png.startswith(b"\x89PNG") for png in embedded)
 
 

@@ -1,0 +1,37 @@
+"""What matters: which part of the search space makes the difference, and what leaving a component out would cost."""
+
+from typing import TYPE_CHECKING
+
+from bo_shaping.text.escaping import escape
+from bo_shaping.text.wording import percent
+
+if TYPE_CHECKING:
+    from bo_shaping.surrogate.recommendation import Best
+
+
+def importance_html(best: "Best") -> str:
+    """Bars of total Sobol indices, and a table of expected losses; empty if neither is known."""
+    bars = "".join(
+        f'<tr><td>{escape(name)}</td><td><div class="bar" '
+        f'style="width:{100 * min(max(share, 0.0), 1.0):.0f}%"></div></td>'
+        f"<td>{percent(share)}</td></tr>"
+        for name, share in sorted(best.matters.items(), key=lambda item: -item[1])
+    )
+    losses = "".join(
+        f"<tr><td>{escape(name)}</td><td>{cost.mean:+.2f}</td><td>± {cost.sd:.2f}</td></tr>"
+        for name, cost in best.leaving_out.items()
+    )
+    parts = []
+    if bars:
+        parts.append(
+            '<table class="rivals matters"><thead><tr><th scope="col">what</th><th scope="col">share of the '
+            "differences "
+            'that would be left if all else were known</th><th scope="col"></th></tr></thead>'
+            f"<tbody>{bars}</tbody></table>"
+        )
+    if losses:
+        parts.append(
+            '<table class="rivals"><thead><tr><th scope="col">without</th><th scope="col">expected loss of reward</th>'
+            f'<th scope="col">standard deviation</th></tr></thead><tbody>{losses}</tbody></table>'
+        )
+    return "".join(parts)
