@@ -83,11 +83,20 @@ def test_best_says_whether_anybody_ran_it(bo_shaping, finished):
 
 
 def test_the_report_verb_prints_where_the_page_is(bo_shaping, finished, tmp_path, monkeypatch):
-    monkeypatch.setattr("bo_shaping.views.report.write_report", lambda study, folder: folder / f"{study.name}.html")
+    monkeypatch.setattr(
+        "bo_shaping.views.report.write_report", lambda study, folder, figures: folder / f"{study.name}.html"
+    )
     assert bo_shaping("report", "closed", "-o", tmp_path)[1].strip() == str(tmp_path / "closed.html")
     assert json.loads(bo_shaping("report", "closed", "-o", tmp_path, "--json")[1]) == {
         "report": str(tmp_path / "closed.html")
     }
+
+
+def test_the_report_verb_passes_on_where_figures_go(bo_shaping, finished, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("bo_shaping.views.report.write_report", lambda *arguments: seen.append(arguments[1:]) or "page")
+    bo_shaping("report", "closed", "--figures", tmp_path / "pictures")
+    assert seen == [(None, tmp_path / "pictures")]
 
 
 def test_reading_verbs_need_neither_ax_nor_torch(finished):
