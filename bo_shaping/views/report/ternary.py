@@ -16,6 +16,8 @@ from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, kinds_of_trials
 if TYPE_CHECKING:
     from bo_shaping.surrogate.recommendation import Best, Surface
 
+_MOST_SPREAD = 100
+"""Trials up to which markers that lie over each other are moved apart."""
 _MARKER_DISTANCE = 0.055
 """Least distance between two numbered trials, in sides of the triangle."""
 _HATCH = (1.0, 1.0, 1.0, 0.75)
@@ -150,7 +152,9 @@ def _draw_trials(
     star: Points | None,
 ) -> None:
     points = project(finished[[WEIGHT_PREFIX + name for name in components]].to_numpy(dtype=float))
-    placed = spread_apart(points, _MARKER_DISTANCE, anchors=star)
+    # More would find no room, and take seconds to look for it.
+    is_roomy = len(points) <= _MOST_SPREAD
+    placed = spread_apart(points, _MARKER_DISTANCE, anchors=star) if is_roomy else points
     colours = colormaps[COLORMAP](norm(finished["mean"].to_numpy(dtype=float)))
     for point, place in zip(points, placed, strict=True):
         if np.hypot(*(place - point)) > 0.2 * _MARKER_DISTANCE:
