@@ -106,7 +106,7 @@ def rehearse(config: StudyConfig) -> Rehearsal:
     n_last = min(config.budget.n_replicate_last, config.budget.trials - len(arms))
     cost, similarity = None, None
     try:
-        remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation)
+        remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation, config.ppo)
         findings += [Finding("worth knowing", True, remark) for remark in remarks]
         if config.inner_loop == DEFAULT_INNER_LOOP:
             result, prompts = try_task(config, _timed_spec(config))
