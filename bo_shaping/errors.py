@@ -41,6 +41,10 @@ class FencedError(StudyLockedError):
     """This process drove the study until another one took it over."""
 
 
+class DashboardError(BoShapingError, RuntimeError):
+    """The dashboard cannot be shown as asked for: a missing extra, a port that is taken."""
+
+
 class OutputError(BoShapingError, OSError):
     """A file that somebody asked for cannot be written."""
 

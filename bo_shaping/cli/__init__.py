@@ -24,6 +24,7 @@ from bo_shaping.cli.exchanging import ask, export, tell
 from bo_shaping.cli.explaining import explain
 from bo_shaping.cli.keeping import copy, delete, list_studies, note, rename
 from bo_shaping.cli.looking import best, logs, report, status, trials, watch
+from bo_shaping.cli.serving import serve
 from bo_shaping.cli.starting import init
 from bo_shaping.cli.terms import EXIT_BAD_INPUT, EXIT_LOCKED, EXIT_NO_RESULT
 from bo_shaping.cli.training import compare, train
@@ -50,7 +51,7 @@ def _print_version(is_asked: bool) -> None:
 
 _VERBS: dict[str, list[Callable[..., None]]] = {
     "Run a study": [init, launch, resume, stop, retry],
-    "Look at a study": [status, watch, trials, logs, best, report, export, doctor],
+    "Look at a study": [status, watch, trials, logs, best, report, serve, export, doctor],
     "Train with what was learned": [train, compare],
     "Keep studies": [list_studies, copy, rename, delete, note],
     "Train yourself what a study asks for": [ask, tell],

@@ -3,22 +3,11 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
+from bo_shaping.config.explain_choices import LONG_RESPONSES, MASKINGS, METHODS, MIN_BUDGET, UNITS
 from bo_shaping.errors import ExplainInputError
 from inner_loop.io.schema import nearest
-from inner_loop.spec import AttributionConfig, ScoringConfig
-
-METHODS = ("shapley", "lime", "owen", "prefix", "leave_one_out", "solo", "gradient", "attention")
-"""Those that explain the reward model; `implicit` and `token_model` ask others, which a study's configuration names."""
-
-UNITS: tuple[str, ...] = get_args(AttributionConfig.model_fields["units"].annotation)
-MASKINGS: tuple[str, ...] = get_args(AttributionConfig.model_fields["masking"].annotation)
-
-LONG_RESPONSES: tuple[str, ...] = get_args(ScoringConfig.model_fields["long_responses"].annotation)
-
-MIN_BUDGET = 2
-"""The whole response and the one without its units are always scored."""
 
 _EXAMPLE = '{"prompt": "...", "response": "..."}'
 

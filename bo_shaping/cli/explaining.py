@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from bo_shaping.cli.explain_input import LONG_RESPONSES, MASKINGS, METHODS, UNITS, check_settings, read_texts
+from bo_shaping.cli.explain_input import check_settings, read_texts
 from bo_shaping.cli.output_file import write_output
 from bo_shaping.cli.terms import JsonOption, console
+from bo_shaping.config.explain_choices import LONG_RESPONSES, MASKINGS, METHODS, UNITS
 
 
 def explain(

@@ -48,7 +48,7 @@ class StudyLine:
 
 def study_lines(root: Path) -> list[StudyLine]:
     """The studies in a folder, the one that changed last first. A damaged one does not hide the others."""
-    lines = [_line(StudyFolder(file.parent.resolve())) for file in root.glob("*/config.yaml")]
+    lines = [study_line(StudyFolder(file.parent.resolve())) for file in root.glob("*/config.yaml")]
     return sorted(lines, key=lambda line: (-(line.changed or 0.0), line.name))
 
 
@@ -69,7 +69,7 @@ def lines_of_database(url: str) -> list[StudyLine]:
             home = Home.from_text(lease.home() or "")
             folder = StudyFolder(Path(home.path))
             if home.is_here and folder.config_file.is_file():
-                lines.append(_line(folder))
+                lines.append(study_line(folder))
             elif database.holds(name):
                 driver, n_trials = driver_of(lease), len(database.load(name).trials)
                 state = "running" if driver is not None else "elsewhere"
@@ -81,7 +81,8 @@ def lines_of_database(url: str) -> list[StudyLine]:
     return sorted(lines, key=lambda line: (-(line.changed or 0.0), line.name))
 
 
-def _line(folder: StudyFolder) -> StudyLine:
+def study_line(folder: StudyFolder) -> StudyLine:
+    """How one study stands; a damaged one says what is wrong."""
     notes, journal = folder.notes(), folder.journal.path
     note, changed = notes[-1] if notes else "", journal.stat().st_mtime if journal.exists() else None
     try:

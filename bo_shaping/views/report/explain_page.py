@@ -27,14 +27,19 @@ def explain_page(credits_: Sequence[Credit], reward_model: str) -> str:
         credits_: One per response.
         reward_model: What the reward model is called.
     """
-    cards = "".join(_card(credit, f"{i} of {len(credits_)}") for i, credit in enumerate(credits_, start=1))
     many = f"{len(credits_)} responses" if len(credits_) != 1 else "one response"
     body = (
         f'<header><p class="what-for">scored by the reward model <b>{escape(reward_model)}</b></p>'
         f"<h1>What each part of {many} did to the score</h1></header>"
-        f'<style>{CHIP_CSS}</style><section class="tc">{_LEGEND}{cards}</section>'
+        f"{credits_html(credits_)}"
     )
     return html_page("What earned the score", body)
+
+
+def credits_html(credits_: Sequence[Credit]) -> str:
+    """The cards of the page alone, with their style."""
+    cards = "".join(_card(credit, f"{i} of {len(credits_)}") for i, credit in enumerate(credits_, start=1))
+    return f'<style>{CHIP_CSS}</style><section class="tc">{_LEGEND}{cards}</section>'
 
 
 def _card(credit: Credit, which: str) -> str:

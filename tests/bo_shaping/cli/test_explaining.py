@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 import inner_loop.attribution
-from bo_shaping.cli.explain_input import METHODS
+from bo_shaping.config.explain_choices import METHODS
 from bo_shaping.views.explain_text import print_credits
 from tests.bo_shaping.views.report.made_up import EVIL, make_credit
 
