@@ -9,14 +9,14 @@ Nothing is pickled, and a file is replaced in one step: a reader, or a crash, se
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from inner_loop.io.atomic_file import replacing
 from inner_loop.io.schema import StrictModel
-from inner_loop.spec import CurvePoint, StepStats, TrialResult, TrialSpec
+from inner_loop.spec import CurvePoint, ExplainedResponse, StepStats, TrialResult, TrialSpec
 
 METADATA_KEY = "trial"
 """Where the JSON stands in the metadata of the safetensors file."""
@@ -34,6 +34,8 @@ class TrialState(StrictModel):
     """The trainer's: see `PPOTrainer.numbers`."""
     prompt_queue: list[int]
     """Training prompts still to come before all have been drawn once more."""
+    before: list[ExplainedResponse] = Field(default_factory=list)
+    """As `TrialResult.before`."""
 
 
 class _Finished(StrictModel):

@@ -80,6 +80,7 @@ def run_trial(
                 )
         if not trial.curve:
             trial.evaluate()
+            trial.explain_start()
         yield from events_of(spec, trial.curve, trial.steps)
         while trial.step():
             due = trial.n_steps % spec.evaluation.every == 0 or trial.n_steps == spec.ppo.steps
@@ -120,6 +121,7 @@ class _Trial:
         )
         self._latest: Evaluation | None = None
         self._stopped: str | None = None
+        self._before: list[ExplainedResponse] = []
         self.curve: list[CurvePoint] = []
         self.steps: list[StepStats] = []
         if torch.cuda.is_available():
@@ -151,6 +153,16 @@ class _Trial:
         self._latest = self._judge()
         self.curve.append(self._latest.point)
 
+    def explain_start(self) -> None:
+        """Keep what the policy says before its first step, with the credit of every token."""
+        if self._latest is None or self._spec.n_samples == 0 or process_index() > 0:
+            return
+        with self._clock.phase("explain"):
+            # By a shaping function of its own: what that of the training evaluates is counted.
+            spec = self._spec
+            shaping = ShapingFunction(spec.weights, spec.attribution, spec.ppo.gamma, self._task.reward_model)
+            self._before = explain_samples(self._latest, shaping, spec.n_samples)
+
     def save(self, folder: CheckpointFolder) -> None:
         """Write a checkpoint."""
         state = TrialState(
@@ -160,6 +172,7 @@ class _Trial:
             seconds=self._clock.seconds,
             numbers=self._trainer.numbers(),
             prompt_queue=self._prompts.queue,
+            before=self._before,
         )
         own = {GENERATOR: self._generator.get_state(), **self._trainer.tensors()}
         folder.save(state, own | self._actor_critic.training_state())
@@ -174,7 +187,7 @@ class _Trial:
         self._trainer.load(state.numbers, tensors)
         self._actor_critic.load_training_state(tensors)
         self._prompts.queue = state.prompt_queue
-        self.curve, self.steps = state.curve, state.steps
+        self.curve, self.steps, self._before = state.curve, state.steps, state.before
         for phase, seconds in state.seconds.items():
             self._clock.seconds[phase] = self._clock.seconds.get(phase, 0.0) + seconds
 
@@ -193,6 +206,7 @@ class _Trial:
             scores=final.scores,
             steps=self.steps,
             samples=samples,
+            before=self._before,
             seconds=seconds,
             tokens_per_second=n_tokens / sum(seconds[phase] for phase in TRAINING_PHASES) if self.steps else None,
             peak_memory_mb=peak_memory_mb(),

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from bo_shaping.views.report.style import INK, new_figure, say_nothing_yet
+from bo_shaping.views.report.style import INK, MUTED, new_figure, say_nothing_yet
 from inner_loop.credit_similarity import CreditSimilarity
 
 
@@ -19,10 +19,9 @@ def alike_figure(similarity: CreditSimilarity | None) -> Figure:
     image = ax.imshow(values, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     for i, row in enumerate(values):
         for j, value in enumerate(row):
-            text = "–" if np.isnan(value) else f"{value:.2f}"
-            ax.text(
-                j, i, text, ha="center", va="center", fontsize=9, color="#fdfdfd" if abs(value) > 0.6 else "#101418"
-            )
+            is_known, is_strong = not np.isnan(value), abs(value) > 0.6
+            colour = ("#fdfdfd" if is_strong else "#101418") if is_known else MUTED
+            ax.text(j, i, f"{value:.2f}" if is_known else "–", ha="center", va="center", fontsize=9, color=colour)
     ax.set_xticks(
         range(k),
         similarity.components,

@@ -106,18 +106,20 @@ class ExplainingProcess:
         if process.stdin is None or process.stdout is None:
             raise ExplainInputError("The process that explains could not be started.")
         answer = None
-        with suppress(BrokenPipeError, ValueError):
+        try:
             process.stdin.write(line)
             process.stdin.flush()
             # The answer is one line, written at once.
             ready, _, _ = select.select([process.stdout], [], [], self._patience)
-            if not ready:
-                self.close()
-                raise ExplainInputError(
-                    f"This took more than {self._patience:.0f} seconds and was ended; take a shorter text or a smaller "
-                    "budget."
-                )
-            answer = json.loads(process.stdout.readline() or b"null")
+            if ready:
+                answer = json.loads(process.stdout.readline() or b"null")
+        except (BrokenPipeError, json.JSONDecodeError):
+            ready = [process.stdout]
+        if not ready:
+            self.close()
+            raise ExplainInputError(
+                f"This took more than {self._patience:.0f} seconds and was ended; take a shorter text or a smaller budget."
+            )
         if not isinstance(answer, dict):
             self.close()
             raise ExplainInputError("The process that explains has ended; is the model too large for this machine?")

@@ -4,6 +4,7 @@ import html
 
 from bo_shaping.dashboard.links import Links
 from bo_shaping.text.escaping import escape
+from bo_shaping.text.hidden_characters import is_hidden
 
 
 def page(title: str, body: str, links: Links, *, live: str = "", here: str = "") -> str:
@@ -73,5 +74,7 @@ def badge(state: str) -> str:
 
 
 def escape_value(text: str) -> str:
-    """A value of a form, which the browser has to send back as it is: markup is escaped, and nothing spelt out."""
-    return html.escape(text, quote=True)
+    """A value of a form, which the browser has to send back as it is: nothing is spelt out."""
+    return "".join(
+        f"&#{ord(character)};" if is_hidden(character) else html.escape(character, quote=True) for character in text
+    )

@@ -28,7 +28,7 @@ def importance_figure(best: "Best | None") -> Figure:
     values = [max(cost.mean, 0.0) for _, cost in costs]
     colours = component_colours(list(best.weights))
     _bars(right, [name for name, _ in costs], values, [cost.sd for _, cost in costs], colours)
-    right.set_xlabel(f"cost of leaving it out, in {best.reward}", parse_math=False)
+    right.set_xlabel("cost of leaving it out, in units of the reward")
     return figure
 
 

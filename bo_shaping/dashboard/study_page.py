@@ -96,8 +96,8 @@ def figure_html(view: StudyView, name: str, links: Links, version: str = "", *, 
     )
     return (
         f'<figure><picture data-name="{name}"><source srcset="{address["dark.svg"]}" '
-        f'media="(prefers-color-scheme: dark)" data-picture="{name}"><img src="{address["svg"]}" alt="{about}" loading="lazy" '
-        f'data-picture="{name}"></picture>'
+        f'media="(prefers-color-scheme: dark)" data-picture="{name}"><img src="{address["svg"]}" '
+        f'alt="{about}" loading="lazy" data-picture="{name}"></picture>'
         f"<figcaption><span>download</span> {saves}</figcaption></figure>"
     )
 

@@ -102,25 +102,19 @@ def _credit(view: StudyView, trial: TrialStatus, results: list[TrialResult]) -> 
         words = "comes with the result of the trial." if trial.status == "running" else "was not kept for this trial."
         return section("What each token was paid", f'<p class="empty">Token credit {words}</p>')
     after = [shortened(sample) for sample in results[0].samples]
-    before, of_trial = before_training(view, results[0])
-    early = (
-        f"<h3>Before training (trial {of_trial}, stopped before it had moved)</h3>"
-        f'<div class="paper">{token_credit_html([shortened(sample) for sample in before], trial.record.weights)}</div>'
-        if before
-        else ""
-    )
-    late = f'<div class="paper">{token_credit_html(after, trial.record.weights)}</div>'
-    heading = "<h3>After training</h3>" if early else ""
+    before = [shortened(sample) for sample in results[0].before]
+    content = f'<h3>After training</h3><div class="paper">{token_credit_html(after, trial.record.weights)}</div>'
+    if before:
+        # The cards show responses from the highest to the lowest score: these are the same prompts, not the same rows.
+        content = (
+            '<h3>Before training</h3><p class="lead">What the policy answered to the same prompts before its first step.'
+            f'</p><div class="paper">{token_credit_html(before, trial.record.weights)}</div>{content}'
+        )
     return section(
         "What each token was paid",
-        early + heading + late,
+        content,
         lead="Validation responses: the credit that each component gives, and the mixture that was trained on.",
     )
-
-
-def before_training(view: StudyView, result: TrialResult) -> tuple[list[ExplainedResponse], int]:
-    """Placeholder."""
-    return [], -1
 
 
 def shortened(sample: ExplainedResponse) -> ExplainedResponse:

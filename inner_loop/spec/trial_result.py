@@ -140,6 +140,8 @@ class TrialResult(StrictModel):
     """What each step did."""
     samples: list[ExplainedResponse]
     """Some validation responses of the trained policy, with the credit of every token."""
+    before: list[ExplainedResponse] = Field(default_factory=list)
+    """Those of the policy before its first step, to the same prompts; empty of results of earlier versions."""
     seconds: dict[str, float]
     """Wall seconds per phase: setup; sample, attribute (scores and credit) and update of all steps; evaluate; explain
     (the credit of `samples`)."""

@@ -198,3 +198,15 @@ def test_any_callable_is_a_reward_model():
 def test_a_reward_model_that_breaks_stops_the_trial():
     with pytest.raises(RewardModelError, match="nan"):
         run(TrialSpec(weights={"sparse": 1.0}, **TINY), reward_model=lambda texts: [float("nan")] * len(texts))
+
+
+def test_what_the_policy_said_before_its_first_step_is_kept_and_survives_a_resume(tmp_path):
+    spec = TrialSpec(weights={"shap": 0.5, "sparse": 0.5}, **TINY)
+    whole = result_of(run_trial(spec))
+    assert [sample.prompt for sample in whole.before] == [sample.prompt for sample in whole.samples]
+    assert all(sum(sample.rewards) == pytest.approx(sample.score, abs=1e-4) for sample in whole.before)
+    started = run_trial(spec, folder=tmp_path, checkpoint_every=1)
+    for _ in range(3):
+        next(started)
+    started.close()
+    assert result_of(run_trial(spec, folder=tmp_path, checkpoint_every=1)).before == whole.before
