@@ -56,6 +56,11 @@ def screenshot(driver: Any, address: str, file: Path, width: int, *, most: int =
     script = "return [...document.images].every(i => i.complete || i.getBoundingClientRect().top > arguments[0])"
     while not driver.execute_script(script, most) and time.monotonic() < end:
         time.sleep(0.2)
+    screenshot_of_page(driver, file, width, most=most)
+
+
+def screenshot_of_page(driver: Any, file: Path, width: int, *, most: int = 1600) -> None:
+    """The same of the page that is open."""
     height = min(int(driver.execute_script("return document.documentElement.scrollHeight")), most)
     clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
     shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip})

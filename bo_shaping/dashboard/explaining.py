@@ -118,7 +118,7 @@ class ExplainingProcess:
         if not ready:
             self.close()
             raise ExplainInputError(
-                f"This took more than {self._patience:.0f} seconds and was ended; take a shorter text or a smaller budget."
+                f"This took more than {self._patience:.0f} seconds and was ended; take a shorter text or less budget."
             )
         if not isinstance(answer, dict):
             self.close()

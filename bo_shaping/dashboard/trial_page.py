@@ -107,7 +107,7 @@ def _credit(view: StudyView, trial: TrialStatus, results: list[TrialResult]) -> 
     if before:
         # The cards show responses from the highest to the lowest score: these are the same prompts, not the same rows.
         content = (
-            '<h3>Before training</h3><p class="lead">What the policy answered to the same prompts before its first step.'
+            '<h3>Before training</h3><p class="lead">What the policy said to these prompts before its first step.'
             f'</p><div class="paper">{token_credit_html(before, trial.record.weights)}</div>{content}'
         )
     return section(

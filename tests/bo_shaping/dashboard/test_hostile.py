@@ -9,12 +9,9 @@ from tests.bo_shaping.bare_study import add_trial, bare_study
 from tests.bo_shaping.dashboard.conftest import run_trial, sample
 from tests.bo_shaping.dashboard.hostile import HOSTILE
 
-OURS = {
-    "html", "head", "meta", "title", "link", "script", "body", "a", "nav", "span", "main", "header", "p", "h1", "h2", "h3",
-    "b", "dl", "div", "dt", "dd", "section", "ul", "li", "figure", "picture", "source", "img", "figcaption", "form",
-    "label", "input", "select", "option", "noscript", "button", "table", "thead", "tbody", "tr", "th", "td", "small",
-    "br", "i", "progress", "details", "summary", "pre", "style", "bdi", "time", "code", "textarea", "fieldset", "legend",
-}  # fmt: skip
+OURS = set(
+    ["html", "head", "meta", "title", "link", "script", "body", "a", "nav", "span", "main", "header", "p", "h1", "h2", "h3", "b", "dl", "div", "dt", "dd", "section", "ul", "li", "figure", "picture", "source", "img", "figcaption", "form", "label", "input", "select", "option", "noscript", "button", "table", "thead", "tbody", "tr", "th", "td", "small", "br", "i", "progress", "details", "summary", "pre", "style", "bdi", "time", "code", "textarea", "fieldset", "legend"]
+)
 
 
 class Elements(HTMLParser):
@@ -42,9 +39,7 @@ def check(html: str) -> None:
 def hostile_study(studies):
     """A study whose every text is hostile."""
     folder = bare_study(studies / "toy")
-    run_trial(
-        folder, 0, samples=[sample(tuple([*HOSTILE, ""]), prompt=text, score=i) for i, text in enumerate(HOSTILE[:4])]
-    )
+    run_trial(folder, 0, samples=[sample((*HOSTILE, ""), prompt=text, score=i) for i, text in enumerate(HOSTILE[:4])])
     for index, text in enumerate(HOSTILE, start=1):
         add_trial(folder, index, "failed", reason=text, earlier=(text,))
         folder.trial(index).log_file.write_text(text)
