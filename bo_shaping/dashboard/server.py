@@ -1,17 +1,16 @@
 """The dashboard as an ASGI application: one address per page, picture and stream of changes."""
 
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bo_shaping.dashboard.assets import ASSETS, asset
-from bo_shaping.dashboard.events import Look, event_stream, version_of
+from bo_shaping.dashboard.events import version_of
 from bo_shaping.dashboard.explorer import Explorer
 from bo_shaping.dashboard.frame import problem_page
 from bo_shaping.dashboard.links import Links
@@ -19,26 +18,25 @@ from bo_shaping.dashboard.pages import PICTURE_NAMES, TRIAL_PICTURE_NAMES, Pages
 from bo_shaping.dashboard.picture_files import KINDS, Kind
 from bo_shaping.dashboard.security import LOCAL_NAMES, Guard
 from bo_shaping.dashboard.shelf import Shelf
+from bo_shaping.dashboard.streams import Streams
 from bo_shaping.errors import BoShapingError, StudyNotFoundError, TrialNotFoundError
 from bo_shaping.text.reasons import sentence_of
 from bo_shaping.views.status import STATUSES
 
-MOST_STREAMS = 64
-"""Pages that are kept up to date at the same time; further ones show what they had when they were opened."""
 
-Handler = Callable[[Request], Awaitable[Response]]
-
-
-def make_app(shelf: Shelf, *, token: str | None = None, explorer: Explorer | None = None) -> Guard:
+def make_app(
+    shelf: Shelf, *, token: str | None = None, explorer: Explorer | None = None, streams: Streams | None = None
+) -> Guard:
     """The application.
 
     Args:
         shelf: The studies.
         token: Who does not carry it sees nothing; None where only this machine can ask.
         explorer: What explains texts; one of its own by default.
+        streams: Those of pages that are kept up to date; for who has to end them.
     """
     pages, explorer = Pages(shelf), explorer or Explorer(shelf)
-    streams = _Streams()
+    streams = streams or Streams()
 
     async def studies(request: Request) -> Response:
         return await _page(request, lambda: pages.studies(request.query_params.get("q", "")[:200]))
@@ -117,38 +115,6 @@ def make_app(shelf: Shelf, *, token: str | None = None, explorer: Explorer | Non
     ]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_found})
     return Guard(app, token, LOCAL_NAMES)
-
-
-class _Streams:
-    """The streams that are open, of which there are only so many."""
-
-    def __init__(self) -> None:
-        self._open = 0
-        self._is_over = False
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """End all of them at their next look."""
-        self._is_over = True
-
-    def open(self, request: Request, look: Look) -> Response:
-        """A new stream."""
-        if self._open >= MOST_STREAMS:
-            return PlainTextResponse("Too many pages are open.", 503)
-        events = event_stream(look, lambda: self._is_over, since=request.query_params.get("since", ""))
-
-        async def counted() -> AsyncIterator[str]:
-            with self._lock:
-                self._open += 1
-            try:
-                async for event in events:
-                    yield event
-            finally:
-                with self._lock:
-                    self._open -= 1
-
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(counted(), media_type="text/event-stream", headers=headers)
 
 
 async def _page(request: Request, make: Callable[[], str]) -> Response:

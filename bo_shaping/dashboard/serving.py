@@ -8,6 +8,7 @@ import uvicorn
 from bo_shaping.dashboard.security import is_loopback, new_token
 from bo_shaping.dashboard.server import make_app
 from bo_shaping.dashboard.shelf import Shelf
+from bo_shaping.dashboard.streams import Streams
 from bo_shaping.errors import DashboardError
 from bo_shaping.text.reasons import reason_of
 
@@ -33,16 +34,30 @@ def serve(shelf: Shelf, host: str, port: int, say: Callable[[str], object], *, t
         if not is_loopback(host):
             say("The token in the address is the only key, and it is sent unencrypted: use a network that you trust.")
         say("Only read, never written; Ctrl-C ends it.")
+        streams = Streams()
         settings = uvicorn.Config(
-            make_app(shelf, token=token),
+            make_app(shelf, token=token, streams=streams),
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=1,
+            timeout_graceful_shutdown=3,
             ws="none",
             limit_concurrency=256,
         )
-        uvicorn.Server(settings).run(sockets=[listener])
+        _Server(settings, streams).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams first, for which it would wait."""
+
+    def __init__(self, config: uvicorn.Config, streams: Streams) -> None:
+        super().__init__(config)
+        self._streams = streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End everything."""
+        self._streams.close()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:

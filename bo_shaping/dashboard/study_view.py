@@ -1,6 +1,6 @@
 """What the pages and pictures of one study are made of, read from its files at one moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -93,7 +93,9 @@ class StudyView:
         with self.folder.lock:
             results = self.folder.results(named)
         warnings = self.similarity.warnings() if self.similarity else []
-        return judge(self.frame, results, self.best, marks, [*warnings, *(f"Noted {note}" for note in self.notes)])
+        verdict = judge(self.frame, results, self.best, marks, warnings)
+        # What people wrote down stands there also before there is a recommendation to warn of.
+        return replace(verdict, notes=[*verdict.notes, *(f"Noted {note}" for note in self.notes)])
 
     @cached_property
     def curves(self) -> dict[int, list[CurvePoint]]:
