@@ -10,6 +10,7 @@ large study within 2 s, and memory that does not grow over refreshes.
 import argparse
 import gc
 import resource
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from inner_loop.spec import CurvePoint, ExplainedResponse, TrialResult, TrialSpe
 RESULTS = Path(__file__).parent / "dashboard.json"
 COMPONENTS = ("shap", "lime", "sparse")
 N_STUDIES, N_TRIALS, N_LARGE = 200, 20, 500
-N_REFRESHES = 300
+N_REFRESHES = 60
 
 
 def main() -> None:
@@ -51,8 +52,9 @@ def measure(root: Path) -> list[Bar]:
     """The bars, on studies made in `root`."""
     rng = np.random.default_rng(0)
     many, large = root / "many", root / "large"
-    for number in range(N_STUDIES):
-        make_study(many / f"study-{number:03d}", N_TRIALS, rng, with_files=False)
+    make_study(many / "study-000", N_TRIALS, rng, with_files=False)
+    for number in range(1, N_STUDIES):
+        shutil.copytree(many / "study-000", many / f"study-{number:03d}")
     make_study(large / "large", N_LARGE, rng, with_files=True)
     # What the first page of all loads is not counted.
     make_study(root / "warm" / "warm", 3, rng, with_files=True)
@@ -82,7 +84,7 @@ def memory_bar(folder: StudyFolder, pages: Pages) -> Bar:
         pages.study("large")
         pages.look_at_study("large")[1]()
 
-    for number in range(N_REFRESHES // 3):
+    for number in range(N_REFRESHES // 2):
         refresh(number)
     gc.collect()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -111,10 +113,12 @@ def make_study(path: Path, n_trials: int, rng: np.random.Generator, *, with_file
     for index in range(n_trials):
         made = entry(index, rng)
         folder.journal.write(made)
-        if with_files:
+        if with_files and index == 0:
             job = Job.of("module:function", [TrialSpec(weights=made.record.weights)])
-            folder.trial(index).prepare(job)
-            folder.trial(index).write_results(job.token, [result(made.record, rng)])
+            folder.trial(0).prepare(job)
+            folder.trial(0).write_results(job.token, [result(made.record, rng)])
+        elif with_files:
+            shutil.copytree(folder.trial(0).path, folder.trial(index).path)
 
 
 def entry(index: int, rng: np.random.Generator) -> Entry:
