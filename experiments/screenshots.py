@@ -2,7 +2,7 @@
 
     python -m experiments.screenshots studies docs/images --study quickstart
 
-Needs Chromium and the extras `dashboard` and `dev`. Pictures are reduced to 128 colours, so that they stay small.
+Needs Chromium and the extras `dashboard` and `dev`. Pictures are reduced to 256 colours, so that they stay small.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 
 from experiments.browser import browser, resize, screenshot, screenshot_of_page
 
-COLOURS = 128
+COLOURS = 256
 LIGHT, DARK, PHONE, WIDE = "light", "dark", 390, 1200
 
 

@@ -28,7 +28,7 @@ def page(title: str, body: str, links: Links, *, live: str = "", here: str = "")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
+        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="same-origin">\n'
         f"<title>{escape(title)}</title>\n"
         f'<link rel="icon" href="{links.asset("icon.svg")}" type="image/svg+xml">\n'
         f'<link rel="stylesheet" href="{links.asset("dashboard.css")}">\n'

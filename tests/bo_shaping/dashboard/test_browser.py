@@ -114,6 +114,18 @@ def test_tables_are_filtered_while_somebody_types_and_by_keyboard_alone(chromium
     assert driver.switch_to.active_element.text == "Skip to the content"
 
 
+def test_a_hostile_text_is_explained_and_executes_nothing(chromium, address):
+    driver = chromium
+    driver.get(f"{address}/explorer/")
+    fill = "const form = document.forms[0]; form.response.value = arguments[0]; form.requestSubmit()"
+    driver.execute_script(fill, " a good film </script><img src=x onerror=window.executed=1>")
+    wait_for(driver, "!!document.querySelector('iframe.paper')", seconds=150)
+    assert "score" in driver.execute_script("return document.querySelector('.tc').textContent")
+    assert driver.execute_script("return window.executed") is None
+    time.sleep(0.5)
+    assert errors_of(driver) == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 800, 1400])
 def test_nothing_is_wider_than_the_page(address, toy, width, scheme):

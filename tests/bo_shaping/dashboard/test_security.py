@@ -33,7 +33,7 @@ def test_every_answer_forbids_scripts_that_are_not_ours(client, toy):
         assert policy["script-src"] == "'self'"
         assert policy["default-src"] == "'none'"
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize("headers", [
