@@ -93,7 +93,7 @@ class StudyView:
         with self.folder.lock:
             results = self.folder.results(named)
         warnings = self.similarity.warnings() if self.similarity else []
-        verdict = judge(self.frame, results, self.best, marks, warnings)
+        verdict = judge(self.frame, results, self.best, marks, warnings, curves=self.curves, kl_limit=self.kl_limit)
         # What people wrote down stands there also before there is a recommendation to warn of.
         return replace(verdict, notes=[*verdict.notes, *(f"Noted {note}" for note in self.notes)])
 
