@@ -84,7 +84,9 @@ def _shap_plot(credit: Any, method: str) -> str:
     explanation = to_shap([replace(credit)], method)[0]
     # The package escapes less than what may stand in a model's text.
     explanation.data = np.array([html.escape(visible_text(unit)) for unit in credit.units], dtype=object)
-    return re.sub(r"""\son\w+\s*=\s*("[^"]*"|'[^']*')""", "", shap.plots.text(explanation, display=False))
+    plot = re.sub(r"""\son\w+\s*=\s*("[^"]*"|'[^']*')""", "", shap.plots.text(explanation, display=False))
+    # It writes colours as NumPy shows its numbers, which no browser reads.
+    return re.sub(r"np\.float\d+\(([-+.\de]+)\)", r"\1", plot)
 
 
 def _bound_memory() -> None:

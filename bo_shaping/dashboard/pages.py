@@ -41,7 +41,9 @@ class Pages:
     def studies(self, query: str = "") -> str:
         """The list of studies."""
         lines = self.shelf.lines()
-        return studies_page(lines, str(self.shelf.root), self._links(0), query=query, since=version_of(lines))
+        return studies_page(
+            lines, f"folder {self.shelf.root.name}", self._links(0), query=query, since=version_of(lines)
+        )
 
     def study(self, name: str, only: str = "") -> str:
         """One study."""
