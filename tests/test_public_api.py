@@ -66,6 +66,7 @@ ERRORS = {
         "BoShapingError",
         "ConfigError",
         "ConnectionLostError",
+        "DashboardError",
         "ExecutorError",
         "ExperimentFileError",
         "ExplainInputError",

@@ -36,7 +36,7 @@ def test_the_recipe_tells_the_study_what_the_jobs_measured(tmp_path, monkeypatch
     sbatch.chmod(sbatch.stat().st_mode | stat.S_IEXEC)
     monkeypatch.setenv("PATH", f"{sbatch.parent}:{Path('/usr/bin')}:{Path('/bin')}")
     [config] = [code for _, code in blocks(PAGE, "yaml") if "search_space" in code]
-    [recipe] = [code for _, code in blocks(PAGE, "python") if "def train" in code]
+    [recipe] = [code for _, code in blocks(PAGE, "python") if "def train(" in code]
     study = Study.launch(StudyConfig.model_validate({"name": "mine", **yaml.safe_load(config)}))
     names = {}
     exec(recipe, names)  # noqa: S102

@@ -88,5 +88,5 @@ def test_layers_point_down_and_every_part_is_placed(monkeypatch):
             if importer.split(".")[0] == other.split(".")[0]:
                 assert places[importer] < places[other], f"{importer} imports {other}"
     monkeypatch.setitem(layers.LAYERS, "inner_loop", layers.LAYERS["inner_loop"][1:])
-    with pytest.raises(ValueError, match=r"does not place \['trial'\] of inner_loop"):
+    with pytest.raises(ValueError, match=r"does not place \['integrations'\] of inner_loop"):
         layers.layer_drawing()
