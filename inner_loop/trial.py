@@ -15,6 +15,7 @@ from inner_loop.errors import TaskError
 from inner_loop.evaluation import Evaluation, evaluate
 from inner_loop.models.prompt_sampler import PromptSampler
 from inner_loop.models.reward_models import RewardModel
+from inner_loop.models.task import Task
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
 from inner_loop.ppo.clock import PhaseClock
 from inner_loop.ppo.loaded_models import LoadedModels, borrowed_models
@@ -188,33 +189,23 @@ class _Trial:
         self._actor_critic.load_training_state(tensors)
         self._prompts.queue = state.prompt_queue
         self.curve, self.steps, self._before = state.curve, state.steps, state.before
-        for phase, seconds in state.seconds.items():
-            self._clock.seconds[phase] = self._clock.seconds.get(phase, 0.0) + seconds
+        self._clock.take_over(state.seconds)
 
     def result(self) -> TrialResult:
         """What the trial hands back, samples included."""
         final = self._latest or self._judge()  # stopped at once after a resume: judged before, in another process
         with self._clock.phase("explain"):
             samples = explain_samples(final, self._shaping, self._spec.n_samples) if process_index() == 0 else []
-        n_tokens = sum(stats.length for stats in self.steps) * self._spec.ppo.rollout_size
-        seconds = self._clock.seconds
-        return TrialResult(
-            mean=final.point.mean,
-            sem=final.point.sem,
-            kl=final.point.kl,
+        return result_from(
+            self._spec,
+            self._task,
+            final,
             curve=self.curve,
-            scores=final.scores,
             steps=self.steps,
             samples=samples,
             before=self._before,
-            seconds=seconds,
-            tokens_per_second=n_tokens / sum(seconds[phase] for phase in TRAINING_PHASES) if self.steps else None,
-            peak_memory_mb=peak_memory_mb(),
-            peak_gpu_memory_mb=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
+            seconds=self._clock.seconds,
             stopped=self._stopped,
-            seed=self._spec.seed,
-            prompts=self._task.counts,
-            unread=unread_of(self._task.reward_model, final),
         )
 
     def _judge(self) -> Evaluation:
@@ -229,6 +220,52 @@ class _Trial:
                 response_tokens=self._spec.task.response_tokens,
                 sampling=self._spec.ppo,
             )
+
+
+def result_from(
+    spec: TrialSpec,
+    task: Task,
+    final: Evaluation,
+    *,
+    curve: list[CurvePoint],
+    steps: list[StepStats],
+    samples: list[ExplainedResponse],
+    seconds: dict[str, float],
+    stopped: str | None,
+    before: Sequence[ExplainedResponse] = (),
+) -> TrialResult:
+    """The result of a training, whoever trained, with what this process has used of memory.
+
+    Args:
+        spec: The trial.
+        task: What was trained.
+        final: The last evaluation.
+        curve: All points.
+        steps: What each step did.
+        samples: Explained responses of `final`.
+        seconds: By phase; those of a step must be among them.
+        stopped: Why it ended early; None if it did not.
+        before: Explained responses of the policy before its first step.
+    """
+    n_tokens = sum(stats.length for stats in steps) * spec.ppo.rollout_size
+    return TrialResult(
+        mean=final.point.mean,
+        sem=final.point.sem,
+        kl=final.point.kl,
+        curve=curve,
+        scores=final.scores,
+        steps=steps,
+        samples=samples,
+        before=list(before),
+        seconds=seconds,
+        tokens_per_second=n_tokens / sum(seconds[phase] for phase in TRAINING_PHASES) if steps else None,
+        peak_memory_mb=peak_memory_mb(),
+        peak_gpu_memory_mb=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
+        stopped=stopped,
+        seed=spec.seed,
+        prompts=task.counts,
+        unread=unread_of(task.reward_model, final),
+    )
 
 
 def explain_samples(evaluation: Evaluation, shaping: ShapingFunction, count: int) -> list[ExplainedResponse]:

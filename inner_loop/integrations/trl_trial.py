@@ -63,7 +63,7 @@ from inner_loop.ppo.tokens import TokenBatch
 from inner_loop.processes import join_processes, of_the_first, process_index, total
 from inner_loop.shaping import ShapingFunction
 from inner_loop.spec import CurvePoint, StepStats, TrialProgress, TrialResult, TrialSpec
-from inner_loop.trial import TRAINING_PHASES, event_of, events_of, explain_samples, peak_memory_mb, unread_of
+from inner_loop.trial import TRAINING_PHASES, event_of, events_of, explain_samples, result_from
 
 
 def run_trial(
@@ -367,8 +367,7 @@ class _Trial(TrainerCallback):
         if saved.spec != self._spec or saved.options != self._options or not checkpoint.is_dir():
             return None
         self.curve, self.steps = saved.curve, saved.steps
-        for phase, seconds in saved.seconds.items():
-            self._clock.seconds[phase] = self._clock.seconds.get(phase, 0.0) + seconds
+        self._clock.take_over(saved.seconds)
         return str(checkpoint)
 
     def _result(self) -> TrialResult:
@@ -379,24 +378,16 @@ class _Trial(TrainerCallback):
         final, spec = self._latest, self._spec
         with self._clock.phase("explain"):
             samples = explain_samples(final, self._shaping, spec.n_samples) if process_index() == 0 else []
-        n_tokens = sum(stats.length for stats in self.steps) * spec.ppo.rollout_size
         seconds = {phase: self._clock.seconds.get(phase, 0.0) for phase in (*TRAINING_PHASES, *self._clock.seconds)}
-        return TrialResult(
-            mean=final.point.mean,
-            sem=final.point.sem,
-            kl=final.point.kl,
+        return result_from(
+            spec,
+            self._task,
+            final,
             curve=self.curve,
-            scores=final.scores,
             steps=self.steps,
             samples=samples,
             seconds=seconds,
-            tokens_per_second=n_tokens / sum(seconds[phase] for phase in TRAINING_PHASES) if self.steps else None,
-            peak_memory_mb=peak_memory_mb(),
-            peak_gpu_memory_mb=torch.cuda.max_memory_allocated() / 2**20 if torch.cuda.is_available() else 0.0,
             stopped=self._stopped,
-            seed=spec.seed,
-            prompts=self._task.counts,
-            unread=unread_of(self._task.reward_model, final),
         )
 
     def _last_event(self) -> TrialProgress:

@@ -1,7 +1,7 @@
 """Where the time of a training goes."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,6 +13,11 @@ class PhaseClock:
     """Wall seconds spent per phase."""
 
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def take_over(self, seconds: Mapping[str, float]) -> None:
+        """Add what an interrupted run had spent before."""
+        for phase, spent in seconds.items():
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

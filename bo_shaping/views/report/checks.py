@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bo_shaping.config import StudyConfig
 from bo_shaping.config.sections import EarlyStoppingConfig
 from bo_shaping.text.escaping import escape
 from bo_shaping.views.report.cost import cost_of, cost_sentences
 from bo_shaping.views.report.early_stopping import replay, replay_sentences
 from bo_shaping.views.report.importance import importance_html
 from bo_shaping.views.report.kl_law import fit_kl_law, kl_law_figure, kl_law_sentences
+from bo_shaping.views.report.material import Material
 from bo_shaping.views.report.prediction import prediction_figure, prediction_sentences
 from bo_shaping.views.report.repeats import noise_sentences, repeats_of
 from bo_shaping.views.report.shorter_trials import (
@@ -23,36 +23,14 @@ from bo_shaping.views.report.shorter_trials import (
 )
 from bo_shaping.views.report.style import data_url
 from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, component_names, extra_parameters
-from inner_loop.spec import CurvePoint, TrialResult
 
 if TYPE_CHECKING:
     from bo_shaping.surrogate.fit import Fit
-    from bo_shaping.surrogate.recommendation import Best
 
 MAY_BE_STOPPED = ("model", "random")
 """Origins of trials that early stopping may end."""
 SAME_ARM_DIGITS = 6
 """Digits to which two arms agree that count as one."""
-
-
-@dataclass(frozen=True)
-class CheckData:
-    """What the sections are made of."""
-
-    config: StudyConfig
-    trials: pd.DataFrame
-    """One row per trial, as `Study.trials` returns it."""
-    curves: Mapping[int, Sequence[CurvePoint]]
-    results: Mapping[int, Sequence[TrialResult]]
-    best: "Best | None"
-    fit: "Fit | None"
-    kl_budget: float | None
-
-    @property
-    def ends(self) -> dict[int, float]:
-        """What completed trials were worth, by index."""
-        done = self.trials[self.trials["status"] == "completed"]
-        return dict(zip(done["index"].astype(int), done["mean"].astype(float), strict=True))
 
 
 @dataclass(frozen=True)
@@ -70,9 +48,9 @@ class Check:
     """More of it, with every text that is not ours escaped."""
 
 
-def checks_of(data: CheckData) -> list[Check]:
+def checks_of(data: Material) -> list[Check]:
     """The sections for which the study has data."""
-    made: list[Callable[[CheckData], Check | None]] = [_importance, _noise, _prediction, _shorter, _kl_law, _cost]
+    made: list[Callable[[Material], Check | None]] = [_importance, _noise, _prediction, _shorter, _kl_law, _cost]
     return [check for make in made if (check := make(data)) is not None]
 
 
@@ -90,12 +68,12 @@ def _section(check: Check, png: bytes | None) -> str:
     )
 
 
-def _importance(data: CheckData) -> Check | None:
+def _importance(data: Material) -> Check | None:
     html = importance_html(data.best) if data.best is not None else ""
     return Check("importance", "What matters", [], html=html) if html else None
 
 
-def _noise(data: CheckData) -> Check | None:
+def _noise(data: Material) -> Check | None:
     if data.best is None or data.fit is None or len(data.fit.predictions) < 2:
         return None
     sentences = noise_sentences(data.fit, data.best, repeats_of(_by_arm(data.trials, data.fit)))
@@ -115,7 +93,7 @@ def _by_arm(trials: pd.DataFrame, fit: "Fit") -> list[list[float]]:
     return list(values.values())
 
 
-def _prediction(data: CheckData) -> Check | None:
+def _prediction(data: Material) -> Check | None:
     if data.fit is None or len(data.fit.predictions) < 2:
         return None
     return Check(
@@ -127,7 +105,7 @@ def _prediction(data: CheckData) -> Check | None:
     )
 
 
-def _shorter(data: CheckData) -> Check | None:
+def _shorter(data: Material) -> Check | None:
     found = rank_correlation(data.curves, data.ends)
     if found is None:
         return None
@@ -148,7 +126,7 @@ def _shorter(data: CheckData) -> Check | None:
     )
 
 
-def _kl_law(data: CheckData) -> Check | None:
+def _kl_law(data: Material) -> Check | None:
     law = fit_kl_law(data.curves)
     if law is None:
         return None
@@ -166,6 +144,6 @@ def _kl_law(data: CheckData) -> Check | None:
     )
 
 
-def _cost(data: CheckData) -> Check | None:
+def _cost(data: Material) -> Check | None:
     sentences = cost_sentences(cost_of(data.results))
     return Check("cost", "What it cost", sentences) if sentences else None

@@ -14,7 +14,9 @@ from inner_loop.credit_similarity import CreditSimilarity, similarity_of_results
 from inner_loop.spec import CurvePoint, ExplainedResponse, TrialResult
 
 if TYPE_CHECKING:
+    from bo_shaping.config import StudyConfig
     from bo_shaping.study import Study
+    from bo_shaping.surrogate.fit import Fit
     from bo_shaping.surrogate.recommendation import Best, Surface
 
 
@@ -23,6 +25,7 @@ class Material:
     """A study as pictures and tables need it."""
 
     name: str
+    config: "StudyConfig"
     trials: pd.DataFrame
     """One row per trial, as `Study.trials` returns it."""
     results: Mapping[int, Sequence[TrialResult]]
@@ -50,6 +53,17 @@ class Material:
     def kl_limit(self) -> float | None:
         """The KL that a trial may be over; None for none, or where trainings stop at the budget."""
         return None if self.kl_held else self.kl_budget
+
+    @property
+    def fit(self) -> "Fit | None":
+        """How well the surrogate predicts; None before there is one."""
+        return self.surface.fit if self.surface else None
+
+    @property
+    def ends(self) -> dict[int, float]:
+        """What completed trials were worth, by index."""
+        done = self.trials[self.trials["status"] == "completed"]
+        return dict(zip(done["index"].astype(int), done["mean"].astype(float), strict=True))
 
     @property
     def samples(self) -> list[ExplainedResponse]:
@@ -81,6 +95,7 @@ def material_of(study: "Study") -> Material:
     landmarks = find_landmarks(trials, best.nearest_trial if best else None, kl_limit)
     return Material(
         name=study.name,
+        config=study.config,
         trials=trials,
         results=results,
         curves=curves,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bo_shaping.text.passwords import without_password
-from bo_shaping.views.report.checks import CheckData, checks_html, checks_of
+from bo_shaping.views.report.checks import checks_html, checks_of
 from bo_shaping.views.report.curves import curves_figure
 from bo_shaping.views.report.front import front_figure
 from bo_shaping.views.report.in_words import in_words
@@ -51,8 +51,7 @@ def write_report(
     }
     if best is not None and best.front:
         figures["front"] = front_figure(trials, best.front)
-    fit = surface.fit if surface else None
-    checks = checks_of(CheckData(study.config, trials, material.curves, material.results, best, fit, kl_budget))
+    checks = checks_of(material)
     figures |= {check.name: check.figure for check in checks if check.figure is not None}
     pictures = {name: png_bytes(figure) for name, figure in figures.items()}
     page = render_page(
