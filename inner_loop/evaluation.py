@@ -10,6 +10,7 @@
 | `length` | mean number of response tokens, the end-of-sequence token included |
 | `distinct_1` | distinct words over all words (at white space) of all responses; low when the policy repeats itself |
 | `distinct_2` | the same for pairs of neighbouring words of one response |
+| `gold` | mean score by each reward model that judges only; see `inner_loop.models.gold` |
 | `TrialResult.auc` | area under `mean` over the steps of the curve, per step |
 | `paired_difference` | mean, standard error and 95 % interval of the score differences of two runs, prompt by prompt |
 
@@ -21,7 +22,7 @@ random numbers: their scores differ less than two independent samples would, whi
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -30,6 +31,7 @@ import torch
 from torch import Tensor
 
 from inner_loop.components import TokenFacts
+from inner_loop.models.gold import gold_scores
 from inner_loop.models.prompts import Prompt
 from inner_loop.models.reward_models import RewardModel, score_responses
 from inner_loop.ppo.kl import check_kl, kl_estimate
@@ -101,8 +103,11 @@ def evaluate(
     step: int,
     response_tokens: int,
     sampling: PPOConfig,
+    gold: Mapping[str, RewardModel] | None = None,
 ) -> Evaluation:
     """Sample one response per prompt, at the temperature and truncation of `sampling`; the metrics are defined above.
+
+    `gold` are reward models that judge the responses too.
 
     Raises:
         DivergedError: If the KL is over `sampling.max_kl`, or not a number.
@@ -133,6 +138,8 @@ def evaluate(
     responses = [response for rollout in rollouts for response in rollout.responses]
     token_ends = [ends for rollout in rollouts for ends in rollout.token_ends]
     scores = score_responses(reward_model, texts, responses)
+    by_gold = gold_scores(gold or {}, texts, responses)
+    of_each = [dict(zip(by_gold, row, strict=True)) for row in zip(*by_gold.values(), strict=True)] or [{}] * len(texts)
     facts = list[TokenFacts]()
     sums = torch.zeros(4, dtype=torch.float64)
     for rollout in rollouts:
@@ -145,8 +152,9 @@ def evaluate(
         kls = [kl_estimate(logprobs, ref_logprobs, kind)[mask].sum().item() for kind in ("k1", "k3")]
         sums += torch.tensor([*kls, rollout.entropy.sum().item(), mask.sum().item()], dtype=torch.float64)
     k1, k3, entropy, n_tokens = total(sums).tolist()
-    judged = sorted(joined(list(zip(indices, texts, responses, token_ends, scores, facts, strict=True))))
-    _, texts, responses, token_ends, scores, facts = map(list, zip(*judged, strict=True))
+    of_prompts = zip(indices, texts, responses, token_ends, scores, facts, of_each, strict=True)
+    judged = sorted(joined(list(of_prompts)), key=lambda row: row[0])
+    _, texts, responses, token_ends, scores, facts, of_each = map(list, zip(*judged, strict=True))
     check_kl(k1 / len(scores), sampling.max_kl)
     point = CurvePoint(
         step=step,
@@ -158,6 +166,7 @@ def evaluate(
         length=n_tokens / len(scores),
         distinct_1=distinct_ngrams(responses, 1),
         distinct_2=distinct_ngrams(responses, 2),
+        gold={name: float(np.mean([row[name] for row in of_each])) for name in gold or {}},
     )
     return Evaluation(point, texts, responses, token_ends, scores, facts)
 

@@ -219,6 +219,7 @@ class _Trial:
                 step=self.n_steps,
                 response_tokens=self._spec.task.response_tokens,
                 sampling=self._spec.ppo,
+                gold=self._task.gold,
             )
 
 

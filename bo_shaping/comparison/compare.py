@@ -32,6 +32,16 @@ from bo_shaping.study import Study
 from inner_loop.spec import SPARSE
 
 
+class Also(NamedTuple):
+    """Another measure of a method's trainings than the reward it was trained on."""
+
+    final: Interval
+    """At the end, or at the KL budget."""
+    at_kl: Interval
+    at_kl_difference: Interval | None
+    """Less the baseline's, paired by seed; None for the baseline."""
+
+
 class Row(NamedTuple):
     """What the comparison says of one method; intervals are 95 %, over seeds."""
 
@@ -60,6 +70,8 @@ class Row(NamedTuple):
     at_seconds_difference: Interval | None
     seconds: float
     """Mean seconds of training, credit included."""
+    also: dict[str, Also]
+    """Scores by gold reward models, length and diversity of responses, by name."""
 
 
 class Comparison(NamedTuple):
@@ -79,7 +91,10 @@ class Comparison(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; null for what one seed does not tell."""
-        plain: dict[str, Any] = _without_nan({**self._asdict(), "rows": [row._asdict() for row in self.rows]})
+        rows = [
+            {**row._asdict(), "also": {name: also._asdict() for name, also in row.also.items()}} for row in self.rows
+        ]
+        plain: dict[str, Any] = _without_nan({**self._asdict(), "rows": rows})
         return plain
 
 
@@ -122,7 +137,8 @@ def compare(
     jobs = []
     for method, own in configs.items():
         setting = _tuned(method, own, on_tune)
-        jobs.append((setting, jobs_of(own, setting, n_seeds, split=split)))
+        judged = own.model_copy(update={"evaluation": config.evaluation})
+        jobs.append((setting, jobs_of(judged, setting, n_seeds, split=split)))
     path = comparison_folder(config)
     trained = train(config, path, jobs, on_train)
     max_kl = config.objective.max_kl
@@ -194,6 +210,18 @@ def _row(
         at_seconds=mean(at_seconds[0]),
         at_seconds_difference=difference(*at_seconds),
         seconds=fmean(training.seconds for training in own),
+        also={name: _also(name, own, baseline, equal_kl) for name in own[0].others},
+    )
+
+
+def _also(name: str, own: Sequence[Training], baseline: Sequence[Training], equal_kl: float) -> Also:
+    ours, theirs = (
+        np.array([training.others_at_kl(equal_kl)[name] for training in trainings]) for trainings in (own, baseline)
+    )
+    return Also(
+        final=mean(np.array([training.others[name][-1].reward for training in own])),
+        at_kl=mean(ours),
+        at_kl_difference=None if own is baseline else paired_difference(ours, theirs),
     )
 
 

@@ -30,6 +30,8 @@ def check_methods(methods: Sequence[str]) -> None:
 def config_of(config: StudyConfig, method: str, n_trials: int) -> StudyConfig:
     """The study that finds a method's own best training parameters, over the ranges of the configuration.
 
+    Gold reward models judge what was found, and have no part in finding it.
+
     Args:
         config: What is compared: its task, its training, its ranges.
         method: A component, or `learned`.
@@ -41,7 +43,7 @@ def config_of(config: StudyConfig, method: str, n_trials: int) -> StudyConfig:
     space = config.search_space
     if method != LEARNED:
         space = _alone(space, method)
-    settings = config.model_dump(exclude={"search_space", "name", "budget"})
+    settings = config.model_dump(exclude={"search_space": True, "name": True, "budget": True, "evaluation": {"gold"}})
     budget = config.budget.model_dump() | {"trials": n_trials}
     return StudyConfig.model_validate(
         {**settings, "name": f"{config.name}-{method}", "budget": budget, "search_space": space.model_dump()}

@@ -8,14 +8,15 @@ Of one training, from its learning curve up to where its KL passes the budget (l
 | `final` | reward at the end, or at the budget |
 | `reward_at_kl` | reward where the KL first reaches a value that every training reaches |
 | `reward_at_seconds` | reward after seconds that every training took, credit included |
+| `others_at_kl` | the same of what else was measured: scores of gold reward models, length, diversity |
 | `steps_to` | steps until the reward first reaches a goal; all steps, and False, if it never does |
 
 Of a setting: the mean and the interquartile mean over seeds with 95 % bootstrap intervals, as Agarwal et al. advise
 (arXiv:2108.13264). Of two settings: paired differences by seed, with their interval.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bo_shaping.surrogate.held_reward import Height, held_curve, held_reward
-from inner_loop.spec import TrialResult
+from inner_loop.spec import CurvePoint, TrialResult
 
 Array = NDArray[np.float64]
 
@@ -35,6 +36,9 @@ TRAINING_PHASES = ("sample", "attribute", "update")
 
 
 NAN = float("nan")
+
+ALSO_MEASURED = ("length", "distinct_2")
+"""What a point of the curve tells beside reward and KL, gold reward models apart."""
 
 
 class Interval(NamedTuple):
@@ -56,6 +60,8 @@ class Training:
     held: float
     seconds: float
     """Of the steps of the curve, credit included."""
+    others: Mapping[str, list[Height]] = field(default_factory=dict)
+    """The same curve of other measures, by name: those of `ALSO_MEASURED`, and the score by each gold reward model."""
 
     @classmethod
     def of(cls, result: TrialResult, n_steps: int, max_kl: float | None) -> "Training":
@@ -70,7 +76,11 @@ class Training:
         kept = held_curve(curve, max_kl)
         spent = sum(result.seconds.get(phase, 0.0) for phase in TRAINING_PHASES)
         share = kept[-1].step / curve[-1].step if curve[-1].step else 0.0
-        return cls(kept, n_steps, held_reward(curve, n_steps, max_kl), spent * share)
+        others = {
+            name: held_curve([Height(at.step, value, at.kl) for at, value in zip(curve, values, strict=True)], max_kl)
+            for name, values in _others(result.curve).items()
+        }
+        return cls(kept, n_steps, held_reward(curve, n_steps, max_kl), spent * share, others)
 
     @property
     def final(self) -> float:
@@ -84,7 +94,11 @@ class Training:
 
     def reward_at_kl(self, kl: float) -> float:
         """Reward where the KL first reaches `kl`; at the end of the curve if it never does."""
-        return _where_first(self.curve, lambda height: height.kl, kl, lambda height: height.reward)[0]
+        return _at_kl(self.curve, kl)
+
+    def others_at_kl(self, kl: float) -> dict[str, float]:
+        """What else was measured where the KL first reaches `kl`, by name."""
+        return {name: _at_kl(curve, kl) for name, curve in self.others.items()}
 
     def reward_at_seconds(self, seconds: float) -> float:
         """Reward after so many seconds of training, all steps taken to last equally long."""
@@ -95,6 +109,15 @@ class Training:
         """Steps until the reward first reaches `reward`, and whether it does."""
         step, is_there = _where_first(self.curve, lambda height: height.reward, reward, lambda height: height.step)
         return (step, True) if is_there else (float(self.n_steps), False)
+
+
+def _others(curve: Sequence[CurvePoint]) -> dict[str, list[float]]:
+    measured = {name: [float(getattr(point, name)) for point in curve] for name in ALSO_MEASURED}
+    return measured | {name: [point.gold[name] for point in curve] for name in curve[0].gold}
+
+
+def _at_kl(curve: Sequence[Height], kl: float) -> float:
+    return _where_first(curve, lambda height: height.kl, kl, lambda height: height.reward)[0]
 
 
 def _where_first(

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bo_shaping.comparison.compare import Comparison, Row
-from bo_shaping.comparison.statistics import Interval
+from bo_shaping.comparison.statistics import ALSO_MEASURED, Interval
 from bo_shaping.views.trained_table import in_words
 from bo_shaping.views.whole_lines import UNBOUNDED
 
@@ -49,6 +49,11 @@ def _beside(row: Row, comparison: Comparison) -> str:
             (row.at_seconds_difference, f"after {comparison.equal_seconds:.3g} s of training"),
         )
         if difference is not None
+    ]
+    parts += [
+        f"{in_words(also.at_kl_difference, signed=True)} there by {name}, on which nobody trained"
+        for name, also in row.also.items()
+        if also.at_kl_difference is not None and name not in ALSO_MEASURED
     ]
     there = f"{row.n_there} of {comparison.n_seeds} got to its final reward"
     if not math.isnan(row.steps.value):

@@ -353,6 +353,7 @@ class _Trial(TrainerCallback):
                 step=len(self.steps),
                 response_tokens=self._spec.task.response_tokens,
                 sampling=self._spec.ppo,
+                gold=self._task.gold,
             )
         trainer.model.train(was_training)
         self.curve.append(self._latest.point)

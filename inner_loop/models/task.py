@@ -1,6 +1,6 @@
 """The task of an inner run: policy, reward model and prompts, embedded or from hub names and folders."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -8,6 +8,7 @@ from torch import nn
 from inner_loop.errors import TaskError
 from inner_loop.libraries.transformers_internals import is_recurrent
 from inner_loop.models.conversation import identity
+from inner_loop.models.gold import load_gold
 from inner_loop.models.model_source import ModelSource, default_device, load_model, model_source, why_not_loaded
 from inner_loop.models.prompt_source import PromptSource
 from inner_loop.models.prompts import Prompt, prepare_prompts
@@ -26,6 +27,8 @@ class Task:
     evaluation_prompts: list[Prompt]
     counts: PromptCounts | None = None
     """What became of the prompts; None where they were not read from anywhere."""
+    gold: dict[str, RewardModel] = field(default_factory=dict)
+    """Reward models that judge, and that nobody trains on."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def load_task(config: TaskConfig, evaluation: EvaluationConfig, *, reward_model:
         train_prompts=prepared.train_prompts,
         evaluation_prompts=prepared.evaluation_prompts,
         counts=prepared.counts,
+        gold=load_gold(evaluation.gold),
     )
 
 

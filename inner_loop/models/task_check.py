@@ -7,6 +7,7 @@ from itertools import islice
 from inner_loop.errors import InnerLoopError, TaskError
 from inner_loop.models.callable_reward_model import CallableRewardModel, largest_difference
 from inner_loop.models.conversation import Conversation, messages_of
+from inner_loop.models.gold import load_gold
 from inner_loop.models.prompts import Prompt
 from inner_loop.models.reward_models import RewardModel, as_reward_model, score_responses
 from inner_loop.models.task import PolicyAndPrompts, prepare_policy
@@ -38,7 +39,9 @@ def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> list[str]:
     prepared = prepare_policy(config, evaluation)
     reward_model = as_reward_model(config.reward_model, config.scoring)
     prompts = [prompt.text for prompt in prepared.evaluation_prompts[:N_TRIED]]
-    _try(config, reward_model, prompts)
+    _try(f"task.reward_model {config.reward_model!r}", reward_model, prompts)
+    for called, gold in load_gold(evaluation.gold).items():
+        _try(f"evaluation.gold.{called}", gold, prompts)
     if isinstance(reward_model, TransformersRewardModel):
         _try_what_is_awkward(config, reward_model, [*prepared.train_prompts, *prepared.evaluation_prompts])
     remarks = [*_remarks_on_prompts(config, prepared), *_remarks_on_templates(config, prepared)]
@@ -59,7 +62,7 @@ def check_task(config: TaskConfig, evaluation: EvaluationConfig) -> list[str]:
     return remarks
 
 
-def _try(config: TaskConfig, reward_model: RewardModel, prompts: Sequence[str]) -> None:
+def _try(which: str, reward_model: RewardModel, prompts: Sequence[str]) -> None:
     """Score a response to each prompt.
 
     Raises:
@@ -74,7 +77,7 @@ def _try(config: TaskConfig, reward_model: RewardModel, prompts: Sequence[str]) 
         place = traceback.extract_tb(error.__traceback__)[-1]
         why = (str(error).strip().splitlines() or ["no reason given"])[0].rstrip(".")
         raise TaskError(
-            f"task.reward_model {config.reward_model!r} raised {type(error).__name__} when it was tried: {why} "
+            f"{which} raised {type(error).__name__} when it was tried: {why} "
             f"({place.filename}, line {place.lineno}). Mend it, and try again."
         ) from error
 

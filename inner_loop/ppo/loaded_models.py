@@ -74,11 +74,18 @@ def _key(spec: TrialSpec, reward_model: Any) -> object:
     """Equal for trials that can share models; the models keep `reward_model` alive, so its id stays its own."""
     ppo = spec.ppo
     training = (ppo.precision, ppo.trainable_layers, ppo.lora_rank, ppo.critic, ppo.algorithm == "ppo")
-    sources = [spec.task.policy, spec.task.prompts, *([spec.task.reward_model] if reward_model is None else [])]
+    gold = spec.evaluation.gold
+    sources = [
+        spec.task.policy,
+        spec.task.prompts,
+        *gold.values(),
+        *([spec.task.reward_model] if reward_model is None else []),
+    ]
     return (
         spec.task.model_dump_json(),
         spec.evaluation.n_prompts,
         spec.evaluation.split,
+        tuple(gold.items()),
         training,
         ppo.gradient_checkpointing,
         None if reward_model is None else id(reward_model),

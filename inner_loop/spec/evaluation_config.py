@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from inner_loop.io.schema import StrictModel
 
@@ -18,3 +18,7 @@ class EvaluationConfig(StrictModel):
     """Seed of the sampling noise, the same for every arm (common random numbers)."""
     split: Literal["validation", "heldout"] = "validation"
     """Which prompts. The outer loop must only ever see `validation`."""
+    gold: dict[str, str] = Field(default_factory=dict)
+    """Reward models that judge too and that nobody trains on, by what you call them: `{minilm: ./models/minilm}`. Their
+    mean scores stand in the learning curve: does the reward rise because the responses are better, or because the
+    policy has found what its reward model overrates?"""

@@ -20,6 +20,8 @@ class CurvePoint(StrictModel):
     length: float
     distinct_1: float | None = None
     distinct_2: float
+    gold: dict[str, float] = Field(default_factory=dict)
+    """Mean score by each reward model of `EvaluationConfig.gold`."""
 
 
 class TrialProgress(StrictModel):

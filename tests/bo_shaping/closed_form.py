@@ -105,12 +105,13 @@ def succeed_once(spec: TrialSpec) -> Iterator[TrialProgress]:
 
 
 def climb(spec: TrialSpec) -> Generator[TrialProgress, None, TrialResult]:
-    """A learning curve with five points that rises to the reward; KL rises with it."""
+    """A learning curve with five points that rises to the reward; KL rises with it, and any gold score falls."""
     final = result_of(spec, reward(spec.weights, spec.ppo.gae_lambda))
     points = []
     for step in range(spec.ppo.steps + 1):
         share = step / spec.ppo.steps
         update = {"step": step, "mean": final.mean * share, "kl": final.kl * share}
+        update |= {"gold": {name: -float(step) for name in spec.evaluation.gold}}
         points.append(final.curve[0].model_copy(update=update))
         yield TrialProgress(step=step, n_steps=spec.ppo.steps, score=0.0, kl=1.0, point=points[-1])
     return final.model_copy(update={"curve": points})

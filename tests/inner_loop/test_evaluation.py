@@ -5,11 +5,12 @@ import pytest
 
 from inner_loop.errors import DivergedError
 from inner_loop.evaluation import distinct_ngrams, evaluate, paired_difference
+from inner_loop.models.callable_reward_model import CallableRewardModel
 from inner_loop.ppo.actor_critic import ActorCritic
 from inner_loop.spec import EvaluationConfig, PPOConfig
 
 
-def evaluate_tiny(task, seed=0, changed=0.0, modes=None, **sampling):
+def evaluate_tiny(task, seed=0, changed=0.0, modes=None, gold=None, **sampling):
     """The metrics at the start, or with one row of the output embedding `changed`."""
     actor_critic = ActorCritic(copy.deepcopy(task.policy), **(modes or {}))
     actor_critic.sampler.lm_head.weight.data[9] += changed
@@ -22,6 +23,7 @@ def evaluate_tiny(task, seed=0, changed=0.0, modes=None, **sampling):
         step=3,
         response_tokens=8,
         sampling=PPOConfig(**sampling),
+        gold=gold,
     )
 
 
@@ -30,6 +32,15 @@ def test_mean_and_error_are_those_of_the_scores(tiny_task):
     assert evaluation.point.mean == pytest.approx(np.mean(evaluation.scores))
     assert evaluation.point.sem == pytest.approx(np.std(evaluation.scores, ddof=1) / 2)
     assert evaluation.point.step == 3
+
+
+def test_gold_reward_models_judge_the_same_responses(tiny_task):
+    lengths = CallableRewardModel(lambda texts: [float(len(text)) for text in texts])
+    evaluation = evaluate_tiny(tiny_task, gold={"length": lengths, "again": tiny_task.reward_model})
+    texts = [prompt + response for prompt, response in zip(evaluation.prompts, evaluation.responses, strict=True)]
+    assert evaluation.point.gold["length"] == pytest.approx(np.mean([len(text) for text in texts]))
+    assert evaluation.point.gold["again"] == pytest.approx(evaluation.point.mean)
+    assert evaluate_tiny(tiny_task).point == evaluation.point.model_copy(update={"gold": {}})
 
 
 def test_the_reference_is_at_no_distance_from_itself(tiny_task):

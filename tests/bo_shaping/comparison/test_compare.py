@@ -60,6 +60,30 @@ def test_what_was_interrupted_goes_on(config, monkeypatch):
     assert len(counted) == 2 * 4 + 2 * 2 + 1
 
 
+def test_gold_reward_models_judge_what_was_found_and_do_not_find_it(make_config, monkeypatch):
+    whole, seen = closed_form.climb, []
+
+    def seeing(spec):
+        seen.append((spec.seed >= 1_000_000, dict(spec.evaluation.gold)))
+        return whole(spec)
+
+    monkeypatch.setattr(closed_form, "climb", seeing)
+    config = make_config(
+        "climb", executor="inline", objective="final", ppo={"steps": 4}, evaluation={"gold": {"minilm": "embedded"}}
+    )
+    comparison, _ = compare(config, ["shap", "sparse"], n_seeds=2, n_trials=4)
+    assert dict(seen) == {False: {}, True: {"minilm": "embedded"}}
+    shap, sparse = comparison.rows
+    assert shap.also["minilm"].final.value == -4.0
+    # Its KL rises faster than that of sparse, so that it has fallen less when both are equally far.
+    assert shap.also["minilm"].at_kl_difference.value > 0
+    assert sparse.also["minilm"].at_kl_difference is None
+    assert set(shap.also) == {"length", "distinct_2", "minilm"}
+    assert "there by minilm, on which nobody trained" in sentences(comparison)[1]
+    written = comparison.to_json()["rows"][0]["also"]["minilm"]
+    assert set(written) == {"final", "at_kl", "at_kl_difference"}
+
+
 def test_a_comparison_cannot_go_on_as_another(config, make_config):
     compare(config, ["shap", "sparse"], n_seeds=1, n_trials=4)
     other = make_config("climb", executor="inline", objective="final", ppo={"steps": 5})

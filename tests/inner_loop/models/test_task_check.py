@@ -46,6 +46,12 @@ def test_a_noisy_reward_function_is_named(tmp_path):
     assert "credit of noise is noise" in remark
 
 
+def test_gold_reward_models_are_tried_too():
+    gold = {"broken": f"{__name__}:score_with_a_mistake"}
+    with pytest.raises(TaskError, match=r"evaluation\.gold\.broken raised KeyError when it was tried: 'weight'"):
+        check_task(TaskConfig(), EvaluationConfig(gold=gold))
+
+
 def test_what_becomes_of_prompts_is_counted(tmp_path):
     many = [*texts(40), *texts(3), *(f"one of the best films of the year {number}" for number in range(40))]
     dropped, repeated = remarks(tmp_path, many, max_prompt_tokens=9, long_prompts="drop")
