@@ -70,7 +70,12 @@ def train(
 
 def compare(
     config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="Task, training, and the ranges to tune over.")],
-    methods: Annotated[str, typer.Option(help="Components, and learned for their mixture, between commas.")],
+    methods: Annotated[
+        str,
+        typer.Option(
+            help="Components, and learned for their mixture, between commas; shap-untuned for shap as it is given."
+        ),
+    ],
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each, with seeds that no trial has had.")] = 5,
     budget: Annotated[int | None, typer.Option(min=3, help="Trials to tune each with, in place of the file's.")] = None,
     split: SplitOption = "heldout",

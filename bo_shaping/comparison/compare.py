@@ -1,5 +1,7 @@
 """Compare ways to pay tokens: each tuned with the same number of trials, then trained with the same fresh seeds.
 
+A component whose name ends in `-untuned` is trained at the parameters of the configuration.
+
 A method is tuned by a study of its own, `NAME-METHOD` among the studies; the trainings that judge are in
 `NAME.comparison` beside them. Both continue where they were stopped, so that the same command given again ends the
 comparison as if nothing had happened.
@@ -14,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bo_shaping.comparison.fresh_trainings import Trained, train
-from bo_shaping.comparison.methods import check_methods, config_of
+from bo_shaping.comparison.methods import UNTUNED, check_methods, config_of
 from bo_shaping.comparison.settings import Setting, jobs_of
 from bo_shaping.comparison.statistics import (
     Interval,
@@ -26,6 +28,7 @@ from bo_shaping.comparison.statistics import (
     ratio_of_means,
 )
 from bo_shaping.config import StudyConfig
+from bo_shaping.config.tunable import value_of
 from bo_shaping.errors import ConfigError
 from bo_shaping.storage.study_folder import StudyFolder, studies_root
 from bo_shaping.study import Study
@@ -120,7 +123,8 @@ def compare(
 
     Args:
         config: Task, training, and the ranges over which every method is tuned.
-        methods: Components, or `learned` for the mixture; `sparse` is the baseline if it is among them, else the first.
+        methods: Components, tuned or not, or `learned` for the mixture; `sparse` is the baseline if it is among them, else
+            the first.
         n_seeds: Fresh trainings of each.
         n_trials: Trials with which each is tuned.
         split: Which prompts judge.
@@ -136,7 +140,7 @@ def compare(
     configs = {method: config_of(config, method, n_trials) for method in methods}
     jobs = []
     for method, own in configs.items():
-        setting = _tuned(method, own, on_tune)
+        setting = _untuned(method, own) if method.endswith(UNTUNED) else _tuned(method, own, on_tune)
         judged = own.model_copy(update={"evaluation": config.evaluation})
         jobs.append((setting, jobs_of(judged, setting, n_seeds, split=split)))
     path = comparison_folder(config)
@@ -223,6 +227,18 @@ def _also(name: str, own: Sequence[Training], baseline: Sequence[Training], equa
         at_kl=mean(ours),
         at_kl_difference=None if own is baseline else paired_difference(ours, theirs),
     )
+
+
+def _untuned(method: str, config: StudyConfig) -> Setting:
+    space = config.search_space
+    given = {name: value_of(name, config.ppo, config.attribution) for name in space.parameters}
+    if off := [name for name, value in given.items() if value is None]:
+        raise ConfigError(
+            f"ppo.{off[0]} is searched and has no value of its own, so there is no {method}; give it one."
+        )
+    parameters = {name: value for name, value in given.items() if value is not None}
+    weights = dict.fromkeys(space.components, 0.0) | {method.removesuffix(UNTUNED): 1.0}
+    return Setting(method, weights, parameters)
 
 
 def _tuned(method: str, config: StudyConfig, on_tune: Callable[[Study, int], Callable[[], None]]) -> Setting:

@@ -1,4 +1,4 @@
-"""Ways to pay tokens as search spaces: one component alone, or the mixture that a study learns."""
+"""Ways to pay tokens as search spaces: one component alone, as it is given too, or the mixture that a study learns."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,21 @@ from inner_loop.spec import COMPONENTS, SPARSE
 LEARNED = "learned"
 """The mixture of all components of the configuration."""
 
+UNTUNED = "-untuned"
+"""After the name of a component: at the training parameters of the configuration, which no trial has chosen."""
+
 SPREAD_WITHOUT_UNITS = frozenset({SPARSE, "uniform", "attention", "entropy"})
 """Components that explain no units, so that how fine these are changes nothing."""
 
 
 def check_methods(methods: Sequence[str]) -> None:
-    """Raise `ConfigError`, with the nearest name, unless each is a component or `learned`, and stands there once."""
+    """Raise `ConfigError` unless each is a component, tuned or not, or `learned`, and stands there once."""
     known = (*COMPONENTS, LEARNED)
     for method in methods:
-        if method not in known:
+        if method.removesuffix(UNTUNED) not in known or method == LEARNED + UNTUNED:
             raise ConfigError(
-                f"There is no method {method!r}, did you mean {nearest(method, known)!r}? Methods: {', '.join(known)}."
+                f"There is no method {method!r}, did you mean {nearest(method, known)!r}? Methods: {', '.join(known)}; "
+                f"and components as they are given, such as shap{UNTUNED}."
             )
     if len(set(methods)) < len(methods) or len(methods) < 2:
         raise ConfigError(f"Name at least two different methods to compare, got {', '.join(methods) or 'none'}.")
@@ -34,7 +38,7 @@ def config_of(config: StudyConfig, method: str, n_trials: int) -> StudyConfig:
 
     Args:
         config: What is compared: its task, its training, its ranges.
-        method: A component, or `learned`.
+        method: A component, tuned or not, or `learned`.
         n_trials: Trials that every method has.
 
     Raises:
@@ -42,7 +46,7 @@ def config_of(config: StudyConfig, method: str, n_trials: int) -> StudyConfig:
     """
     space = config.search_space
     if method != LEARNED:
-        space = _alone(space, method)
+        space = _alone(space, method.removesuffix(UNTUNED))
     settings = config.model_dump(exclude={"search_space": True, "name": True, "budget": True, "evaluation": {"gold"}})
     budget = config.budget.model_dump() | {"trials": n_trials}
     return StudyConfig.model_validate(

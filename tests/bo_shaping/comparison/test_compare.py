@@ -84,6 +84,19 @@ def test_gold_reward_models_judge_what_was_found_and_do_not_find_it(make_config,
     assert set(written) == {"final", "at_kl", "at_kl_difference"}
 
 
+def test_a_component_can_be_compared_as_it_is_given(make_config):
+    config = make_config("climb", executor="inline", objective="final", ppo={"steps": 4, "gae_lambda": 0.82})
+    comparison, _ = compare(config, ["shap", "shap-untuned", "sparse"], n_seeds=2, n_trials=8)
+    tuned, untuned, _ = comparison.rows
+    assert untuned.parameters == {"gae_lambda": 0.82}
+    assert untuned.weights == {"shap": 1.0, "sparse": 0.0}
+    assert untuned.final.value == pytest.approx(closed_form.reward({"shap": 1.0}, 0.82))
+    assert tuned.parameters != untuned.parameters
+    assert not (comparison_folder(config).parent / "closed-shap-untuned").exists()
+    with pytest.raises(ConfigError, match="did you mean 'learned'"):
+        compare(config, ["learned-untuned", "sparse"], n_seeds=1, n_trials=4)
+
+
 def test_a_comparison_cannot_go_on_as_another(config, make_config):
     compare(config, ["shap", "sparse"], n_seeds=1, n_trials=4)
     other = make_config("climb", executor="inline", objective="final", ppo={"steps": 5})
