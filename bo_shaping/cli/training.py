@@ -106,6 +106,7 @@ def compare(
             on_train=on_change,
         )
     data = comparison.to_json() | {
+        "config": read.model_dump(mode="json"),
         "versions": {name: version(name) for name in ("bo-shaping", "torch", "transformers", "ax-platform", "botorch")},
         "trainings": [
             {"method": one.setting.name}

@@ -72,13 +72,20 @@ class Training:
             n_steps: Steps it was given; it may have ended earlier.
             max_kl: The KL budget in nats per response; None for none.
         """
-        curve = [Height(point.step, point.mean, point.kl) for point in result.curve]
+        return cls.of_curve(result.curve, result.seconds, n_steps, max_kl)
+
+    @classmethod
+    def of_curve(
+        cls, points: Sequence[CurvePoint], seconds: Mapping[str, float], n_steps: int, max_kl: float | None
+    ) -> "Training":
+        """The same from its learning curve and its seconds by phase."""
+        curve = [Height(point.step, point.mean, point.kl) for point in points]
         kept = held_curve(curve, max_kl)
-        spent = sum(result.seconds.get(phase, 0.0) for phase in TRAINING_PHASES)
+        spent = sum(seconds.get(phase, 0.0) for phase in TRAINING_PHASES)
         share = kept[-1].step / curve[-1].step if curve[-1].step else 0.0
         others = {
             name: held_curve([Height(at.step, value, at.kl) for at, value in zip(curve, values, strict=True)], max_kl)
-            for name, values in _others(result.curve).items()
+            for name, values in _others(points).items()
         }
         return cls(kept, n_steps, held_reward(curve, n_steps, max_kl), spent * share, others)
 

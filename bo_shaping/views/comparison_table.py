@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bo_shaping.comparison.compare import Comparison, Row
 from bo_shaping.comparison.statistics import ALSO_MEASURED, Interval
+from bo_shaping.comparison.summary import Comparison, Row
 from bo_shaping.views.trained_table import in_words
 from bo_shaping.views.whole_lines import UNBOUNDED
 
