@@ -53,8 +53,12 @@ class Row(NamedTuple):
     """Steps to the baseline's mean final reward, in units of the baseline's."""
     n_there: int
     """Trainings that got there."""
+    equal_kl: float
+    """Mean over seeds of the KL that both its training and the baseline's have reached: the lower of the two ends."""
     at_kl: Interval
+    """Reward there, seed by seed."""
     at_kl_difference: Interval | None
+    """Less the baseline's at the same KL, seed by seed."""
     at_seconds: Interval
     at_seconds_difference: Interval | None
     seconds: float
@@ -120,14 +124,11 @@ def summarise(
     baseline = SPARSE if SPARSE in by_method else next(iter(by_method))
     every = [training for own in by_method.values() for training in own]
     goal = fmean(training.final for training in by_method[baseline])
-    equal_kl = min(max(height.kl for height in training.curve) for training in every)
+    equal_kl = min(largest_kl(training) for training in every)
     equal_seconds = min(training.seconds for training in every)
     if any(training.curve[-1].step == 0 for training in every):
         raise ConfigError("A training ended before its first step (ppo.steps, stop_at_kl), so nothing can be compared.")
-    rows = [
-        _row(settings[method], own, by_method[baseline], goal, equal_kl, equal_seconds)
-        for method, own in by_method.items()
-    ]
+    rows = [_row(settings[method], own, by_method[baseline], goal, equal_seconds) for method, own in by_method.items()]
     n_seeds = len(by_method[baseline])
     return Comparison(baseline, n_seeds, n_trials, n_steps, max_kl, goal, equal_kl, equal_seconds, rows)
 
@@ -137,7 +138,6 @@ def _row(
     own: Sequence[Training],
     baseline: Sequence[Training],
     goal: float,
-    equal_kl: float,
     equal_seconds: float,
 ) -> Row:
     def both(of: Callable[[Training], float]) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +147,11 @@ def _row(
         return None if own is baseline else paired_difference(ours, theirs)
 
     held = both(lambda training: training.held)
-    at_kl = both(lambda training: training.reward_at_kl(equal_kl))
+    equal_kl = [min(largest_kl(one), largest_kl(other)) for one, other in zip(own, baseline, strict=True)]
+    at_kl = tuple(
+        np.array([training.reward_at_kl(kl) for training, kl in zip(trainings, equal_kl, strict=True)])
+        for trainings in (own, baseline)
+    )
     at_seconds = both(lambda training: training.reward_at_seconds(equal_seconds))
     return Row(
         method=setting.name,
@@ -161,6 +165,7 @@ def _row(
         kl=fmean(training.kl for training in own),
         steps=ratio_of_means(*both(lambda training: training.steps_to(goal)[0])),
         n_there=sum(training.steps_to(goal)[1] for training in own),
+        equal_kl=fmean(equal_kl),
         at_kl=mean(at_kl[0]),
         at_kl_difference=difference(*at_kl),
         at_seconds=mean(at_seconds[0]),
@@ -170,9 +175,15 @@ def _row(
     )
 
 
-def _also(name: str, own: Sequence[Training], baseline: Sequence[Training], equal_kl: float) -> Also:
+def largest_kl(training: Training) -> float:
+    """The largest KL that a training has reached, within the budget."""
+    return max(height.kl for height in training.curve)
+
+
+def _also(name: str, own: Sequence[Training], baseline: Sequence[Training], equal_kl: Sequence[float]) -> Also:
     ours, theirs = (
-        np.array([training.others_at_kl(equal_kl)[name] for training in trainings]) for trainings in (own, baseline)
+        np.array([training.others_at_kl(kl)[name] for training, kl in zip(trainings, equal_kl, strict=True)])
+        for trainings in (own, baseline)
     )
     return Also(
         final=mean(np.array([training.others[name][-1].reward for training in own])),

@@ -16,12 +16,12 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
     """The table, then a sentence per method beside the baseline."""
     table = Table(box=None, pad_edge=False)
     table.add_column("method")
-    for name in ("held reward", "final", "KL", "steps", f"at KL {comparison.equal_kl:.2g}"):
+    for name in ("held reward", "final", "KL", "steps", "at equal KL"):
         table.add_column(name, justify="right")
     table.add_column(f"after {comparison.equal_seconds:.3g} s", justify="right")
     for row in comparison.rows:
         steps = "1" if row.method == comparison.baseline else _short(row.steps)
-        cells = (_short(row.held), _short(row.final), f"{row.kl:.2f}", steps, _short(row.at_kl), _short(row.at_seconds))
+        cells = (_short(row.held), _short(row.final), f"{row.kl:.2f}", steps, _at_kl(row), _short(row.at_seconds))
         table.add_row(row.method, *cells)
     console.print(table, width=None if console.is_terminal else UNBOUNDED)
     for line in sentences(comparison):
@@ -45,7 +45,7 @@ def _beside(row: Row, comparison: Comparison) -> str:
         f"{in_words(difference, signed=True)} {where}"
         for difference, where in (
             (row.difference, "of held reward"),
-            (row.at_kl_difference, f"at KL {comparison.equal_kl:.2g}"),
+            (row.at_kl_difference, f"at equal KL, {row.equal_kl:.2g} in the mean"),
             (row.at_seconds_difference, f"after {comparison.equal_seconds:.3g} s of training"),
         )
         if difference is not None
@@ -67,6 +67,10 @@ def _verdict(difference: Interval | None) -> str:
     if difference.low <= 0 <= difference.high:
         return " A tie, as far as these seeds can tell."
     return ""
+
+
+def _at_kl(row: Row) -> str:
+    return f"{_short(row.at_kl)} at {row.equal_kl:.2g}"
 
 
 def _short(interval: Interval) -> str:

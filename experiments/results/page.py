@@ -8,7 +8,7 @@ import numpy as np
 
 from bo_shaping.comparison.methods import LEARNED, UNTUNED
 from bo_shaping.comparison.statistics import ALSO_MEASURED, Interval, Training, mean, paired_difference, ratio_of_means
-from bo_shaping.comparison.summary import Comparison, Row
+from bo_shaping.comparison.summary import Comparison, Row, largest_kl
 from bo_shaping.comparison.written import derived_again, trainings_of
 from experiments.docs.markdown import table
 from experiments.results.tasks import ResultTask
@@ -65,7 +65,7 @@ def _at_their_best(comparison: Comparison) -> str:
         "final",
         "KL",
         "steps",
-        f"at KL {comparison.equal_kl:.2g}",
+        "at equal KL",
         "seconds",
     ]
     rows = [
@@ -76,7 +76,7 @@ def _at_their_best(comparison: Comparison) -> str:
             short(row.final),
             f"{row.kl:.1f}",
             "1" if row.method == comparison.baseline else short(row.steps),
-            short(row.at_kl),
+            f"{short(row.at_kl)} at {row.equal_kl:.2g}",
             f"{row.seconds:.0f}",
         ]
         for row in comparison.rows
@@ -91,7 +91,7 @@ def _at_their_best(comparison: Comparison) -> str:
 
 
 def _beside(comparison: Comparison) -> str:
-    heads = ["method", "held reward", f"at KL {comparison.equal_kl:.2g}", "at equal seconds", "P(better)", "got there"]
+    heads = ["method", "held reward", "at equal KL", "at equal seconds", "P(better)", "got there"]
     rows = [
         [
             row.method,
@@ -111,7 +111,7 @@ def _beside(comparison: Comparison) -> str:
 
 def _judged_by_others(comparison: Comparison) -> str:
     names = [*(name for name in comparison.rows[0].also if name not in ALSO_MEASURED), *ALSO_MEASURED]
-    heads = ["method", *(f"{name} at KL {comparison.equal_kl:.2g}" for name in names)]
+    heads = ["method", *names]
 
     def cell(row: Row, name: str) -> str:
         also = row.also[name]
@@ -120,9 +120,8 @@ def _judged_by_others(comparison: Comparison) -> str:
 
     rows = [[row.method, *(cell(row, name) for name in names)] for row in comparison.rows]
     return (
-        f"{table(heads, rows)}\n\nThe mean at the same distance from the start for everybody, then the difference to "
-        f"{comparison.baseline}. If a judge that nobody trained on agrees, the reward is not only what its model "
-        "overrates."
+        f"{table(heads, rows)}\n\nThe mean at equal KL, then the difference to {comparison.baseline} at that KL. "
+        "If a judge that nobody trained on agrees, the reward is not only what its model overrates."
     )
 
 
@@ -144,21 +143,24 @@ def _against(
     comparison: Comparison, trainings: Mapping[str, Sequence[Training]], ours: str, theirs: str, which: str
 ) -> str:
     """One setting beside another, in held reward and at equal KL, and what these seeds could have told."""
+    pairs = list(zip(trainings[ours], trainings[theirs], strict=True))
 
     def differences(of: Callable[[Training], float]) -> np.ndarray:
-        pairs = zip(trainings[ours], trainings[theirs], strict=True)
         return np.array([of(one) - of(other) for one, other in pairs])
 
     held = differences(lambda training: training.held)
-    at_kl = differences(lambda training: training.reward_at_kl(comparison.equal_kl))
+    equal_kl = [min(largest_kl(one), largest_kl(other)) for one, other in pairs]
+    at_kl = np.array(
+        [one.reward_at_kl(kl) - other.reward_at_kl(kl) for (one, other), kl in zip(pairs, equal_kl, strict=True)]
+    )
     goal = float(np.mean([training.final for training in trainings[theirs]]))
     steps = ratio_of_means(
         *(np.array([one.steps_to(goal)[0] for one in trainings[method]]) for method in (ours, theirs))
     )
     return (
         f"{ours} beside {theirs}, {which}: {short(mean(held), signed=True)} of held reward, "
-        f"{short(mean(at_kl), signed=True)} at KL {comparison.equal_kl:.2g}, {short(steps)} of the steps to its final "
-        f"reward. {power(held)}"
+        f"{short(mean(at_kl), signed=True)} at equal KL ({np.mean(equal_kl):.2g} in the mean), {short(steps)} of the "
+        f"steps to its final reward. {power(held)}"
     )
 
 

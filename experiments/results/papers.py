@@ -127,7 +127,7 @@ def _answer(comparison: Comparison, kind: str) -> str:
         return f"Shapley needs {short(shap.steps)} of sparse's steps to its final reward; {_verdict(shap.difference)}"
     if kind == "higher":
         difference = shap.at_kl_difference
-        return f"{short(difference, signed=True)} at KL {comparison.equal_kl:.2g}; {_verdict(difference)}"
+        return f"{short(difference, signed=True)} at equal KL ({shap.equal_kl:.2g}); {_verdict(difference)}"
     if kind == "attention" and "attention" in rows:
         return _beside(shap, rows["attention"])
     if kind == "mixture" and LEARNED in rows:
