@@ -83,9 +83,14 @@ def export(
             "-o", "--output", metavar="FILE", help="Where to write (a folder, of shaping); else it is printed."
         ),
     ] = None,
+    responses: Annotated[
+        bool, typer.Option("--responses", help="Of ax-json: with the explained responses, which make it larger.")
+    ] = False,
 ) -> None:
     """Hand a study to other programs."""
     folder = find_study(study)
+    if responses and form != "ax-json":
+        raise OutputError(f"--responses is for --format ax-json; {form} has no room for explained responses.")
     if form == "optuna":
         if output is None:
             raise OutputError("Say where Optuna's storage is to be written: --output FILE.db")
@@ -103,7 +108,10 @@ def export(
             raise OutputError(str(error)) from error
         typer.echo(f"{output}: read it with ShapingFunction.load, or upload it to a hub as it is")
         return
-    text = {"csv": export_csv, "json": export_json, "ax-json": export_ax_json}[form](folder)
+    if form == "ax-json":
+        text = export_ax_json(folder, keeps_responses=responses)
+    else:
+        text = {"csv": export_csv, "json": export_json}[form](folder)
     if output is None:
         typer.echo(text.removesuffix("\n"))
     else:

@@ -4,15 +4,12 @@ It is on its own, so that a model that takes too long or too much memory is ende
 graphics card, whose memory is the trials', loads nothing from the network, and ends when nobody asks for a while.
 """
 
-import html
 import json
 import os
-import re
 import resource
 import select
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from typing import IO, Any
 
 IDLE_SECONDS = 900
@@ -46,6 +43,7 @@ def _answer(question: dict[str, Any], loaded: dict[str, Any]) -> dict[str, str]:
     """HTML of the credit by our methods, and of shap's own plot of the first; or an error in a sentence."""
     from bo_shaping.text.reasons import sentence_of
     from bo_shaping.views.report.explain_page import credits_html
+    from bo_shaping.views.report.shap_plot import shap_text_html
     from inner_loop.attribution import explain
     from inner_loop.errors import InnerLoopError
     from inner_loop.models.reward_models import as_reward_model
@@ -64,29 +62,11 @@ def _answer(question: dict[str, Any], loaded: dict[str, Any]) -> dict[str, str]:
             units=question["units"],
             budget=question["budget"],
         )
-        return {"ours": credits_html(credits_), "shap": _shap_plot(credits_[0], question["methods"][0])}
+        return {"ours": credits_html(credits_), "shap": shap_text_html(credits_[0], question["methods"][0])}
     except (InnerLoopError, OSError, ValueError) as error:
         return {"error": sentence_of(error)}
     except MemoryError:
         return {"error": "There is not enough memory for this model and text; take a shorter text or a smaller budget."}
-
-
-def _shap_plot(credit: Any, method: str) -> str:
-    """The text plot of the shap package, with the scripts in its attributes left out."""
-    import numpy as np
-    import shap
-
-    from bo_shaping.text.hidden_characters import visible_text
-    from inner_loop.attribution.library import to_shap
-
-    if not credit.offsets:
-        return ""
-    explanation = to_shap([replace(credit)], method)[0]
-    # The package escapes less than what may stand in a model's text.
-    explanation.data = np.array([html.escape(visible_text(unit)) for unit in credit.units], dtype=object)
-    plot = re.sub(r"""\son\w+\s*=\s*("[^"]*"|'[^']*')""", "", shap.plots.text(explanation, display=False))
-    # It writes colours as NumPy shows its numbers, which no browser reads.
-    return re.sub(r"np\.float\d+\(([-+.\de]+)\)", r"\1", plot)
 
 
 def _bound_memory() -> None:

@@ -1,8 +1,8 @@
 """A study in one file: what `ax_experiment.json` carries beside the Ax experiment, so that it alone is enough.
 
 It stands among the properties of the experiment, which plain Ax keeps and does not look at. The storage URL, which may
-hold a password, is not in it; neither are explained responses, which are most of a study's bytes, nor the measures of
-single PPO steps.
+hold a password, is not in it; neither are the measures of single PPO steps, nor explained responses, which are most of
+a study's bytes, unless somebody asks for them.
 """
 
 import json
@@ -32,7 +32,7 @@ class FinishedTrial(StrictModel):
 
     index: int
     results: list[TrialResult] = Field(default=[])
-    """One per seed, without explained responses and without the measures of single steps."""
+    """One per seed, without the measures of single steps, and mostly without explained responses."""
     curve: list[CurvePoint] = Field(default=[])
     """Of a trial that was stopped, as far as it went."""
 
@@ -47,7 +47,11 @@ class PortableStudy(StrictModel):
 
 
 def portable_study(
-    folder: StudyFolder, config: StudyConfig, known: dict[int, FinishedTrial] | None = None
+    folder: StudyFolder,
+    config: StudyConfig,
+    known: dict[int, FinishedTrial] | None = None,
+    *,
+    keeps_responses: bool = False,
 ) -> PortableStudy:
     """A study as it travels.
 
@@ -55,12 +59,14 @@ def portable_study(
         folder: Where it lives.
         config: Its configuration.
         known: What was read before of finished trials, by index, which does not change; what is read now is added.
+        keeps_responses: Whether explained responses go with it.
     """
     known = {} if known is None else known
     entries = list(folder.journal.entries().values())
     finished = [entry.record.index for entry in entries if entry.record.status in ("completed", "stopped")]
     for index, results in folder.results([index for index in finished if index not in known]).items():
-        kept = [result.model_copy(update={"samples": [], "steps": []}) for result in results]
+        left_out = {"steps": []} if keeps_responses else {"samples": [], "steps": []}
+        kept = [result.model_copy(update=left_out) for result in results]
         known[index] = FinishedTrial(index=index, results=kept)
     for entry in entries:
         record = entry.record

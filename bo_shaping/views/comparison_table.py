@@ -20,8 +20,8 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
         table.add_column(name, justify="right")
     table.add_column(f"after {comparison.equal_seconds:.3g} s", justify="right")
     for row in comparison.rows:
-        steps = "1" if row.method == comparison.baseline else _short(row.steps)
-        cells = (_short(row.held), _short(row.final), f"{row.kl:.2f}", steps, _at_kl(row), _short(row.at_seconds))
+        steps = "1" if row.method == comparison.baseline else short(row.steps)
+        cells = (short(row.held), short(row.final), f"{row.kl:.2f}", steps, at_equal_kl(row), short(row.at_seconds))
         table.add_row(row.method, *cells)
     console.print(table, width=None if console.is_terminal else UNBOUNDED)
     for line in sentences(comparison):
@@ -69,11 +69,13 @@ def _verdict(difference: Interval | None) -> str:
     return ""
 
 
-def _at_kl(row: Row) -> str:
-    return f"{_short(row.at_kl)} at {row.equal_kl:.2g}"
+def at_equal_kl(row: Row) -> str:
+    """Reward at the KL that it and the baseline have both reached, and that KL."""
+    return f"{short(row.at_kl)} at {row.equal_kl:.2g}"
 
 
-def _short(interval: Interval) -> str:
+def short(interval: Interval) -> str:
+    """An estimate to two decimals, with the ends of its interval where there are some."""
     if math.isnan(interval.low):
         return "-" if math.isnan(interval.value) else f"{interval.value:.2f}"
     return f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"

@@ -57,17 +57,21 @@ def export_json(folder: StudyFolder) -> str:
     return json.dumps(content, indent=1)
 
 
-def export_ax_json(folder: StudyFolder) -> str:
+def export_ax_json(folder: StudyFolder, *, keeps_responses: bool = False) -> str:
     """The Ax experiment as `ax.api.client.Client.load_from_json_file` reads it, which needs nothing of this package.
 
     Made from journal and database, so that no trial is missing; imports Ax.
+
+    Args:
+        folder: The study.
+        keeps_responses: Whether explained responses go with it, for whoever wants to see them.
     """
     from bo_shaping.storage.ledger import snapshot
     from bo_shaping.storage.lifecycle import reopen
     from bo_shaping.storage.portable import portable_study
 
     ledger = reopen(folder, folder.config(), allow_change=False)
-    return snapshot(ledger.experiment, portable_study(folder, ledger.config))
+    return snapshot(ledger.experiment, portable_study(folder, ledger.config, keeps_responses=keeps_responses))
 
 
 def _curves(folder: StudyFolder, trial: TrialStatus) -> list[list[dict[str, Any]]]:

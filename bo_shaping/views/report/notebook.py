@@ -1,21 +1,18 @@
 """A study in a notebook: `look(study)` has the headline, the pictures and the tables of the report, one per cell."""
 
-import base64
+import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-
-from matplotlib.figure import Figure
 
 from bo_shaping.text.escaping import escape
 from bo_shaping.views.report.curves import curves_figure
 from bo_shaping.views.report.material import Material, material_of
-from bo_shaping.views.report.recommendation import TABLE_CSS, rivals_html, weights_table_html
+from bo_shaping.views.report.recommendation import rivals_html, weights_table_html
+from bo_shaping.views.report.shown import Picture, Shown
 from bo_shaping.views.report.simplex import simplex_figure
-from bo_shaping.views.report.style import png_bytes
-from bo_shaping.views.report.theme import theme_css
 from bo_shaping.views.report.tokens import token_credit_html
 from bo_shaping.views.report.trial_table import trial_table_html
 from bo_shaping.views.report.weights import weights_figure
@@ -25,46 +22,35 @@ if TYPE_CHECKING:
     from bo_shaping.study import Study
     from inner_loop.shaping import ShapingFunction
 
-CSS_PIXELS_PER_INCH = 96
-
-_CSS = f"""
-{theme_css(".bs-cell")}
-.bs-cell {{ color: var(--bs-ink); background: var(--bs-paper); padding: .8rem 1rem; border-radius: 8px;
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; overflow-wrap: anywhere; }}
-.bs-cell img {{ display: block; max-width: 100%; height: auto; background: #fff; border-radius: 6px; }}
-.bs-cell.bs-cell h3 {{ margin: 0 0 .4rem; font-size: 1.2rem; line-height: 1.3; color: var(--bs-ink); }}
-.bs-cell.bs-cell p, .bs-cell.bs-cell li {{ margin: .25rem 0; color: var(--bs-ink); }}
-.bs-cell.bs-cell .bs-muted {{ color: var(--bs-muted); }}
-{TABLE_CSS}
-"""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """Something that a notebook shows: HTML that brings its style, works offline and runs no script."""
-
-    html: str
-    """With every text in it that is not ours escaped."""
-    text: str
-    """What a terminal shows instead."""
-
-    def _repr_html_(self) -> str:
-        return f'<style>{_CSS}</style><div class="bs-cell">{self.html}</div>'
-
-    def __repr__(self) -> str:
-        """The text."""
-        return self.text
-
 
 def look(study: "Study | str | Path") -> "StudyView":
-    """A study to look at, by itself, its name or its folder.
+    """A study to look at.
+
+    Args:
+        study: The study itself, its name, its folder, or one file of it: its `ax_experiment.json`, or what `bo-shaping
+            export --format ax-json` writes (with `--responses`, explained responses can be seen, too). A study from a
+            file is put together in a temporary folder, and the file is only read.
 
     Raises:
         StudyNotFoundError: If there is none.
+        ExperimentFileError: If the file is damaged, holds no study, or names code to import: make a study of it then,
+            with `Study.from_ax`, whose settings permit that, and look at this.
     """
+    from bo_shaping.storage.importing import import_study, imported_config
+    from bo_shaping.storage.portable import read_portable
     from bo_shaping.study import Study
 
-    return StudyView(study if isinstance(study, Study) else Study.load(study))
+    if isinstance(study, Study):
+        return StudyView(study)
+    if not str(study).endswith(".json"):
+        return StudyView(Study.load(study))
+    portable = read_portable(Path(study))
+    config = imported_config(Path(study), portable, None, (), False)
+    folder = TemporaryDirectory(prefix="bo-shaping-")
+    view = StudyView(Study.load(import_study(portable, config, Path(folder.name)).path))
+    # It lives as long as somebody looks at it.
+    weakref.finalize(view, folder.cleanup)
+    return view
 
 
 class StudyView:
@@ -99,22 +85,22 @@ class StudyView:
         expected = f"expected {best.reward} {best.mean:.2f} (90 %: {low:.2f} to {high:.2f}){divergence}"
         return Shown(f"<p>{escape(expected)}</p>{weights_table_html(best)}{rivals_html(best)}", expected)
 
-    def simplex(self) -> Shown:
+    def simplex(self) -> Picture:
         """Where on the simplex the best weights are."""
         it = self.material
         figure = simplex_figure(it.trials, it.best, it.surface, kl_budget=it.kl_limit, reward=it.reward)
-        return _picture(figure, "Trials and posterior mean reward on the simplex of mixing weights")
+        return Picture.of(figure, "Trials and posterior mean reward on the simplex of mixing weights")
 
-    def weights(self) -> Shown:
+    def weights(self) -> Picture:
         """The posterior of each weight and training parameter."""
         it = self.material
-        return _picture(weights_figure(it.best, it.surface, bounds=it.bounds), "Posterior of the best weights")
+        return Picture.of(weights_figure(it.best, it.surface, bounds=it.bounds), "Posterior of the best weights")
 
-    def curves(self) -> Shown:
+    def curves(self) -> Picture:
         """Learning curves by step, and at equal KL."""
         it = self.material
         figure = curves_figure(it.trials, it.curves, it.landmarks, kl_budget=it.kl_budget, kl_held=it.kl_held)
-        return _picture(figure, "Learning curves by PPO step and by KL")
+        return Picture.of(figure, "Learning curves by PPO step and by KL")
 
     def trials(self) -> Shown:
         """Every trial."""
@@ -158,9 +144,3 @@ def explained(shaping: "ShapingFunction", prompts: Sequence[str], responses: Seq
             )
         )
     return samples
-
-
-def _picture(figure: Figure, what: str) -> Shown:
-    data = base64.b64encode(png_bytes(figure)).decode("ascii")
-    width = round(CSS_PIXELS_PER_INCH * figure.get_figwidth())
-    return Shown(f'<img alt="{escape(what)}" width="{width}" src="data:image/png;base64,{data}">', what)

@@ -24,17 +24,18 @@ def weights_table_html(best: "Best") -> str:
     """One row per weight and training parameter: the recommended value, and the 90 % interval of the best one."""
     values = {**best.weights, **best.parameters}
     rows = [(name, f"{value:.3g}", "{:.3g} to {:.3g}".format(*best.interval[name])) for name, value in values.items()]
-    return _table(("", "recommended", "90 %"), rows)
+    return table_html(("", "recommended", "90 %"), rows)
 
 
 def rivals_html(best: "Best") -> str:
     """How probably the recommendation has more reward than each component alone, and how probably each is the best."""
     beats = describe_rivals(best.prob_better_than, best.weights)
     rows = [(name, beats.get(name, "–"), word) for name, word in describe_prob_best(best.prob_best).items()]
-    return _table(("Probability of", "the recommendation having more reward", "being the best, alone"), rows)
+    return table_html(("Probability of", "the recommendation having more reward", "being the best, alone"), rows)
 
 
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table_html(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Rows of texts under their heads; all of them are escaped."""
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
     return f'<table class="rivals"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
