@@ -1,7 +1,7 @@
 """Run every notebook: at toy size as `make notebooks` and the CI do, or for real, keeping what they show.
 
-    python -m experiments.run_notebooks          # a toy study of a minute in place of the stored one; nothing is written
-    python -m experiments.run_notebooks --save   # the stored study and comparison; outputs are written into the notebooks
+    python -m experiments.run_notebooks          # a toy study of a minute in place of the stored one; writes nothing
+    python -m experiments.run_notebooks --save   # the stored study and comparison; writes outputs into the notebooks
     python -m experiments.run_notebooks --save token_credit
 
 Ends with exit code 1 and the failing cell if one of them fails.
@@ -34,6 +34,9 @@ CELL_SECONDS = 300
 
 SHOWN = ("text/html", "image/png", "text/plain")
 """What a saved output may be: pages show all of it without a program of their own."""
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+"""What a progress bar is, which pages cannot show."""
 
 MACHINE = re.compile(r"(?<![\w.:/-])/(?:tmp|home|root|work|usr|var|opt|mnt|Users)/[^\s'\"<>)]*")
 """Paths of the machine that ran the notebook."""
@@ -129,6 +132,8 @@ def _clean(output: nbformat.NotebookNode) -> nbformat.NotebookNode | None:
     if output.output_type == "stream":
         output.text = without_machine(output.text)
         return output if output.text.strip() else None
+    if WIDGET in output.data:
+        return None
     data = {kind: output.data[kind] for kind in SHOWN if kind in output.data}
     output.data = {kind: text if kind == "image/png" else without_machine(text) for kind, text in data.items()}
     return output if data else None

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -91,6 +90,7 @@ def compare(
     The same command given again goes on where it was stopped.
     """
     from bo_shaping.comparison.compare import compare as compare_methods
+    from bo_shaping.comparison.stored import comparison_json
     from bo_shaping.views.comparison_table import print_comparison
 
     read = StudyConfig.from_yaml(config, settings or ())
@@ -105,15 +105,7 @@ def compare(
             on_tune=_announce(as_json),
             on_train=on_change,
         )
-    data = comparison.to_json() | {
-        "config": read.model_dump(mode="json"),
-        "versions": {name: version(name) for name in ("bo-shaping", "torch", "transformers", "ax-platform", "botorch")},
-        "trainings": [
-            {"method": one.setting.name}
-            | one.result.model_dump(mode="json", include={"seed", "curve", "seconds", "stopped"})
-            for one in trained
-        ],
-    }
+    data = comparison_json(comparison, trained, read)
     if output is not None:
         write_output(output, json.dumps(data, indent=1) + "\n")
     if as_json:

@@ -1,21 +1,26 @@
 """A comparison that `bo-shaping compare -o FILE.json` wrote: its table, and every training's learning curve."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, ValidationError
 
-from bo_shaping.comparison.compare import Comparison
+from bo_shaping.comparison.fresh_trainings import Trained
+from bo_shaping.comparison.settings import Setting
 from bo_shaping.comparison.statistics import Interval, Training, mean
+from bo_shaping.comparison.summary import Comparison, summarise
+from bo_shaping.config import StudyConfig
 from bo_shaping.errors import ExperimentFileError
 from bo_shaping.storage.portable import read_json
 from inner_loop.io.schema import StrictModel, problems_of
 from inner_loop.spec import CurvePoint
+
+_PACKAGES = ("bo-shaping", "torch", "transformers", "ax-platform", "botorch")
 
 N_PLACES = 41
 """At so many steps, or KLs, the mean over seeds is drawn."""
@@ -30,6 +35,24 @@ class StoredTraining(StrictModel):
     seconds: dict[str, NonNegativeFloat]
     stopped: str | None = None
     """Why it ended before its last step; None if it did not."""
+
+
+class _Row(BaseModel):
+    """Of a row, what its trainings do not tell."""
+
+    method: str
+    weights: dict[str, float]
+    parameters: dict[str, float]
+
+
+class _Written(StrictModel):
+    """Of a file, what the comparison can be derived from."""
+
+    n_trials: NonNegativeInt
+    n_steps: NonNegativeInt
+    max_kl: float | None
+    rows: list[_Row] = Field(min_length=1)
+    trainings: list[StoredTraining] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -63,8 +86,21 @@ class StoredComparison:
         return _mean_curve(own, at, Training.reward_at_kl)
 
 
+def comparison_json(comparison: Comparison, trained: Sequence[Trained], config: StudyConfig) -> dict[str, Any]:
+    """A comparison as plain data: what `read_comparison` reads, its configuration, and the versions used."""
+    return comparison.to_json() | {
+        "config": config.model_dump(mode="json"),
+        "versions": {name: version(name) for name in _PACKAGES},
+        "trainings": [
+            {"method": one.setting.name}
+            | one.result.model_dump(mode="json", include={"seed", "curve", "seconds", "stopped"})
+            for one in trained
+        ],
+    }
+
+
 def read_comparison(file: str | Path) -> StoredComparison:
-    """Read a file of `bo-shaping compare -o`.
+    """Read a file of `bo-shaping compare -o`; what it says is derived again from its trainings.
 
     Raises:
         ExperimentFileError: If it cannot be read, or is none.
@@ -73,34 +109,23 @@ def read_comparison(file: str | Path) -> StoredComparison:
     try:
         if not isinstance(data, dict) or "trainings" not in data:
             raise ExperimentFileError(f"{file} is no comparison; write one with: bo-shaping compare CONFIG -o {file}")
-        trainings = TypeAdapter(list[StoredTraining]).validate_python(data["trainings"])
-        comparison = TypeAdapter(Comparison).validate_python(
-            {key: data[key] for key in Comparison._fields if key in data} | {"rows": _rows(data.get("rows"))}
-        )
+        written = _Written.model_validate({name: data[name] for name in _Written.model_fields if name in data})
     except ValidationError as error:
         raise ExperimentFileError(f"{file} is damaged: {problems_of(error)[0]}.") from None
-    n_steps = max((one.curve[-1].step for one in trainings), default=0)
-    by_method: dict[str, list[Training]] = {row.method: [] for row in comparison.rows}
-    for one in trainings:
+    by_method: dict[str, list[Training]] = {row.method: [] for row in written.rows}
+    for one in sorted(written.trainings, key=lambda one: one.seed):
         if one.method not in by_method:
             raise ExperimentFileError(f"{file} is damaged: it has trainings of {one.method!r}, but no row of it.")
-        by_method[one.method].append(Training.of_curve(one.curve, one.seconds, n_steps, comparison.max_kl))
-    if empty := [method for method, own in by_method.items() if not own]:
-        raise ExperimentFileError(f"{file} is damaged: there is no training of {', '.join(empty)}.")
+        training = Training.of_curve(one.curve, one.seconds, written.n_steps, written.max_kl)
+        by_method[one.method].append(training)
+    if len({len(own) for own in by_method.values()}) > 1 or not all(by_method.values()):
+        counts = ", ".join(f"{len(own)} of {method}" for method, own in by_method.items())
+        raise ExperimentFileError(f"{file} is damaged: methods are not trained equally often ({counts}).")
+    settings = {row.method: Setting(row.method, row.weights, row.parameters) for row in written.rows}
+    comparison = summarise(
+        by_method, settings, n_steps=written.n_steps, max_kl=written.max_kl, n_trials=written.n_trials
+    )
     return StoredComparison(comparison, by_method)
-
-
-def _rows(rows: Any) -> Any:
-    """With NaN where the file has null, as an end of an interval of one seed."""
-    if not isinstance(rows, list):
-        return rows
-    return [{key: _with_nan(value) for key, value in row.items()} if isinstance(row, dict) else row for row in rows]
-
-
-def _with_nan(value: Any) -> Any:
-    if isinstance(value, list) and len(value) == len(Interval._fields):
-        return [math.nan if part is None else part for part in value]
-    return value
 
 
 def _mean_curve(

@@ -65,7 +65,7 @@ def portable_study(
     entries = list(folder.journal.entries().values())
     finished = [entry.record.index for entry in entries if entry.record.status in ("completed", "stopped")]
     for index, results in folder.results([index for index in finished if index not in known]).items():
-        left_out = {"steps": []} if keeps_responses else {"samples": [], "steps": []}
+        left_out: dict[str, list[Any]] = {"steps": []} if keeps_responses else {"samples": [], "steps": []}
         kept = [result.model_copy(update=left_out) for result in results]
         known[index] = FinishedTrial(index=index, results=kept)
     for entry in entries:

@@ -277,7 +277,9 @@ def _warnings(
     for group in groups:
         low, high = group.total
         names = f"{', '.join(group.components[:-1])} and {group.components[-1]}"
-        notes.append(f"{names} cannot be told apart yet; their sum is between {low:.2f} and {high:.2f}.")
+        # Of all components together it is 1, which nobody has to be told.
+        total = "" if round(low, 2) == 1.0 else f"; their sum is between {low:.2f} and {high:.2f}"
+        notes.append(f"{names} cannot be told apart yet{total}.")
     return notes
 
 

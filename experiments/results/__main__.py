@@ -12,12 +12,14 @@ import subprocess
 import sys
 from typing import Any
 
-from experiments.results.picture import draw
-
+from bo_shaping.comparison.stored import read_comparison
+from bo_shaping.views.report.comparison_figures import by_kl_figure, by_step_figure
 from experiments.benchmarks.results_file import environment, one_record_a_line
 from experiments.results.page import page_of
 from experiments.results.papers import write_overview
 from experiments.results.tasks import TASKS, ResultTask, task_named
+
+DPI = 90
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,9 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def write_pages(task: ResultTask) -> None:
     """Page and picture of a task, and the page that sets all tasks beside the papers."""
-    data = json.loads(task.stored.read_text(encoding="utf-8"))
-    task.page.write_text(page_of(task, data), encoding="utf-8")
-    draw(data).savefig(task.picture, dpi=110)
+    task.page.write_text(page_of(task, task.stored), encoding="utf-8")
+    stored = read_comparison(task.stored)
+    by_step_figure(stored).savefig(task.pictures["steps"], dpi=DPI)
+    by_kl_figure(stored).savefig(task.pictures["kl"], dpi=DPI)
     write_overview()
 
 

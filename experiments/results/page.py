@@ -1,15 +1,17 @@
 """The page of one comparison, from its stored trainings."""
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bo_shaping.comparison.methods import LEARNED, UNTUNED
 from bo_shaping.comparison.statistics import ALSO_MEASURED, Interval, Training, mean, paired_difference, ratio_of_means
+from bo_shaping.comparison.stored import read_comparison
 from bo_shaping.comparison.summary import Comparison, Row, largest_kl
-from bo_shaping.comparison.written import derived_again, trainings_of
 from experiments.docs.markdown import table
 from experiments.results.tasks import ResultTask
 
@@ -17,18 +19,21 @@ POWERED = 1.959964 + 0.841621
 """Standard errors of a difference that an interval of 95 % misses in one of five comparisons."""
 
 
-def page_of(task: ResultTask, data: Mapping[str, Any]) -> str:
+def page_of(task: ResultTask, file: Path) -> str:
     """The page.
 
     Args:
         task: What was compared.
-        data: What its comparison wrote down.
+        file: What its comparison wrote down.
     """
-    comparison, trainings = derived_again(data), trainings_of(data)
+    stored = read_comparison(file)
+    comparison, trainings = stored.comparison, stored.trainings
+    data = json.loads(file.read_text(encoding="utf-8"))
     parts = [
         f"# {task.title}",
         _setup(task, comparison, data),
-        f"![Reward while learning, and reward against KL]({task.picture.name})",
+        f"![Reward by step]({task.pictures['steps'].name})",
+        f"![Reward by KL]({task.pictures['kl'].name})",
         "## Each at its best",
         _at_their_best(comparison),
         f"## Beside {comparison.baseline}",

@@ -1,12 +1,11 @@
 """The page that sets our numbers beside the papers', says what differs, and answers what a report should answer."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from bo_shaping.comparison.methods import LEARNED
+from bo_shaping.comparison.stored import read_comparison
 from bo_shaping.comparison.summary import Comparison, Row
-from bo_shaping.comparison.written import derived_again
 from experiments.docs.markdown import table
 from experiments.results.page import short
 from experiments.results.tasks import HERE, TASKS, ResultTask
@@ -85,19 +84,14 @@ CHECKLIST = (
 
 def write_overview(folder: Path = HERE) -> None:
     """Write the page from what is stored."""
-    (folder / PAGE.name).write_text(overview(stored(folder)), encoding="utf-8")
+    (folder / PAGE.name).write_text(overview(folder), encoding="utf-8")
 
 
-def stored(folder: Path = HERE) -> dict[str, dict[str, Any]]:
-    """What is stored, by task."""
-    files = {task.name: folder / task.stored.name for task in TASKS}
-    return {name: json.loads(file.read_text(encoding="utf-8")) for name, file in files.items() if file.exists()}
-
-
-def overview(data: dict[str, dict[str, Any]]) -> str:
+def overview(folder: Path = HERE) -> str:
     """The page."""
-    done = [(task, derived_again(data[task.name])) for task in TASKS if task.name in data]
-    missing = [task for task in TASKS if task.name not in data]
+    stored = [task for task in TASKS if (folder / task.stored.name).exists()]
+    done = [(task, read_comparison(folder / task.stored.name).comparison) for task in stored]
+    missing = [task for task in TASKS if task not in stored]
     parts = [
         HEAD.rstrip(),
         _claims(done),

@@ -40,9 +40,9 @@ class ResultTask(NamedTuple):
         return HERE / f"{self.name}.md"
 
     @property
-    def picture(self) -> Path:
-        """Learning curves, and reward against KL."""
-        return HERE / f"{self.name}.png"
+    def pictures(self) -> dict[str, Path]:
+        """Reward by step, and by KL."""
+        return {along: HERE / f"{self.name}-{along}.png" for along in ("steps", "kl")}
 
 
 TASKS = (

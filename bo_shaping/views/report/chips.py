@@ -45,12 +45,17 @@ CHIP_CSS = f"""
   padding: .12rem .15rem; margin: 0 .1rem .15rem 0; border-radius: 4px; font-size: .9rem; line-height: 1.25; }}
 .tc .tok.on {{ margin-right: 0; border-top-right-radius: 0; border-bottom-right-radius: 0; }}
 .tc .tok bdi {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
+.tc .sep {{ display: none; }}
+.tc .tok small .std {{ display: block; }}
 .tc .tok small {{ display: block; font-size: .66rem; line-height: 1.35; font-variant-numeric: tabular-nums; }}
 .tc .esc {{ font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .78em; color: var(--bs-spelt);
   border: 1px dotted currentColor; border-radius: 3px; padding: 0 .1em; }}
 .tc .end {{ color: var(--bs-muted); font-style: italic; font-size: .8rem; }}
 .tc .tok .end {{ color: inherit; }}
 """
+
+_SPACE, _BAR = '<span class="sep"> </span>', '<span class="sep"> | </span>'
+"""Seen only where the style is lost, as in a notebook that nobody has trusted: what keeps texts and numbers apart."""
 
 RAMP_HTML = '<span>lowers the score − <span class="ramp"></span> + raises the score</span>'
 """Legend of the colours."""
@@ -83,8 +88,13 @@ def chip_html(
     css, colour = "tok on" if goes_on else "tok", _rgba(*shade(value, scale))
     return (
         f'<span class="{css}" style="background:{colour}" title="{escape(hover)}">'
-        f'{shown}<small dir="ltr">{small or signed(value)}</small></span>'
+        f'{shown}{_SPACE}<small dir="ltr">{small or signed(value)}</small></span>{_BAR}'
     )
+
+
+def with_deviation(value: str, deviation: str) -> str:
+    """HTML for `small`: a value, and its standard deviation under it."""
+    return f'{value}{_SPACE}<span class="std">±{deviation}</span>'
 
 
 def direction(text: str) -> str:

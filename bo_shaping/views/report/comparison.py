@@ -3,11 +3,11 @@
 import math
 from pathlib import Path
 
-from bo_shaping.comparison.compare import Comparison, Row
 from bo_shaping.comparison.statistics import Interval
 from bo_shaping.comparison.stored import StoredComparison, read_comparison
+from bo_shaping.comparison.summary import Comparison, Row
 from bo_shaping.text.escaping import escape
-from bo_shaping.views.comparison_table import sentences, short
+from bo_shaping.views.comparison_table import at_equal_kl, sentences, short
 from bo_shaping.views.report.comparison_figures import by_kl_figure, by_step_figure, differences_figure
 from bo_shaping.views.report.recommendation import table_html
 from bo_shaping.views.report.shown import Picture, Shown
@@ -52,8 +52,8 @@ class ComparisonView:
     def table(self) -> Shown:
         """All numbers, with 95 % intervals over seeds."""
         comparison = self.stored.comparison
-        heads = ("method", "held reward", "final", "KL", "steps", f"at KL {comparison.equal_kl:.2g}")
-        heads += (f"after {comparison.equal_seconds:.3g} s", "seconds of training")
+        after = f"after {comparison.equal_seconds:.3g} s"
+        heads = ("method", "held reward", "final", "KL", "steps", "at equal KL", after, "seconds of training")
         rows = [_numbers(row, comparison) for row in comparison.rows]
         return Shown(table_html(heads, rows), "\n".join("  ".join(cells) for cells in (heads, *rows)))
 
@@ -100,7 +100,7 @@ def _numbers(row: Row, comparison: Comparison) -> tuple[str, ...]:
         short(row.final),
         f"{row.kl:.2f}",
         steps,
-        short(row.at_kl),
+        at_equal_kl(row),
         short(row.at_seconds),
         f"{row.seconds:.1f}",
     )

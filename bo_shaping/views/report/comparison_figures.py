@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bo_shaping.comparison.compare import Comparison, Row
 from bo_shaping.comparison.methods import LEARNED
 from bo_shaping.comparison.statistics import Interval
 from bo_shaping.comparison.stored import MeanCurve, StoredComparison
+from bo_shaping.comparison.summary import Comparison, Row
 from bo_shaping.views.report.style import (
     ACCENT,
     FAINT,
@@ -34,11 +34,12 @@ def by_step_figure(stored: StoredComparison) -> Figure:
 
 
 def by_kl_figure(stored: StoredComparison) -> Figure:
-    """Reward by KL, likewise, up to the KL that all trainings of a method reach; dotted: where methods are compared."""
+    """Reward by KL, likewise, up to the KL that all trainings of a method reach; dotted: where it is compared."""
     figure = _panels(stored, stored.by_kl, "KL to the reference, nats per response", "reward by KL")
-    for ax in figure.axes:
-        if ax.get_gid() == "panel":
-            ax.axvline(stored.comparison.equal_kl, color=MUTED, linewidth=1, linestyle="dotted", gid="equal KL")
+    rows = [row for row in stored.comparison.rows if row.method != stored.comparison.baseline]
+    panels = [ax for ax in figure.axes if ax.get_gid() == "panel"]
+    for ax, row in zip(panels, rows, strict=False):
+        ax.axvline(row.equal_kl, color=MUTED, linewidth=1, linestyle="dotted", gid="equal KL")
     return figure
 
 
@@ -47,7 +48,7 @@ def differences_figure(comparison: Comparison) -> Figure:
     rows = [row for row in comparison.rows if row.method != comparison.baseline]
     columns: list[tuple[str, Callable[[Row], Interval | None]]] = [
         ("held reward (speed counts)", lambda row: row.difference),
-        (f"reward at KL {comparison.equal_kl:.2g}", lambda row: row.at_kl_difference),
+        ("reward at equal KL", lambda row: row.at_kl_difference),
         (f"reward after {comparison.equal_seconds:.3g} s", lambda row: row.at_seconds_difference),
     ]
     colours = method_colours([row.method for row in rows])

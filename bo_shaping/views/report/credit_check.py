@@ -68,7 +68,8 @@ class ResponseCredit:
 
     def blocks(self, methods: Sequence[str] = ("shapley",), budget: int = 64) -> Shown:
         """The response as blocks of text, a row per method."""
-        return _blocks(self.credit(methods, budget))
+        credit = self.credit(methods, budget)
+        return _blocks(replace(credit, values={method: credit.values[method] for method in methods}))
 
     def beside_packages(self, methods: Sequence[str] = tuple(PACKAGES), budget: int = 64) -> Shown:
         """Our values and those of the shap and lime packages, which are given as many evaluations."""
@@ -76,9 +77,9 @@ class ResponseCredit:
         values = {
             name: credit.values[method]
             for method in methods
-            for name, credit in ((method, ours), (f"{method}, {PACKAGES[method]}", theirs))
+            for name, credit in ((method, ours), (PACKAGES[method], theirs))
         }
-        return _blocks(replace(ours, values=values))
+        return _blocks(replace(ours, values=values), has_legend=False)
 
     def shap_text(self, method: str = "shapley", budget: int = 64) -> Shown:
         """The text plot of the shap package, on white: it knows no dark pages."""
@@ -124,12 +125,12 @@ class Convergence:
 
     def table(self) -> Shown:
         """The errors as numbers."""
-        heads = ("method", "by", *(f"budget {budget}" for budget in self.budgets))
+        heads = ("method", "by", *map(str, self.budgets))
         rows = []
         for (method, engine), errors in self.errors.items():
             by = "bo-shaping" if engine == "own" else PACKAGES[method]
             rows.append((method, by, *(_share(error) for error in errors)))
-        text = f"Distance to the exact credit, of {self.n_units} units"
+        text = f"Distance to the exact credit of {self.n_units} units, as a share of its length, by the budget"
         return Shown(f"<p>{escape(text)}</p>{table_html(heads, rows)}", text)
 
     def _figure(self) -> Figure:
@@ -169,9 +170,11 @@ class Convergence:
         return figure
 
 
-def _blocks(credit: Credit) -> Shown:
+def _blocks(credit: Credit, *, has_legend: bool = True) -> Shown:
     sums = ", ".join(f"{method}: {values.sum():+.2f}" for method, values in credit.values.items())
-    return Shown(credits_html([credit]), f"score {credit.full_value:+.2f}; sums of credit: {sums}")
+    return Shown(
+        credits_html([credit], has_legend=has_legend), f"score {credit.full_value:+.2f}; sums of credit: {sums}"
+    )
 
 
 def _budgets_to(most: int) -> tuple[int, ...]:

@@ -3,17 +3,26 @@
 from collections.abc import Sequence
 
 from bo_shaping.text.escaping import escape, escape_marked
-from bo_shaping.views.report.chips import CHIP_CSS, RAMP_HTML, chip_html, decimals_for, direction, peak_value, signed
+from bo_shaping.views.report.chips import (
+    CHIP_CSS,
+    RAMP_HTML,
+    chip_html,
+    decimals_for,
+    direction,
+    peak_value,
+    signed,
+    with_deviation,
+)
 from bo_shaping.views.report.frame import html_page
 from bo_shaping.views.unread import unread_note
 from inner_loop.attribution.credit import Credit
 
 _LEGEND = (
     f'<p class="legend">{RAMP_HTML}'
-    "<span>The number under a unit is its credit; ± is the posterior standard deviation of an estimated one.</span>"
-    "<span>Shapley and Owen values sum to the score less the base value, which is the score with no unit present; "
+    " <span>The number under a unit is its credit; ± is the posterior standard deviation of an estimated one.</span>"
+    " <span>Shapley and Owen values sum to the score less the base value, which is the score with no unit present; "
     "other methods have sums of their own.</span>"
-    "<span>Hover for more digits; colours are scaled per response.</span></p>"
+    " <span>Hover for more digits; colours are scaled per response.</span></p>"
 )
 
 
@@ -36,18 +45,18 @@ def explain_page(credits_: Sequence[Credit], reward_model: str) -> str:
     return html_page("What earned the score", body)
 
 
-def credits_html(credits_: Sequence[Credit]) -> str:
-    """The cards of the page alone, with their style."""
-    cards = "".join(_card(credit, f"{i} of {len(credits_)}") for i, credit in enumerate(credits_, start=1))
-    return f'<style>{CHIP_CSS}</style><section class="tc">{_LEGEND}{cards}</section>'
+def credits_html(credits_: Sequence[Credit], *, has_legend: bool = True) -> str:
+    """The cards of the page alone, with their style; the legend may stand elsewhere already."""
+    cards = "".join(_card(credit, i, len(credits_)) for i, credit in enumerate(credits_, start=1))
+    return f'<style>{CHIP_CSS}</style><section class="tc">{_LEGEND if has_legend else ""}{cards}</section>'
 
 
-def _card(credit: Credit, which: str) -> str:
+def _card(credit: Credit, number: int, n_credits: int) -> str:
     scale = peak_value(credit.values)
     terms = (credit.full_value, credit.base_value, credit.full_value - credit.base_value)
     full, base, rest = (signed(value, decimals_for(scale)) for value in terms)
     facts = [
-        f"response {which}",
+        *([f"response {number} of {n_credits}"] if n_credits > 1 else []),
         f"score <b>{full}</b> − base value {base} = {rest}",
         f"{credit.n_evaluations} evaluation{'s' * (credit.n_evaluations != 1)}",
     ]
@@ -80,5 +89,5 @@ def _chip(unit: str, value: float, deviation: float | None, method: str, scale: 
     small = signed(value, digits)
     if deviation is not None:
         hover += f", standard deviation {deviation:.{digits + 2}f}"
-        small += f"<br>±{deviation:.{digits}f}"
+        small = with_deviation(small, f"{deviation:.{digits}f}")
     return chip_html(unit, value, hover, scale, small=small)

@@ -42,15 +42,15 @@ def look(study: "Study | str | Path") -> "StudyView":
 
     if isinstance(study, Study):
         return StudyView(study)
-    if not str(study).endswith(".json"):
+    if not Path(study).is_file():
         return StudyView(Study.load(study))
     portable = read_portable(Path(study))
     config = imported_config(Path(study), portable, None, (), False)
     folder = TemporaryDirectory(prefix="bo-shaping-")
-    view = StudyView(Study.load(import_study(portable, config, Path(folder.name)).path))
-    # It lives as long as somebody looks at it.
-    weakref.finalize(view, folder.cleanup)
-    return view
+    put_together = Study.load(import_study(portable, config, Path(folder.name)).path)
+    # The folder lives as long as somebody looks at the study.
+    weakref.finalize(put_together, folder.cleanup)
+    return StudyView(put_together)
 
 
 class StudyView:

@@ -13,7 +13,8 @@ TABLE_CSS = """
 .rivals.rivals { table-layout: auto; border: 0; border-collapse: collapse; margin: 1.1rem 0 0; max-width: 100%;
   font-size: .86rem; line-height: 1.4; font-variant-numeric: tabular-nums; color: var(--bs-ink); }
 .rivals.rivals th, .rivals.rivals td { text-align: left; padding: .34rem .6rem; border: 0;
-  border-bottom: 1px solid var(--bs-rule); background: var(--bs-paper); white-space: normal; max-width: none; }
+  border-bottom: 1px solid var(--bs-rule); background: var(--bs-paper); white-space: normal; max-width: none;
+  overflow-wrap: break-word; }
 .rivals.rivals th { font-weight: 600; color: var(--bs-muted); font-size: .8rem;
   border-bottom: 2px solid var(--bs-strong-rule); }
 """

@@ -58,9 +58,9 @@ def token_credit_html(
 
 _LEGEND = (
     f'<p class="legend">{RAMP_HTML}'
-    "<span>The number under a part of the response is its credit; the credits of a row sum to the score.</span>"
-    "<span>The end also carries the score of the empty response, which no part earned.</span>"
-    "<span>Hover for more digits; colours are scaled per response, the end aside.</span></p>"
+    " <span>The number under a part of the response is its credit; the credits of a row sum to the score.</span>"
+    " <span>The end also carries the score of the empty response, which no part earned.</span>"
+    " <span>Hover for more digits; colours are scaled per response, the end aside.</span></p>"
 )
 
 

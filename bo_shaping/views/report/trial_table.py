@@ -40,7 +40,7 @@ _CARDS_CSS = """
 @container (max-width: WIDTH) {
 .trials.WHICH thead { display: none; }
 .trials.WHICH table, .trials.WHICH tbody { display: block; }
-.trials.trials.WHICH tbody tr { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.4rem, 1fr));
+.trials.trials.WHICH tbody tr { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.2rem, 1fr));
   gap: .3rem .8rem; padding: .6rem .8rem; margin: 0 0 .7rem; border: 1px solid var(--bs-rule); border-radius: 8px;
   background: var(--bs-paper); }
 .trials.trials.WHICH tbody tr.chosen { background: var(--bs-chosen); }

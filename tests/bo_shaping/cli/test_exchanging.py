@@ -145,3 +145,13 @@ def test_resuming_for_no_trial_is_no_failure_where_none_was_completed(bo_shaping
     code, out, _ = bo_shaping("resume", "closed", "--trials", 0)
     assert code == 0
     assert "has 0 completed trials" in out
+
+
+def test_responses_go_with_the_one_file_and_with_no_other(bo_shaping, make_config, tmp_path):
+    Study.launch(make_config("climb_and_explain", budget={"trials": 1})).run()
+    code, _, err = bo_shaping("export", "closed", "--format", "csv", "--responses")
+    assert code == 2
+    assert "--responses is for --format ax-json" in err
+    file = tmp_path / "whole.json"
+    assert bo_shaping("export", "closed", "--format", "ax-json", "--responses", "-o", file)[0] == 0
+    assert '"tokens"' in file.read_text()

@@ -2,7 +2,8 @@ import csv
 import io
 import json
 
-from bo_shaping.views.export import export_csv, export_json
+from bo_shaping import Study
+from bo_shaping.views.export import export_ax_json, export_csv, export_json
 from tests.bo_shaping.bare_study import EVIL, EVIL_SHOWN, add_trial, bare_study
 
 ARM = ["0.25", "0.0", "0.75", "0.9"]
@@ -65,3 +66,17 @@ def test_no_export_carries_a_password(studies):
     folder = bare_study(studies / "toy", storage="postgresql://me:secret@nowhere/db")
     assert "secret" not in export_json(folder) + export_csv(folder)
     assert json.loads(export_json(folder))["config"]["storage"] == "postgresql://me:***@nowhere/db"
+
+
+def test_the_one_file_has_explained_responses_if_asked_for(make_config):
+    study = Study.launch(make_config("climb_and_explain", budget={"trials": 3}))
+    study.run()
+
+    def samples(text):
+        trials = json.loads(text)["experiment"]["properties"]["bo-shaping"]["trials"]
+        return [result["samples"] for trial in trials for result in trial["results"]]
+
+    assert all(results[0].samples for results in study.results().values())
+    assert not any(samples(export_ax_json(study.folder)))
+    kept = samples(export_ax_json(study.folder, keeps_responses=True))
+    assert kept == [r.model_dump(mode="json")["samples"] for results in study.results().values() for r in results]

@@ -9,12 +9,14 @@ from bo_shaping.views.report import Landmarks, StudyView, token_credit_html, tri
 from bo_shaping.views.report.frame import html_page
 from bo_shaping.views.report.notebook import Shown
 from bo_shaping.views.report.theme import theme_css
+from tests.bo_shaping.conftest import REPOSITORY
 from tests.bo_shaping.views.report.browser import browser, look_at_page
 from tests.bo_shaping.views.report.made_up import EVIL, make_sample, make_trials, stop_early
 
 pytestmark = pytest.mark.skipif(browser() is None, reason="there is no Chromium here")
 
 WIDTHS = (600, 900, 1400)
+NOTEBOOKS = sorted(path.stem for path in (REPOSITORY / "notebooks").glob("*.ipynb"))
 MANY = ("shap", "lime", "leave_one_out", "attention", "owen", "sparse")
 
 
@@ -52,6 +54,10 @@ def notebook_page(htmls, theme):
     for html in htmls:
         output = nbformat.v4.new_output("execute_result", {"text/html": html, "text/plain": "x"}, execution_count=1)
         notebook.cells.append(nbformat.v4.new_code_cell("cell", outputs=[output], execution_count=1))
+    return page_of(notebook, theme)
+
+
+def page_of(notebook, theme):
     page, _ = HTMLExporter(template_name="lab", theme=theme).from_notebook_node(notebook)
     # Fonts and formulas that it would fetch.
     return re.sub(r'<script[^>]*src="http[^>]*></script>|<link[^>]*href="http[^>]*>', "", page)
@@ -70,9 +76,21 @@ def test_in_a_notebook_no_text_overlaps_or_is_cut(tmp_path, width, theme):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_in_a_notebook_every_cell_of_a_study_can_be_read(tmp_path, width, make_study, monkeypatch):
     view = StudyView(make_study())
-    cells = [view.headline(), view.recommendation(), view.simplex(), view.weights(), view.curves(), view.trials()]
-    page = notebook_page([cell._repr_html_() for cell in [*cells, view.credit()]], "dark")
+    cells = [view.headline(), view.recommendation(), view.trials(), view.credit()]
+    page = notebook_page([cell._repr_html_() for cell in cells], "dark")
     found = look_at_page(page, tmp_path, width=width, dark=False, roots=".bs-cell")
+    assert found["texts"] > 100
+    assert found["overlapping"] == []
+    assert found["cut"] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_in_the_notebooks_that_come_with_the_package_everything_can_be_read(tmp_path, name, theme, width):
+    notebook = nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)
+    roots = ".bs-cell, .jp-RenderedText pre, .jp-RenderedMarkdown, .jp-InputArea pre"
+    found = look_at_page(page_of(notebook, theme), tmp_path, width=width, dark=theme == "dark", roots=roots)
     assert found["texts"] > 100
     assert found["overlapping"] == []
     assert found["cut"] == []
