@@ -111,9 +111,7 @@ class Study:
         cls, config: StudyConfig, sources: Sequence[str], maps: Sequence[str], metrics: Sequence[str]
     ) -> "Study":
         found = gather(config, sources, maps, metrics)
-        n_joined = sum(entry.record.status == "completed" for entry in found.entries)
-        budget = config.budget.model_copy(update={"trials": config.budget.trials + n_joined})
-        config = config.model_copy(update={"budget": budget, "related": found.related})
+        config = found.joined(config)
         if found.entries:
             portable = PortableStudy(config=written(config), entries=found.entries)
             study = cls.load(import_study(portable, config, studies_root()).path)

@@ -22,6 +22,7 @@ from bo_shaping.cli.terms import (
 )
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import ConfigError, ExperimentFileError, StopRequested, TooFewTrialsError
+from bo_shaping.running.kept_report import KeptReport, kept_report
 from bo_shaping.storage.study_folder import find_study
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.views.credit_similarity import print_warnings
@@ -78,9 +79,8 @@ def launch(
     if as_json and not dry_run:
         raise ConfigError("--json goes with --dry-run; of a study that runs, `bo-shaping watch STUDY --json` tells.")
     if dry_run:
-        if sources:
-            raise ExperimentFileError("--dry-run takes no --from SOURCE: what it brings is only known at the launch.")
-        _rehearse(config, overrides, as_json)
+        from_others = {"--from": sources or [], "--map": maps or [], "--metric": metrics or []}
+        _rehearse(config, overrides, from_others, as_json)
         return
     study = study_class().launch(
         StudyConfig.from_yaml(config, overrides), sources=sources or (), maps=maps or (), metrics=metrics or ()
@@ -96,17 +96,18 @@ def launch(
         _run(study, None)
 
 
-def _rehearse(file: Path, overrides: list[str], as_json: bool) -> None:
+def _rehearse(file: Path, overrides: list[str], from_others: dict[str, list[str]], as_json: bool) -> None:
     from bo_shaping.views.rehearsal import rehearse
     from bo_shaping.views.rehearsal_text import print_rehearsal
 
-    rehearsal = rehearse(StudyConfig.from_yaml(file, overrides))
+    sources, maps, metrics = from_others.values()
+    rehearsal = rehearse(StudyConfig.from_yaml(file, overrides), sources=sources, maps=maps, metrics=metrics)
     if as_json:
         typer.echo(json.dumps(rehearsal.as_json(), indent=1))
     else:
-        command = " ".join(
-            [f"bo-shaping launch {shlex.quote(str(file))}", *(f"--set {shlex.quote(each)}" for each in overrides)]
-        )
+        options = {"--set": overrides} | from_others
+        given = [f"{option} {shlex.quote(each)}" for option, values in options.items() for each in values]
+        command = " ".join([f"bo-shaping launch {shlex.quote(str(file))}", *given])
         print_rehearsal(console, rehearsal, command)
     if rehearsal.problem is not None:
         sys.exit(EXIT_UNHEALTHY)
@@ -182,14 +183,29 @@ def retry(study: StudyArgument, trial: TrialArgument) -> None:
 
 
 def _run(study: "Study", n_new: int | None) -> None:
-    """Run with a live view, then say what was learned."""
+    """Run with a live view and a report that is kept up to date, then say what was learned."""
+    with kept_report(study.folder) as report:
+        _run_and_tell(study, n_new, report)
+        if line := report.finish():
+            console.print(Text(line), soft_wrap=True)
+
+
+def _run_and_tell(study: "Study", n_new: int | None, report: KeptReport) -> None:
     n_known = len(study.folder.records())
     n_trials = max(n_known, study.config.budget.trials) if n_new is None else n_known + n_new
     if n_new is None and n_known >= study.config.budget.trials and not study_status(study.folder).count("interrupted"):
         console.print(f"All {n_known} trials of the budget are there; add more with --trials N.", soft_wrap=True)
     try:
-        with live_view(study.folder, n_trials, console) as on_change, warnings.catch_warnings():
+        with (
+            live_view(study.folder, n_trials, console) as show,
+            warnings.catch_warnings(),
+        ):
             _show_trackers_warnings()
+
+            def on_change() -> None:
+                show()
+                report.look()
+
             study.run(n_new, on_change)
     except KeyboardInterrupt as interrupt:
         word = "Stopped" if isinstance(interrupt, StopRequested) else "Interrupted"

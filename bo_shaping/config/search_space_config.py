@@ -1,5 +1,6 @@
 """Where the outer loop looks: which components are mixed, within what bounds, and which fields of `ppo` vary."""
 
+import functools
 import math
 from typing import Any, Self
 
@@ -90,10 +91,8 @@ class SearchSpaceConfig(StrictModel):
         for name, parameter in parameters.items():
             check_tunable(name)
             for bound in parameter.bounds:
-                try:
-                    with_parameters(PPOConfig(), AttributionConfig(), {name: bound})
-                except ValidationError as error:
-                    raise ValueError(describe_validation_error(error)) from None
+                if (refusal := _refusal(name, bound)) is not None:
+                    raise ValueError(refusal)
         return parameters
 
     @model_validator(mode="after")
@@ -130,3 +129,13 @@ class SearchSpaceConfig(StrictModel):
     def free_components(self) -> list[str]:
         """The components whose weight is searched: those that are not held."""
         return free(self.weight_bounds)
+
+
+@functools.lru_cache(maxsize=1024)
+def _refusal(name: str, value: float) -> str | None:
+    """Why a training parameter cannot have that value, whatever the rest of the study is; None if it can."""
+    try:
+        with_parameters(PPOConfig(), AttributionConfig(), {name: value})
+    except ValidationError as error:
+        return describe_validation_error(error)
+    return None

@@ -38,39 +38,58 @@ def make_app(
     pages, explorer = Pages(shelf), explorer or Explorer(shelf)
     streams = streams or Streams()
 
+    async def page(request: Request, make: Callable[[], str]) -> Response:
+        try:
+            html = await run_in_threadpool(make)
+        except (StudyNotFoundError, TrialNotFoundError) as error:
+            return HTMLResponse(_problem(request, "Not here", sentence_of(error)), 404)
+        except BoShapingError as error:
+            reason = shelf.without_place(sentence_of(error))
+            return HTMLResponse(_problem(request, "This study cannot be read", reason), 500)
+        return HTMLResponse(html, headers={"Cache-Control": "no-store"})
+
+    async def file(request: Request, kind: Kind, make: Callable[[], bytes]) -> Response:
+        try:
+            content = await run_in_threadpool(make)
+        except (StudyNotFoundError, TrialNotFoundError) as error:
+            return PlainTextResponse(sentence_of(error), 404)
+        except BoShapingError as error:
+            return PlainTextResponse(shelf.without_place(sentence_of(error)), 500)
+        return _cached(request, content, KINDS[kind])
+
     async def studies(request: Request) -> Response:
-        return await _page(request, lambda: pages.studies(request.query_params.get("q", "")[:200]))
+        return await page(request, lambda: pages.studies(request.query_params.get("q", "")[:200]))
 
     async def study(request: Request) -> Response:
         asked = request.query_params.get("status", "")
         only = asked if asked in STATUSES else ""
-        return await _page(request, lambda: pages.study(request.path_params["name"], only))
+        return await page(request, lambda: pages.study(request.path_params["name"], only))
 
     async def trial(request: Request) -> Response:
-        return await _page(request, lambda: pages.trial(request.path_params["name"], request.path_params["index"]))
+        return await page(request, lambda: pages.trial(request.path_params["name"], request.path_params["index"]))
 
     async def compare(request: Request) -> Response:
-        return await _page(request, lambda: pages.compare(request.query_params.getlist("study")))
+        return await page(request, lambda: pages.compare(request.query_params.getlist("study")))
 
     async def compare_picture(request: Request) -> Response:
         name, _, kind = request.path_params["file"].partition(".")
         if kind not in KINDS or name != "curves":
             return _missing(request)
         names = request.query_params.getlist("study")
-        return await _file(request, kind, lambda: pages.compared(names, kind))
+        return await file(request, kind, lambda: pages.compared(names, kind))
 
     async def picture(request: Request) -> Response:
         name, _, kind = request.path_params["file"].partition(".")
         index = request.path_params.get("index")
         if kind not in KINDS or name not in (PICTURE_NAMES if index is None else TRIAL_PICTURE_NAMES):
             return _missing(request)
-        return await _file(request, kind, lambda: pages.picture(request.path_params["name"], name, kind, index))
+        return await file(request, kind, lambda: pages.picture(request.path_params["name"], name, kind, index))
 
     async def explore(request: Request) -> Response:
         if request.method == "POST":
             form = await explorer.read_form(request)
-            return await _page(request, lambda: explorer.answer(form))
-        return await _page(request, lambda: explorer.page(request.query_params))
+            return await page(request, lambda: explorer.answer(form))
+        return await page(request, lambda: explorer.page(request.query_params))
 
     async def shap_plot(request: Request) -> Response:
         return explorer.shap_plot(request.path_params["number"]) or _missing(request)
@@ -115,26 +134,6 @@ def make_app(
     ]
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers={404: _not_found})
     return Guard(app, token, LOCAL_NAMES)
-
-
-async def _page(request: Request, make: Callable[[], str]) -> Response:
-    try:
-        html = await run_in_threadpool(make)
-    except (StudyNotFoundError, TrialNotFoundError) as error:
-        return HTMLResponse(_problem(request, "Not here", sentence_of(error)), 404)
-    except BoShapingError as error:
-        return HTMLResponse(_problem(request, "This study cannot be read", sentence_of(error)), 500)
-    return HTMLResponse(html, headers={"Cache-Control": "no-store"})
-
-
-async def _file(request: Request, kind: Kind, make: Callable[[], bytes]) -> Response:
-    try:
-        content = await run_in_threadpool(make)
-    except (StudyNotFoundError, TrialNotFoundError) as error:
-        return PlainTextResponse(sentence_of(error), 404)
-    except BoShapingError as error:
-        return PlainTextResponse(sentence_of(error), 500)
-    return _cached(request, content, KINDS[kind])
 
 
 def _cached(request: Request, content: bytes, media_type: str) -> Response:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from bo_shaping.dashboard.watched_folder import Stamp, WatchedFolder
@@ -63,9 +64,14 @@ class Shelf:
         # Whether somebody still works on a trial is seen from its lock alone.
         if known is None or known[0] != stamp or known[1].state in ("running", "interrupted"):
             with folder.lock:
-                known = (stamp, study_line(folder))
+                line = study_line(folder)
+                known = (stamp, replace(line, state=self.without_place(line.state)))
             self._lines[name] = known
         return known[1]
+
+    def without_place(self, text: str) -> str:
+        """The text without the place of the folder on this machine: pages may be shown to others."""
+        return text.replace(f"{self.root}{os.sep}", "")
 
     def _is_study(self, name: str) -> bool:
         try:

@@ -24,8 +24,8 @@ def studies_page(lines: Sequence[StudyLine], where: str, links: Links, *, query:
         query: Only studies of which something contains it are shown.
         since: What the lines are a version of, for the stream of changes.
     """
-    shown = [line for line in lines if matches(line, query)]
-    rows = "".join(study_row(line, links, is_hidden=line not in shown) for line in lines)
+    shown = [matches(line, query) for line in lines]
+    rows = "".join(study_row(line, links, is_hidden=not fits) for line, fits in zip(lines, shown, strict=True))
     body = (
         f'<header><p class="what-for">{escape(where)}</p><h1>Studies</h1></header>'
         f"{_search(query)}"
@@ -33,7 +33,7 @@ def studies_page(lines: Sequence[StudyLine], where: str, links: Links, *, query:
         f'<div class="scroll" tabindex="0" role="region" aria-label="Studies"><table class="data studies">'
         f"<thead><tr>{_heads(links)}</tr></thead>"
         f'<tbody id="studies">{rows}</tbody></table></div>'
-        f"{_nothing(lines, shown)}{_compare(lines, links)}</form>"
+        f"{_nothing(lines, any(shown))}{_compare(lines, links)}</form>"
     )
     return page("Studies · bo-shaping", body, links, live=f"events?since={since}", here="studies")
 
@@ -76,7 +76,9 @@ def matches(line: StudyLine, query: str) -> bool:
 def _heads(links: Links) -> str:
     first = "" if links.is_static else '<th scope="col"><span class="unseen">compare</span></th>'
     return first + "".join(
-        f'<th scope="col"{" class=number" if head in NUMBERS else ""}>{escape(head)}</th>' for head in HEADS
+        f'<th scope="col"{" class=number" if head in NUMBERS else ""} '
+        f'data-sort="{"number" if head in (*NUMBERS, "last change") else "word"}">{escape(head)}</th>'
+        for head in HEADS
     )
 
 
@@ -96,10 +98,10 @@ def _compare(lines: Sequence[StudyLine], links: Links) -> str:
     return '<p><button type="submit">Compare the ticked studies</button></p>'
 
 
-def _nothing(lines: Sequence[StudyLine], shown: Sequence[StudyLine]) -> str:
+def _nothing(lines: Sequence[StudyLine], is_any_shown: bool) -> str:
     if not lines:
         return '<p class="empty">No study yet. Begin one with <code>bo-shaping launch CONFIG.yaml</code>.</p>'
-    hidden = "" if not shown else " hidden"
+    hidden = " hidden" if is_any_shown else ""
     return f'<p class="empty" id="no-match"{hidden}>No study matches the search.</p>'
 
 

@@ -17,8 +17,7 @@ def trials_head(view: StudyView) -> str:
     space = view.config.search_space
     texts = ["#", "state", "mixture", *space.components, *space.parameters, "reward"]
     texts += [*(["final"] if _has_final(view) else []), "KL", "seconds", "origin", "remarks"]
-    words = ("#", "state", "mixture", "origin", "remarks")
-    return "<tr>" + "".join(_head(text, text in words) for text in texts) + "</tr>"
+    return "<tr>" + "".join(map(_head, texts)) + "</tr>"
 
 
 def trial_rows(view: StudyView, links: Links, *, only: str = "") -> dict[str, str]:
@@ -107,8 +106,12 @@ def _has_final(view: StudyView) -> bool:
     return any(trial.record.final is not None for trial in view.trials)
 
 
-def _head(text: str, is_word: bool) -> str:
-    return f'<th scope="col"{"" if is_word else " class=number"}>{escape(text)}</th>'
+def _head(text: str) -> str:
+    if text in ("mixture", "remarks"):
+        return f'<th scope="col">{text}</th>'
+    if text in ("state", "origin"):
+        return f'<th scope="col" data-sort="word">{text}</th>'
+    return f'<th scope="col"{"" if text == "#" else " class=number"} data-sort="number">{escape(text)}</th>'
 
 
 def _number(value: float | None, form: str) -> str:

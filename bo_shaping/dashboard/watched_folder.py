@@ -9,7 +9,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.errors import StorageError
+from bo_shaping.errors import StorageError, TrialResultError
+from bo_shaping.storage.mean_curve import mean_curve
 from bo_shaping.storage.study_folder import SILENT_SECONDS, StudyFolder
 from inner_loop.spec import CurvePoint
 
@@ -30,6 +31,11 @@ class WatchedFolder(StudyFolder):
         """Held by whoever reads: several requests may look at one study at the same time."""
         self._config: tuple[Stamp, StudyConfig] | None = None
         self._curves: dict[int, tuple[Stamp, list[CurvePoint]]] = {}
+
+    @property
+    def handle(self) -> str:
+        """The name of the study: pages may be shown to others, whom its place on this machine does not concern."""
+        return self.path.name
 
     def config(self) -> StudyConfig:
         """The configuration in force. Raises `ConfigError` or `StorageError` if it cannot be read."""
@@ -102,8 +108,11 @@ class WatchedFolder(StudyFolder):
     def _curve(self, index: int, is_completed: bool) -> list[CurvePoint]:
         if not is_completed:
             return self.trial(index).curve()
-        results = self.results([index])
-        return self.curves(results).get(index, [])
+        trial = self.trial(index)
+        try:
+            return mean_curve([result.curve for result in trial.results()]) if trial.has_result() else []
+        except TrialResultError:
+            return []
 
 
 def file_stamp(path: Path) -> Stamp:

@@ -60,6 +60,16 @@ class Gathered:
     taken: list[Taken]
     """What came of each source."""
 
+    @property
+    def n_joined(self) -> int:
+        """Trials that have an outcome: they come on top of the budget."""
+        return sum(entry.record.status == "completed" for entry in self.entries)
+
+    def joined(self, config: StudyConfig) -> StudyConfig:
+        """The configuration of the study that begins with this."""
+        budget = config.budget.model_copy(update={"trials": config.budget.trials + self.n_joined})
+        return config.model_copy(update={"budget": budget, "related": self.related})
+
 
 def gather(
     config: StudyConfig, sources: Sequence[str], maps: Sequence[str] = (), metrics: Sequence[str] = ()

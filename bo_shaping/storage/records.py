@@ -45,7 +45,7 @@ class TrialRecord(StrictModel):
     """Validation reward at the end of the training, where the study maximises another measure."""
     kl: float | None = None
     """Final KL to the reference, in nats per response, the mean over replicates."""
-    measures: dict[str, float] = Field(default={})
+    measures: dict[str, float] = Field(default_factory=dict)
     """Further measures of the final curve point, means over replicates."""
     step: NonNegativeInt | None = None
     """PPO step at which the trial was stopped."""
@@ -63,5 +63,5 @@ class Entry(StrictModel):
     """The Ax parameters, to the last digit."""
     data: tuple[Observation, ...] = ()
     """What the surrogate is told."""
-    values: dict[str, list[float]] = Field(default={})
+    values: dict[str, list[float]] = Field(default_factory=dict)
     """The same by metric with one value per seed, from which the noise between seeds is estimated."""

@@ -87,13 +87,13 @@ class StudyFolder:
         With `only`, of those trials. A file that was damaged since then is left out, and `doctor` says so: the journal
         has what the study needs.
         """
-        results = {}
-        for record in self.records():
-            trial = self.trial(record.index)
-            is_asked_for = only is None or record.index in only
-            if is_asked_for and record.status == "completed" and trial.has_result():
+        entries, results = self.journal.entries(), {}
+        asked_for = entries.keys() if only is None else entries.keys() & set(only)
+        for index in sorted(asked_for):
+            trial = self.trial(index)
+            if entries[index].record.status == "completed" and trial.has_result():
                 with contextlib.suppress(TrialResultError):
-                    results[record.index] = trial.results()
+                    results[index] = trial.results()
         return results
 
     def curves(self, results: Mapping[int, Sequence[TrialResult]] | None = None) -> dict[int, list[CurvePoint]]:

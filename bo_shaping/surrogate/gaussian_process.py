@@ -19,6 +19,7 @@ prior draws made of random Fourier features and corrected by the data [Wilson202
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,9 @@ N_HYPER = 16
 THINNING = 8
 BURN_IN = 80
 """Steps of the sampler between two draws that are kept, and before the first. It starts at the prior mean."""
+MOST_FOR_HYPER = 200
+"""Observations that hyper-parameters are drawn by; f is conditioned on all. More hardly change them, and a step of the
+sampler costs their cube."""
 N_FEATURES = 256
 """Random frequencies per prior draw; each gives a cosine and a sine."""
 
@@ -65,6 +69,31 @@ class _Hyper:
     """Lower Cholesky factor of the covariance of the observations, `n x n`."""
     alpha: Array
     """Inverse covariance times standardised outcomes, `n`."""
+
+
+class _Observed(NamedTuple):
+    """What hyper-parameters are judged by, for n observations."""
+
+    squares: Array
+    """Squared differences of the inputs, `n x n x d`."""
+    seen: Array
+    """Older surfaces, `n x q`."""
+    member: Array
+    """Which seed each has, `n x s`, zeros and ones."""
+    known: Array
+    """Known variances of the noise, and the jitter."""
+    share: Array
+    """By which the noise of one training is multiplied."""
+    y: Array
+    """Standardised outcomes."""
+
+    def thinned(self, n_most: int) -> "_Observed":
+        """At most so many of them, evenly spread over their order; the same object if they are no more."""
+        n = len(self.y)
+        if n <= n_most:
+            return self
+        rows = np.linspace(0, n - 1, n_most).round().astype(int)
+        return _Observed(self.squares[np.ix_(rows, rows)], *(part[rows] for part in self[1:]))
 
 
 class GaussianProcess:
@@ -110,7 +139,14 @@ class GaussianProcess:
         self._rng = np.random.default_rng(random_seed)
         self._older = older or _none
         self._seen = self._older(self._X)
-        self._squares = (self._X[:, None, :] - self._X[None, :, :]) ** 2
+        self._all = _Observed(
+            (self._X[:, None, :] - self._X[None, :, :]) ** 2,
+            self._seen,
+            self._member,
+            self._known + JITTER,
+            self._share,
+            self._y,
+        )
         self._hypers = self._draw_hypers(n_hyper)
 
     @classmethod
@@ -222,7 +258,8 @@ class GaussianProcess:
         priors = [*[LENGTH_PRIOR] * d, SIGNAL_PRIOR, NOISE_PRIOR, SEED_PRIOR, *[SLOPE_PRIOR] * q]
         center, width = (np.array(column) for column in zip(*priors, strict=True))
         state = np.zeros(len(priors))
-        likelihood = self._log_likelihood(center)
+        data = self._all.thinned(MOST_FOR_HYPER)
+        likelihood = self._log_likelihood(center, data)
         hypers = []
         for step in range(BURN_IN + n_hyper * THINNING):
             other = rng.standard_normal(len(priors))
@@ -231,7 +268,7 @@ class GaussianProcess:
             low, high = angle - 2 * np.pi, angle
             while True:
                 proposal = state * np.cos(angle) + other * np.sin(angle)
-                likelihood = self._log_likelihood(center + width * proposal)
+                likelihood = self._log_likelihood(center + width * proposal, data)
                 if likelihood > threshold:
                     break
                 low, high = (angle, high) if angle < 0 else (low, angle)
@@ -241,28 +278,28 @@ class GaussianProcess:
                 hypers.append(self._hyper(center + width * state))
         return hypers
 
-    def _log_likelihood(self, log_hyper: Array) -> float:
-        factor = self._factor(log_hyper)
-        half = solve_triangular(factor, self._y, lower=True, check_finite=False)
+    def _log_likelihood(self, log_hyper: Array, data: "_Observed") -> float:
+        factor = self._factor(log_hyper, data)
+        half = solve_triangular(factor, data.y, lower=True, check_finite=False)
         return float(-0.5 * half @ half - np.log(np.diagonal(factor)).sum())
 
-    def _factor(self, log_hyper: Array) -> Array:
+    def _factor(self, log_hyper: Array, data: "_Observed") -> Array:
         d = self._X.shape[1]
         signal, noise, seed, *slopes = np.exp(log_hyper[d:])
-        covariance = _matern(self._squares @ np.exp(-2 * log_hyper[:d]))
+        covariance = _matern(data.squares @ np.exp(-2 * log_hyper[:d]))
         covariance *= signal
         covariance += MEAN_VARIANCE
         if slopes:
-            covariance += (self._seen * slopes) @ self._seen.T
+            covariance += (data.seen * slopes) @ data.seen.T
         if self.has_seed_effects:
-            covariance += seed * (self._member @ self._member.T)
-        diagonal = self._known + JITTER + (noise * self._share if self._learn_noise else 0.0)
+            covariance += seed * (data.member @ data.member.T)
+        diagonal = data.known + (noise * data.share if self._learn_noise else 0.0)
         covariance[np.diag_indices_from(covariance)] += diagonal
         return np.asarray(cholesky(covariance, lower=True, overwrite_a=True, check_finite=False))
 
     def _hyper(self, log_hyper: Array) -> _Hyper:
         d = self._X.shape[1]
-        factor = self._factor(log_hyper)
+        factor = self._factor(log_hyper, self._all)
         signal, noise, seed, *slopes = np.exp(log_hyper[d:])
         return _Hyper(
             lengths=np.exp(log_hyper[:d]),

@@ -1,12 +1,14 @@
 """What a launch would run, found out without writing anything: the design, what it costs here, what is refused."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.inner_loop import DEFAULT_INNER_LOOP, check_inner_loop
 from bo_shaping.errors import BoShapingError
+from bo_shaping.exchange.gathering import Gathered, gather
 from bo_shaping.generation.design import initial_design
 from bo_shaping.space.arms import from_arm, to_specs
 from bo_shaping.storage.study_folder import StudyFolder, studies_root
@@ -58,7 +60,7 @@ class Rehearsal:
     folder: str
     """Where it would live."""
     design: list[Arm]
-    """The first trials, in their order; those that the budget has no room for are left out."""
+    """The first trials to run, in their order; those that the budget has no room for are left out."""
     n_model: int
     """Trials that the Gaussian process chooses."""
     n_last: int
@@ -68,6 +70,13 @@ class Rehearsal:
     similarity: CreditSimilarity | None
     """How much the components differ, on the responses of the step."""
     findings: list[Finding]
+    n_joined: int = 0
+    """Trials of other studies that it begins with: they are not run, and come on top of the budget."""
+
+    @property
+    def n_trials(self) -> int:
+        """Trials to run."""
+        return self.config.budget.trials - self.n_joined
 
     @property
     def problem(self) -> Finding | None:
@@ -81,7 +90,8 @@ class Rehearsal:
             "is_ready": self.problem is None,
             "name": config.name,
             "folder": self.folder,
-            "trials": config.budget.trials,
+            "trials": self.n_trials,
+            "trials_joined": self.n_joined,
             "parallel": config.budget.parallel,
             "design": [asdict(arm) for arm in self.design],
             "trials_chosen_by_the_model": self.n_model,
@@ -95,22 +105,42 @@ class Rehearsal:
         }
 
 
-def rehearse(config: StudyConfig) -> Rehearsal:
+def rehearse(
+    config: StudyConfig, *, sources: Sequence[str] = (), maps: Sequence[str] = (), metrics: Sequence[str] = ()
+) -> Rehearsal:
     """Find out what `launch` would run: load the task, time one step of it, and write nothing.
 
     The first error that the task gives ends the search for more, and is the last finding.
+
+    Args:
+        config: The study.
+        sources: Whose trials it would begin with, as of `Study.launch`; they are read, and nothing else.
+        maps: `THEIRS=OURS` for their parameters.
+        metrics: `THEIRS=OURS` for their metrics.
     """
     folder = StudyFolder((studies_root() / config.name).resolve())
     findings = list(_about_place(folder))
-    arms = [Arm(*from_arm(arm, config.search_space)) for arm in initial_design(config)][: config.budget.trials]
-    n_last = min(config.budget.n_replicate_last, config.budget.trials - len(arms))
+    found = Gathered([], (), [])
+    if sources:
+        try:
+            found = gather(config, sources, maps, metrics)
+        except BoShapingError as error:
+            findings.append(Finding("source", False, sentence_of(error)))
+    config = found.joined(config)
+    findings += [Finding("source", True, line.strip()) for each in found.taken for line in each.sentences()]
+    # Trials that joined stand in place of the first ones of the design; one of them may have to be run here.
+    waiting = [entry.arm for entry in found.entries if entry.record.status == "running"]
+    n_trials = config.budget.trials - found.n_joined
+    to_run = [*waiting, *initial_design(config)[len(found.entries) :]][:n_trials]
+    arms = [Arm(*from_arm(arm, config.search_space)) for arm in to_run]
+    n_last = min(config.budget.n_replicate_last, n_trials - len(arms))
     cost, similarity = None, None
     try:
         remarks = check_inner_loop(config.inner_loop, config.task, config.evaluation, config.ppo)
         findings += [Finding("worth knowing", True, remark) for remark in remarks]
         if config.inner_loop == DEFAULT_INNER_LOOP:
             result, prompts = try_task(config, _timed_spec(config))
-            cost = cost_of(config, result)
+            cost = cost_of(config, result, n_trials)
             similarity = credit_similarity(config.search_space.components, result.samples)
             findings += [*about_task(config, result, prompts), *_about_memory(config, cost)]
         else:
@@ -124,16 +154,17 @@ def rehearse(config: StudyConfig) -> Rehearsal:
         config=config,
         folder=str(folder.path),
         design=arms,
-        n_model=config.budget.trials - len(arms) - n_last,
+        n_model=n_trials - len(arms) - n_last,
         n_last=n_last,
         cost=cost,
         similarity=similarity,
         findings=findings,
+        n_joined=found.n_joined,
     )
 
 
-def cost_of(config: StudyConfig, result: TrialResult) -> Cost:
-    """What a trial and the study cost, from the times of a training of one step.
+def cost_of(config: StudyConfig, result: TrialResult, n_trials: int) -> Cost:
+    """What a trial and the study of so many trials cost, from the times of a training of one step.
 
     That training is judged before and after its step, as every training of the study is at its start, every
     `evaluation.every` steps, and at its end.
@@ -145,14 +176,14 @@ def cost_of(config: StudyConfig, result: TrialResult) -> Cost:
     setup, explain = seconds.get("setup", 0.0), seconds.get("explain", 0.0)
     one = setup + ppo.steps * sum(step.values()) + n_points * evaluation + explain
     trial = one * config.noise.replicates
-    side_by_side = 1 if config.executor == "inline" else min(config.budget.parallel, config.budget.trials)
+    side_by_side = 1 if config.executor == "inline" else min(config.budget.parallel, n_trials)
     return Cost(
         setup=setup,
         step=step,
         evaluation=evaluation,
         explain=explain,
         trial=trial,
-        study_hours=trial * config.budget.trials / side_by_side / 3600,
+        study_hours=trial * n_trials / max(side_by_side, 1) / 3600,
         memory_mb=result.peak_memory_mb,
         gpu_memory_mb=result.peak_gpu_memory_mb,
     )

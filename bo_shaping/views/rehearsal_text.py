@@ -18,6 +18,7 @@ def print_rehearsal(console: Console, rehearsal: Rehearsal, command: str) -> Non
     """Print it; `command` is what would launch it."""
     config, budget = rehearsal.config, rehearsal.config.budget
     last = f", {rehearsal.n_last} that measure the best again" if rehearsal.n_last else ""
+    joined = f"; it begins with {rehearsal.n_joined} of other studies" if rehearsal.n_joined else ""
     n_seeds = config.noise.replicates
     seeds = f", {n_seeds} seeds each" if n_seeds > 1 else ""
     side = "one after the other" if config.executor == "inline" else f"{budget.parallel} side by side"
@@ -31,8 +32,8 @@ def print_rehearsal(console: Console, rehearsal: Rehearsal, command: str) -> Non
     add("study", f"{config.name}, in {rehearsal.folder}")
     add(
         "trials",
-        f"{budget.trials} of {config.ppo.steps} steps{seeds}, {side}: {len(rehearsal.design)} of the design, "
-        f"{max(rehearsal.n_model, 0)} that the Gaussian process chooses{last}",
+        f"{rehearsal.n_trials} of {config.ppo.steps} steps{seeds}, {side}: {len(rehearsal.design)} of the design, "
+        f"{max(rehearsal.n_model, 0)} that the Gaussian process chooses{last}{joined}",
     )
     add("reward", f"{config.objective.reward_in_words}; {_kl(rehearsal)}")
     if rehearsal.cost is not None:

@@ -39,7 +39,8 @@ class StrictModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _name_the_nearest_key(cls, data: Any) -> Any:
-        if isinstance(data, cls):
+        # Thousands of trials are read at once: where nothing is wrong, as little as can be is done.
+        if isinstance(data, cls) or (isinstance(data, dict) and data.keys() <= cls.__pydantic_fields__.keys()):
             return data
         valid = ", ".join(cls.model_fields)
         if not isinstance(data, dict):

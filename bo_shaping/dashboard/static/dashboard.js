@@ -25,7 +25,53 @@ for (const control of document.querySelectorAll("[data-filters], [data-states]")
   filterRows(table);
 }
 
-// 2. Ages: "3 s ago" grows old by itself.
+// 2. Order: the heading of a column is a button that sorts by it, and the other way round when pressed again.
+function keyOf(row, column, isNumber) {
+  const cell = row.cells[column];
+  const time = cell.querySelector("time[data-at]");
+  const text = time ? time.dataset.at : cell.textContent.trim();
+  if (!isNumber) return text;
+  // Percentages may stand behind a sign such as "> 99 %".
+  const number = Number.parseFloat(text.replace(/^[<>~≈\s]+/, ""));
+  return Number.isNaN(number) ? null : number;
+}
+
+function sortRows(tableId) {
+  const body = document.getElementById(tableId);
+  const head = body && body.parentElement.querySelector("th[aria-sort]");
+  if (!head) return;
+  const isNumber = head.dataset.sort === "number";
+  const sign = head.getAttribute("aria-sort") === "ascending" ? 1 : -1;
+  const keyed = Array.from(body.rows, (row) => [keyOf(row, head.cellIndex, isNumber), row]);
+  keyed.sort(([a], [b]) => {
+    // What has no number stands last, in either order.
+    if (a === null || b === null) return (a === null) - (b === null);
+    return sign * (isNumber ? a - b : a.localeCompare(b, undefined, { numeric: true }));
+  });
+  const focused = body.contains(document.activeElement) ? document.activeElement : null;
+  body.append(...keyed.map(([, row]) => row));
+  if (focused) focused.focus();
+}
+
+for (const head of document.querySelectorAll("th[data-sort]")) {
+  const body = head.closest("table").tBodies[0];
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "sorts";
+  button.textContent = head.textContent;
+  head.replaceChildren(button);
+  button.addEventListener("click", () => {
+    // The largest number first, the first word first; then the other way round.
+    const first = head.dataset.sort === "number" && head.cellIndex > 0 ? "descending" : "ascending";
+    const other = first === "ascending" ? "descending" : "ascending";
+    const next = head.getAttribute("aria-sort") === first ? other : first;
+    for (const each of head.parentElement.cells) each.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", next);
+    sortRows(body.id);
+  });
+}
+
+// 3. Ages: "3 s ago" grows old by itself.
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 function refreshAges() {
   for (const time of document.querySelectorAll("time[data-at]")) {
@@ -36,7 +82,7 @@ function refreshAges() {
 }
 setInterval(refreshAges, 5000);
 
-// 3. Changes: the server sends the parts of the page that are new, as escaped HTML that the policy lets run nothing.
+// 4. Changes: the server sends the parts of the page that are new, as escaped HTML that the policy lets run nothing.
 function setPart(id, html) {
   const part = document.getElementById(id);
   if (part && part.innerHTML !== html) part.innerHTML = html;
@@ -76,7 +122,10 @@ function takeIn(change) {
   for (const [id, html] of Object.entries(change.rows || {})) setRow(change.table, id, html);
   for (const id of change.gone || []) document.getElementById(id)?.remove();
   for (const [name, version] of Object.entries(change.pictures || {})) setPicture(name, version);
-  if (change.table) filterRows(change.table);
+  if (change.table) {
+    filterRows(change.table);
+    sortRows(change.table);
+  }
 }
 
 const live = document.body.dataset.live;
@@ -90,7 +139,7 @@ if (live && "EventSource" in window) {
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
 }
 
-// 4. A question to the reward model takes seconds: say so, and ask once.
+// 5. A question to the reward model takes seconds: say so, and ask once.
 const ask = document.querySelector("form[data-waits]");
 if (ask) {
   ask.addEventListener("submit", () => {

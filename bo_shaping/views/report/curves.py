@@ -1,6 +1,6 @@
 """How the policies learned: reward against steps, and reward against KL, with the pure components as baselines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,17 +23,19 @@ from bo_shaping.views.report.trial_frame import Landmarks, component_names
 from bo_shaping.views.report.verdict import Comparison, comparison
 from inner_loop.spec import CurvePoint
 
+_FAINT_WIDTH = 0.9
+
 _BUDGET_IN_SIGHT = 1.5
 """The KL budget is drawn up to this many times the largest KL."""
 
 
 @dataclass(frozen=True)
 class _Line:
-    """How one trial is drawn, and what the legend calls it."""
+    """How a named trial is drawn, and what the legend calls it."""
 
     colour: str
     width: float
-    label: str | None = None
+    label: str
 
 
 def curves_figure(
@@ -66,7 +68,8 @@ def curves_figure(
     lines = _choose_lines(curves, landmarks, component_names(trials), None if kl_held else kl_budget)
     # The named trials are drawn last, over the faint ones.
     stopped = set(trials.loc[trials["status"] == "stopped", "index"])
-    for index in sorted(curves, key=lambda i: lines[i].width):
+    _draw_others(by_step, by_kl, {index: curves[index] for index in curves if index not in lines}, stopped)
+    for index in sorted(lines, key=lambda i: lines[i].width):
         _draw_trial(by_step, by_kl, curves[index], lines[index], "x" if index in stopped else "o")
     largest = max(point.kl for curve in curves.values() for point in curve)
     # A budget that no trial comes near would squeeze all curves into a corner.
@@ -129,8 +132,8 @@ def _mark_comparison(ax: Axes, compared: Comparison | None) -> None:
 def _choose_lines(
     curves: Mapping[int, Sequence[CurvePoint]], landmarks: Landmarks, components: list[str], kl_budget: float | None
 ) -> dict[int, _Line]:
-    colours = component_colours(components)
-    lines = {index: _Line(FAINT, 0.9) for index in curves}
+    """The trials that are named; all others are alike."""
+    colours, lines = component_colours(components), {}
     for name, index in landmarks.corners.items():
         if index in curves:
             over = kl_budget is not None and curves[index][-1].kl > kl_budget
@@ -139,10 +142,29 @@ def _choose_lines(
     if landmarks.chosen is not None and landmarks.chosen in curves:
         pure = next((f", pure {name}" for name, index in landmarks.corners.items() if index == landmarks.chosen), "")
         lines[landmarks.chosen] = _Line(ACCENT, 2.6, f"{landmarks.why} (#{landmarks.chosen}{pure})")
-    others = [index for index, line in lines.items() if line.label is None]
-    if others:
-        lines[others[0]] = _Line(FAINT, 0.9, "other trials")
     return lines
+
+
+def _draw_others(
+    by_step: Axes, by_kl: Axes, curves: Mapping[int, Sequence[CurvePoint]], stopped: Collection[int]
+) -> None:
+    """All curves that are not named as one line with gaps: hundreds of lines of their own would take seconds."""
+    if not curves:
+        return
+    gap = (np.nan, np.nan, np.nan)
+    x, kl, y = np.array([row for curve in curves.values() for row in (*_rows(curve), gap)], dtype=float).T
+    by_step.plot(x, y, color=FAINT, linewidth=_FAINT_WIDTH, label="other trials")
+    by_kl.plot(kl, y, color=FAINT, linewidth=_FAINT_WIDTH)
+    for end, is_stopped in (("o", False), ("x", True)):
+        lasts = [curve[-1] for index, curve in curves.items() if (index in stopped) is is_stopped]
+        if lasts:
+            by_kl.plot(
+                [point.kl for point in lasts], [point.mean for point in lasts], end, color=FAINT, markersize=3
+            )
+
+
+def _rows(curve: Sequence[CurvePoint]) -> list[tuple[float, float, float]]:
+    return [(point.step, point.kl, point.mean) for point in curve]
 
 
 def _draw_trial(by_step: Axes, by_kl: Axes, curve: Sequence[CurvePoint], line: _Line, end: str) -> None:
@@ -150,9 +172,7 @@ def _draw_trial(by_step: Axes, by_kl: Axes, curve: Sequence[CurvePoint], line: _
     mean = np.array([point.mean for point in curve])
     sem = np.array([point.sem for point in curve])
     kl = [point.kl for point in curve]
-    named = line.width > 1
     by_step.plot(steps, mean, color=line.colour, linewidth=line.width, label=line.label)
     by_kl.plot(kl, mean, color=line.colour, linewidth=line.width)
-    by_kl.plot(kl[-1], mean[-1], end, color=line.colour, markersize=6 if named else 3)
-    if named:
-        by_step.fill_between(steps, mean - sem, mean + sem, color=line.colour, alpha=0.16, linewidth=0)
+    by_kl.plot(kl[-1], mean[-1], end, color=line.colour, markersize=6)
+    by_step.fill_between(steps, mean - sem, mean + sem, color=line.colour, alpha=0.16, linewidth=0)

@@ -8,10 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bo_shaping.config.sections import EarlyStoppingConfig
 from bo_shaping.text.wording import percent
 from inner_loop.spec import CurvePoint
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,19 @@ def replay(
         eligible: The trials that may be stopped; others run to their end, and are compared with.
         rule: Its settings.
     """
-    known: list[Sequence[CurvePoint]] = []
+    steps = np.array(sorted({point.step for curve in curves.values() for point in curve}))
+    # Every curve at every step, once: a search per point and earlier curve would take seconds for hundreds of trials.
+    at_steps = {index: np.interp(steps, *_step_and_mean(curve)) for index, curve in curves.items()}
+    known, n_known = np.empty((len(curves), len(steps))), 0
     stopped: dict[int, int] = {}
     saved = total = 0
     for index in sorted(curves):
         curve = curves[index]
         total += curve[-1].step
-        at = _stopping_step(curve, known, rule) if index in eligible else None
+        at = _stopping_step(curve, steps, known[:n_known], rule) if index in eligible else None
         if at is None:
-            known.append(curve)
+            known[n_known] = at_steps[index]
+            n_known += 1
         else:
             stopped[index] = at
             saved += curve[-1].step - at
@@ -68,13 +75,14 @@ def replay(
 
 
 def _stopping_step(
-    curve: Sequence[CurvePoint], others: Sequence[Sequence[CurvePoint]], rule: EarlyStoppingConfig
+    curve: Sequence[CurvePoint], steps: Array, others: Array, rule: EarlyStoppingConfig
 ) -> int | None:
+    """The step at which the trial is stopped among `others` (curves by `steps`); None where it goes on."""
     if len(others) < rule.min_curves:
         return None
     behind_since: int | None = None
     for point in curve[:-1]:
-        at = np.array([_value_at(other, point.step) for other in others])
+        at = others[:, np.searchsorted(steps, point.step)]
         is_top = (at > point.mean).sum() < rule.keep_top
         if is_top or point.mean >= np.percentile(at, rule.percentile):
             behind_since = None
@@ -85,8 +93,8 @@ def _stopping_step(
     return None
 
 
-def _value_at(curve: Sequence[CurvePoint], step: int) -> float:
-    return float(np.interp(step, [point.step for point in curve], [point.mean for point in curve]))
+def _step_and_mean(curve: Sequence[CurvePoint]) -> tuple[list[int], list[float]]:
+    return [point.step for point in curve], [point.mean for point in curve]
 
 
 def replay_sentences(found: Replay, rule: EarlyStoppingConfig, is_on: bool) -> list[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bo_shaping.surrogate.recommendation import Best, Surface
 
 _MOST_SPREAD = 100
-"""Trials up to which markers that lie over each other are moved apart."""
+"""Trials up to which markers are numbered, and moved apart where they lie over each other; more are small dots."""
 _MARKER_DISTANCE = 0.055
 """Least distance between two numbered trials, in sides of the triangle."""
 _HATCH = (1.0, 1.0, 1.0, 0.75)
@@ -166,17 +166,19 @@ def _draw_trials(
             ax.scatter(
                 placed[rows, 0],
                 placed[rows, 1],
-                s=185,
+                s=185 if is_roomy else 40,
                 c=colours[rows],
                 marker=marker,
                 edgecolor=edge,
-                linewidth=1.4,
+                linewidth=1.4 if is_roomy else 0.7,
                 zorder=6,
                 gid=label,
             )
             ax.scatter(
                 [], [], s=60, color=FAINT if kind == "over" else MUTED, marker=marker, edgecolor=edge, label=label
             )
+    if not is_roomy:
+        return
     for (x, y), colour, index in zip(placed, colours, finished["index"], strict=True):
         bright = float(colour[:3] @ np.array([0.299, 0.587, 0.114])) > 0.55
         ax.text(
