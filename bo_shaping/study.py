@@ -34,8 +34,8 @@ from bo_shaping.surrogate.evidence import evidence_of
 from bo_shaping.surrogate.recommend import recommend
 from bo_shaping.surrogate.recommendation import Best, Surface
 from bo_shaping.tracking.feed import feeding
-from inner_loop.credit_similarity import CreditSimilarity
 from inner_loop.spec import CurvePoint, TrialResult
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,62 +5,21 @@ components pays, and correlated over those units; the last token, where the base
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inner_loop.spec import ExplainedResponse, TrialResult
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 Array = NDArray[np.float64]
-
-ALIKE = 0.95
-"""Components whose credit correlates by more than this are told to be one."""
 
 N_TRIALS = 8
 """Trials whose explained responses are looked at."""
 
 MIN_UNITS = 3
 """Units of a response below which a correlation over them says nothing."""
-
-
-@dataclass(frozen=True)
-class CreditSimilarity:
-    """What the components of a study have in common."""
-
-    components: list[str]
-    correlation: list[list[float | None]]
-    """`k x k` means over responses of the correlation within a response; None where one never differs between units."""
-    token_share: list[float]
-    """`k` effective shares of the tokens that are paid, in 0..1: 1 / (t sum p^2), p being a token's part of all credit.
-    """
-    n_responses: int
-    """Responses that were looked at."""
-
-    def pairs_alike(self) -> list[tuple[str, str, float]]:
-        """Pairs that correlate by more than `ALIKE`, in the order of the components."""
-        found = []
-        for i, j in combinations(range(len(self.components)), 2):
-            value = self.correlation[i][j]
-            if value is not None and value > ALIKE:
-                found.append((self.components[i], self.components[j], value))
-        return found
-
-    def superfluous(self) -> list[tuple[str, str, float]]:
-        """Components that pay as an earlier one does that stays: the one that stays, the other, their correlation."""
-        named: dict[str, tuple[str, float]] = {}
-        for first, second, value in self.pairs_alike():
-            named.setdefault(second, (first, value))
-        return [(first, second, value) for second, (first, value) in named.items() if first not in named]
-
-    def warnings(self) -> list[str]:
-        """One sentence per component that pays as an earlier one does, with what to do."""
-        return [
-            f"{second} pays as {first} does (correlation {value:.2f} within a response): no training can tell their "
-            f"weights apart, so a study without {second} searches one direction less."
-            for first, second, value in self.superfluous()
-        ]
 
 
 def similarity_of_results(

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from inner_loop.checkpoint import CheckpointFolder, TrialState
+from inner_loop.credit_similarity import credit_similarity
 from inner_loop.errors import TaskError
 from inner_loop.evaluation import Evaluation, evaluate
 from inner_loop.models.prompt_sampler import PromptSampler
@@ -66,7 +67,7 @@ def run_trial(
     checkpoints = CheckpointFolder(Path(folder), spec) if folder is not None else None
     is_saved = save_policy is None or (Path(save_policy) / "config.json").is_file()
     if done := of_the_first(checkpoints.result() if checkpoints and is_saved and is_first else None):
-        yield from events_of(spec, done.curve, done.steps)
+        yield from events_of(spec, done.curve, done.steps, done.before)
         return done
     with ExitStack() as stack:
         clock = PhaseClock()
@@ -82,7 +83,7 @@ def run_trial(
         if not trial.curve:
             trial.evaluate()
             trial.explain_start()
-        yield from events_of(spec, trial.curve, trial.steps)
+        yield from events_of(spec, trial.curve, trial.steps, trial.before)
         while trial.step():
             due = trial.n_steps % spec.evaluation.every == 0 or trial.n_steps == spec.ppo.steps
             if due:
@@ -122,7 +123,7 @@ class _Trial:
         )
         self._latest: Evaluation | None = None
         self._stopped: str | None = None
-        self._before: list[ExplainedResponse] = []
+        self.before: list[ExplainedResponse] = []
         self.curve: list[CurvePoint] = []
         self.steps: list[StepStats] = []
         if torch.cuda.is_available():
@@ -162,7 +163,7 @@ class _Trial:
             # By a shaping function of its own: what that of the training evaluates is counted.
             spec = self._spec
             shaping = ShapingFunction(spec.weights, spec.attribution, spec.ppo.gamma, self._task.reward_model)
-            self._before = explain_samples(self._latest, shaping, spec.n_samples)
+            self.before = explain_samples(self._latest, shaping, spec.n_samples)
 
     def save(self, folder: CheckpointFolder) -> None:
         """Write a checkpoint."""
@@ -173,7 +174,7 @@ class _Trial:
             seconds=self._clock.seconds,
             numbers=self._trainer.numbers(),
             prompt_queue=self._prompts.queue,
-            before=self._before,
+            before=self.before,
         )
         own = {GENERATOR: self._generator.get_state(), **self._trainer.tensors()}
         folder.save(state, own | self._actor_critic.training_state())
@@ -188,7 +189,7 @@ class _Trial:
         self._trainer.load(state.numbers, tensors)
         self._actor_critic.load_training_state(tensors)
         self._prompts.queue = state.prompt_queue
-        self.curve, self.steps, self._before = state.curve, state.steps, state.before
+        self.curve, self.steps, self.before = state.curve, state.steps, state.before
         self._clock.take_over(state.seconds)
 
     def result(self) -> TrialResult:
@@ -203,7 +204,7 @@ class _Trial:
             curve=self.curve,
             steps=self.steps,
             samples=samples,
-            before=self._before,
+            before=self.before,
             seconds=self._clock.seconds,
             stopped=self._stopped,
         )
@@ -312,10 +313,16 @@ def peak_memory_mb() -> float:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
-def events_of(spec: TrialSpec, curve: Sequence[CurvePoint], steps: Sequence[StepStats]) -> Iterator[TrialProgress]:
-    """The events of the steps so far."""
+def events_of(
+    spec: TrialSpec,
+    curve: Sequence[CurvePoint],
+    steps: Sequence[StepStats],
+    before: Sequence[ExplainedResponse] = (),
+) -> Iterator[TrialProgress]:
+    """The events of the steps so far; the first one says how alike the components pay in what was explained before."""
     points = {point.step: point for point in curve}
-    yield TrialProgress(step=0, n_steps=spec.ppo.steps, point=points[0])
+    similarity = credit_similarity(list(spec.weights), before)
+    yield TrialProgress(step=0, n_steps=spec.ppo.steps, point=points[0], similarity=similarity)
     for step, stats in enumerate(steps, start=1):
         yield event_of(spec, step, stats, points.get(step))
 

@@ -30,7 +30,6 @@ from bo_shaping.views.live import live_view
 from bo_shaping.views.recommendation_text import print_best
 from bo_shaping.views.status import study_status
 from bo_shaping.views.unread import unread_of_study
-from inner_loop.credit_similarity import similarity_of_results
 
 if TYPE_CHECKING:
     from bo_shaping.study import Study
@@ -219,7 +218,7 @@ def _run_and_tell(study: "Study", n_new: int | None, report: KeptReport) -> None
         console.print(f"Note: {note}", soft_wrap=True)
     try:
         print_best(console, study.best(), study.folder.records())
-        if similarity := similarity_of_results(study.config.search_space.components, results):
+        if similarity := study.credit_similarity():
             print_warnings(console, similarity)
     except TooFewTrialsError as error:
         console.print(Text(str(error)), soft_wrap=True)

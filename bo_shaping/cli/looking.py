@@ -12,7 +12,7 @@ from bo_shaping.cli.terms import JsonOption, StudyArgument, TrialArgument, conso
 from bo_shaping.storage.recommendation_file import read_recommendation
 from bo_shaping.storage.study_folder import find_study
 from bo_shaping.text.hidden_characters import visible_text
-from bo_shaping.views.credit_similarity import print_similarity, print_warnings
+from bo_shaping.views.credit_similarity import print_similarity, print_warnings, similarity_line
 from bo_shaping.views.live import watch as watch_study
 from bo_shaping.views.logs import log_lines, why_silent
 from bo_shaping.views.recommendation_text import print_best, print_posterior
@@ -25,12 +25,15 @@ def status(study: StudyArgument, as_json: JsonOption = False) -> None:
     folder = find_study(study)
     current = study_status(folder)
     if as_json:
-        typer.echo(json.dumps(current.to_json(), indent=1))
+        similarity = folder.credit_similarity()
+        components = asdict(similarity) if similarity is not None else None
+        typer.echo(json.dumps(current.to_json() | {"components": components}, indent=1))
         return
     console.print(Text(current.headline()), soft_wrap=True)
     print_trials(console, current.trials)
     print_what_reward_is(console, current.reward)
     if similarity := folder.credit_similarity():
+        console.print(Text(similarity_line(similarity)), soft_wrap=True)
         print_warnings(console, similarity)
     for note in folder.notes():
         console.print(Text(visible_text(f"noted {note}")), soft_wrap=True)

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bo_shaping.views.report.style import INK, MUTED, new_figure, say_nothing_yet
-from inner_loop.credit_similarity import CreditSimilarity
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 
 def alike_figure(similarity: CreditSimilarity | None) -> Figure:

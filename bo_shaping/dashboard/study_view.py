@@ -13,8 +13,8 @@ from bo_shaping.storage.trials_frame import trials_frame
 from bo_shaping.views.report.trial_frame import Landmarks, find_landmarks
 from bo_shaping.views.report.verdict import Verdict, judge
 from bo_shaping.views.status import StudyStatus, TrialStatus, study_status
-from inner_loop.credit_similarity import CreditSimilarity
 from inner_loop.spec import CurvePoint, TrialResult
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -41,6 +41,7 @@ class Driver:
         self._last_reason = ""
         self._enough: tuple[int, str | None] | None = None
         self._n_points: dict[int, int] = {}
+        self._has_similarity = False
         self._feed = Feed(folder, config)
 
     @property
@@ -153,6 +154,9 @@ class Driver:
         """Import every trial that has ended, and see to workers that died or hang."""
         for index in self._running:
             trial = self._folder.trial(index)
+            self._has_similarity = self._has_similarity or self._folder.keep_similarity(
+                trial, self._config.search_space.components
+            )
             state = self._executor.state(trial)
             if state == "finished":
                 self._complete(index, trial)

@@ -7,6 +7,7 @@ Nothing here needs Ax, SQL or torch, so that a study can be looked at in an inst
                  study.db               the Ax experiment (SQLite), unless `storage` names another database
                  ax_experiment.json     the whole study in one file, and for `ax.api.client.Client.load_from_json_file`
                  best.json              the last recommendation
+                 components.json        how alike the components pay, on the start policy's first responses
                  notes.txt              what people wrote down: `bo-shaping note`
                  trials/0003/           one folder per trial: `bo_shaping.storage.trial_folder`
 """
@@ -20,6 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from bo_shaping.config import StudyConfig
 from bo_shaping.errors import StorageError, StudyExistsError, StudyLockedError, StudyNotFoundError, TrialResultError
 from bo_shaping.storage.file_locks import is_held, try_hold
@@ -28,13 +31,16 @@ from bo_shaping.storage.mean_curve import mean_curve
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.trial_folder import TrialFolder
 from bo_shaping.text.passwords import without_password
-from inner_loop.credit_similarity import N_TRIALS, CreditSimilarity, similarity_of_results
+from inner_loop.credit_similarity import N_TRIALS, similarity_of_results
 from inner_loop.io.atomic_file import write_atomically
 from inner_loop.spec import CurvePoint, TrialResult
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 ROOT_VARIABLE = "BO_SHAPING_STUDIES"
 """Environment variable with the folder that holds the studies; `./studies` without it."""
 
+
+_SIMILARITY = TypeAdapter(CreditSimilarity)
 
 SILENT_SECONDS = 60.0
 """A driver touches its lock every few seconds; after so long without, it may be stopped or lost."""
@@ -49,6 +55,7 @@ class StudyFolder:
         self.database_file = path / "study.db"
         self.snapshot_file = path / "ax_experiment.json"
         self.best_file = path / "best.json"
+        self.components_file = path / "components.json"
         self.notes_file = path / "notes.txt"
         self.journal = Journal(path / "journal.jsonl", f"rebuild it with: bo-shaping resume {self.handle} --rebuild")
         self._stop_file = path / "stop"
@@ -127,8 +134,31 @@ class StudyFolder:
         return self.results(done[:N_TRIALS])
 
     def credit_similarity(self) -> CreditSimilarity | None:
-        """How alike the components pay, on the explained responses of the first trials; None before there are any."""
-        return similarity_of_results(self.config().search_space.components, self.first_results())
+        """How alike the components pay: on the first responses of the start policy, else on those of the first trials.
+
+        None before responses were explained.
+        """
+        components = self.config().search_space.components
+        return self.similarity_at_start(components) or similarity_of_results(components, self.first_results())
+
+    def similarity_at_start(self, components: Sequence[str]) -> CreditSimilarity | None:
+        """How alike these components pay on the first responses of the start policy, if a trial has measured that."""
+        try:
+            kept = _SIMILARITY.validate_json(self.components_file.read_bytes())
+        except (OSError, ValidationError):
+            return None
+        # The components may be others by now.
+        return kept if kept.components == list(components) else None
+
+    def keep_similarity(self, trial: TrialFolder, components: Sequence[str]) -> bool:
+        """Keep what a trial has measured of these components before its first step; whether the study has it now."""
+        if self.similarity_at_start(components) is not None:
+            return True
+        first = trial.first_event()
+        if first is None or first.progress.similarity is None:
+            return False
+        write_atomically(self.components_file, _SIMILARITY.dump_json(first.progress.similarity).decode())
+        return True
 
     @contextmanager
     def driver_lock(self, take_over: bool = False) -> Iterator[None]:

@@ -213,6 +213,14 @@ class TrialFolder:
                 continue
         return None
 
+    def first_event(self) -> Event | None:
+        """The first progress event; None before there is one."""
+        try:
+            with self._progress.open("rb") as file:
+                return Event.model_validate_json(file.readline())
+        except (OSError, ValidationError):
+            return None
+
     def worker(self) -> Worker | None:
         """The process that works on the trial now, or None."""
         return _read(Worker, self._worker) if self.is_locked() else None

@@ -1,11 +1,13 @@
 """How alike the components of a study pay, on a terminal and in the report."""
 
+from itertools import combinations
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from bo_shaping.text.escaping import escape
-from inner_loop.credit_similarity import CreditSimilarity
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 TITLE = "How alike the components pay"
 SHARE = "tokens paid"
@@ -15,6 +17,21 @@ def print_warnings(console: Console, similarity: CreditSimilarity) -> None:
     """One line per component that pays as another does."""
     for warning in similarity.warnings():
         console.print(Text(f"Note: {warning}"), soft_wrap=True)
+
+
+def similarity_line(similarity: CreditSimilarity) -> str:
+    """What each component pays, and which two are most alike, in one line."""
+    rows = zip(similarity.components, similarity.token_share, strict=True)
+    paid = ", ".join(f"{name} {100 * share:.0f} %" for name, share in rows)
+    pairs = [
+        (value, first, second)
+        for (i, first), (j, second) in combinations(enumerate(similarity.components), 2)
+        if (value := similarity.correlation[i][j]) is not None
+    ]
+    if not pairs:
+        return f"{SHARE}: {paid}"
+    value, first, second = max(pairs)
+    return f"{SHARE}: {paid}; most alike: {first} and {second}, correlation {value:.2f} within a response"
 
 
 def print_similarity(console: Console, similarity: CreditSimilarity) -> None:

@@ -43,7 +43,12 @@ def live_view(folder: StudyFolder, n_trials: int, console: Console) -> Iterator[
                 running = _running(folder, status)
                 n_all = max(n_trials, len(status.trials))
                 overall.update(task, completed=_n_ended(status), total=n_all)
-                lines = [_failures(status), best.line(status), _left(folder, status, running, n_all)]
+                lines = [
+                    _failures(status),
+                    best.line(status),
+                    _left(folder, status, running, n_all),
+                    *_alike(folder),
+                ]
                 shown = [Text(visible_text(line)) for line in lines if line]
                 live.update(Group(*_newest(status.trials, console.height - len(shown), running), *shown, overall))
 
@@ -97,8 +102,13 @@ def _plain(
     console: Console, folder: StudyFolder, n_trials: int, best: BestSoFar
 ) -> tuple[Callable[[TrialStatus], None], Callable[[StudyStatus], None]]:
     """What prints a line for a trial that has changed, and one for how the study stands."""
+    said: list[str] = []
 
     def show(trial: TrialStatus) -> None:
+        if not said:
+            said.extend(_alike(folder))
+            for line in said:
+                console.print(Text(visible_text(line)), soft_wrap=True)
         more = more_about(folder, trial)
         console.print(Text("; ".join([trial_line(trial), *([more] if more else [])])), soft_wrap=True)
 
@@ -127,6 +137,12 @@ def _left(folder: StudyFolder, status: StudyStatus, running: Mapping[int, Runnin
     parallel = 1 if config.executor == "inline" else config.budget.parallel
     left = study_seconds_left(status, list(running.values()), n_trials, parallel)
     return "" if not left else f"about {describe_duration(left)} left"
+
+
+def _alike(folder: StudyFolder) -> list[str]:
+    """Components that pay as another does, as soon as the first trial has measured that."""
+    similarity = folder.similarity_at_start(folder.config().search_space.components)
+    return [f"Note: {warning}" for warning in similarity.warnings()] if similarity is not None else []
 
 
 def _failures(status: StudyStatus) -> str:

@@ -15,9 +15,10 @@ from bo_shaping.storage.study_folder import StudyFolder, studies_root
 from bo_shaping.text.reasons import sentence_of
 from bo_shaping.views.doctor import Finding, disk
 from bo_shaping.views.first_look import about_task, try_task
-from inner_loop.credit_similarity import CreditSimilarity, credit_similarity
+from inner_loop.credit_similarity import credit_similarity
 from inner_loop.errors import InnerLoopError
 from inner_loop.spec import TrialResult, TrialSpec
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 STEP_PHASES = ("sample", "attribute", "update")
 

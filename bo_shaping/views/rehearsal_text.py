@@ -8,7 +8,7 @@ from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.text.wording import describe_duration, describe_weights
 from bo_shaping.views.credit_similarity import SHARE, similarity_rows
 from bo_shaping.views.rehearsal import Cost, Rehearsal
-from inner_loop.credit_similarity import CreditSimilarity
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 MAX_ARMS = 12
 """Most arms of the design that are listed."""

@@ -30,7 +30,7 @@ class TrialStatus:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: the record, with the status as seen from outside and the last progress."""
-        progress = self.progress.model_dump(mode="json", exclude={"point"}) if self.progress else None
+        progress = self.progress.model_dump(mode="json", exclude={"point", "similarity"}) if self.progress else None
         return self.record.model_dump(mode="json") | {"status": self.status, "progress": progress}
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pydantic import Field, NonNegativeFloat, NonNegativeInt
 
 from inner_loop.io.schema import StrictModel
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 
 class CurvePoint(StrictModel):
@@ -36,6 +37,9 @@ class TrialProgress(StrictModel):
     """Mean KL (k1) of the step's rollout to the reference."""
     point: CurvePoint | None = None
     """Set when the policy was evaluated after this step."""
+    similarity: CreditSimilarity | None = None
+    """How alike the components pay, on responses of the policy before its first step: with the first event, where
+    responses are explained."""
 
 
 class StepStats(StrictModel):

@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from inner_loop import TrialResult, TrialSpec, result_of, run_trial
+from inner_loop.credit_similarity import credit_similarity
 from inner_loop.errors import DivergedError, RewardModelError
-from inner_loop.spec import CurvePoint
+from inner_loop.spec import CurvePoint, TrialProgress
 
 PPO = {"steps": 3, "rollout_size": 4, "minibatch_size": 4, "epochs": 1, "precision": "float32"}
 TINY = {
@@ -209,4 +210,11 @@ def test_what_the_policy_said_before_its_first_step_is_kept_and_survives_a_resum
     for _ in range(3):
         next(started)
     started.close()
-    assert result_of(run_trial(spec, folder=tmp_path, checkpoint_every=1)).before == whole.before
+    events, resumed = run(spec, folder=tmp_path, checkpoint_every=1)
+    assert resumed.before == whole.before
+    # The first event says how alike the components pay there, and only that one: also of a training that is done.
+    measured = credit_similarity(["shap", "sparse"], whole.before)
+    assert measured.n_responses == 2
+    assert [event.similarity for event in events] == [measured, None, None, None]
+    assert run(spec, folder=tmp_path)[0] == events
+    assert TrialProgress.model_validate_json(events[0].model_dump_json()) == events[0]

@@ -10,8 +10,8 @@ from bo_shaping.errors import TooFewTrialsError
 from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, Landmarks, component_names, find_landmarks
 from bo_shaping.views.report.verdict import Verdict, judge
 from bo_shaping.views.unread import unread_of_study
-from inner_loop.credit_similarity import CreditSimilarity, similarity_of_results
 from inner_loop.spec import CurvePoint, ExplainedResponse, TrialResult
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 if TYPE_CHECKING:
     from bo_shaping.config import StudyConfig
@@ -85,7 +85,7 @@ def material_of(study: "Study") -> Material:
     kl_held = objective.held_kl is not None
     kl_limit = None if kl_held else objective.max_kl
     best, surface = _recommendation(study)
-    similarity = similarity_of_results(study.config.search_space.components, results)
+    similarity = study.credit_similarity()
     unread = unread_of_study(results, study.config.task.long_responses)
     warnings = [
         *(similarity.warnings() if similarity else []),

@@ -16,8 +16,8 @@ from bo_shaping.views.report.tokens import token_credit_html
 from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, Landmarks, component_names, finished_trials
 from bo_shaping.views.report.trial_table import trial_table_html
 from bo_shaping.views.report.verdict import Verdict
-from inner_loop.credit_similarity import CreditSimilarity
 from inner_loop.spec import SPARSE, ExplainedResponse
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 if TYPE_CHECKING:
     from bo_shaping.surrogate.recommendation import Best, FrontPoint

@@ -1,5 +1,8 @@
 """What a study says of its components and its budget, wherever one looks."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -7,8 +10,8 @@ from bo_shaping import Study
 from bo_shaping.views.credit_similarity import similarity_html
 from bo_shaping.views.doctor import examine
 from bo_shaping.views.report import write_report
-from inner_loop.credit_similarity import CreditSimilarity
-from inner_loop.spec import ExplainedResponse
+from inner_loop.spec import ExplainedResponse, TrialProgress
+from inner_loop.spec.credit_similarity import CreditSimilarity
 from tests.bo_shaping import closed_form
 
 WARNING = "lime pays as shap does (correlation 1.00 within a response)"
@@ -99,3 +102,40 @@ def test_names_in_the_page_are_escaped():
     assert "&lt;b&gt;" in html
     assert "–" in html
     assert "25 %" in html
+
+
+def run_measured(spec):
+    """The closed form, whose start policy is explained before the first step."""
+    measured = CreditSimilarity(
+        list(spec.weights), [[1.0, 0.97, None], [0.97, 1.0, 0.4], [None, 0.4, 1.0]], [0.5] * 3, 4
+    )
+    for step in range(2):
+        yield TrialProgress(step=step, n_steps=1, similarity=None if step else measured)
+    return closed_form.result_of(spec, closed_form.reward(spec.weights, spec.ppo.gae_lambda))
+
+
+def test_what_the_start_policy_shows_is_kept_with_the_study(make_config, bo_shaping):
+    config = make_config(budget={"trials": 4}).model_copy(update={"inner_loop": f"{__name__}:run_measured"})
+    study = Study.launch(config)
+    assert study.credit_similarity() is None
+    study.run(1)
+    kept = study.credit_similarity()
+    assert kept.pairs_alike() == [("shap", "lime", 0.97)]
+    assert (kept.n_responses, kept.token_share) == (4, [0.5] * 3)
+    # It stays when what it was measured on is gone.
+    shutil.rmtree(study.path / "trials")
+    assert Study.load("closed").credit_similarity() == kept
+    out = bo_shaping("status", "closed")[1]
+    assert "tokens paid: shap 50 %, lime 50 %, sparse 50 %; most alike: shap and lime, correlation 0.97" in out
+    assert "lime pays as shap does (correlation 0.97" in out
+    assert json.loads(bo_shaping("status", "closed", "--json")[1])["components"]["correlation"][0] == [1.0, 0.97, None]
+    out = bo_shaping("resume", "closed")[1]
+    assert out.count("Note: lime pays as shap does") == 2, "when the run begins, and when it has ended"
+
+
+def test_other_components_are_not_said_to_be_alike(make_config):
+    config = make_config(budget={"trials": 4}).model_copy(update={"inner_loop": f"{__name__}:run_measured"})
+    study = Study.launch(config)
+    study.run(1)
+    assert study.folder.similarity_at_start(["shap", "lime", "sparse"]) is not None
+    assert study.folder.similarity_at_start(["shap", "sparse", "lime"]) is None
