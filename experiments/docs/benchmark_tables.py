@@ -11,6 +11,7 @@ from experiments.benchmarks import trl_dense_credit
 from experiments.benchmarks.attribution import memory, ppo_share
 from experiments.benchmarks.attribution import speed as attribution_speed
 from experiments.benchmarks.attribution.accuracy import ALL
+from experiments.benchmarks.credit_truth import tables as credit_truth
 from experiments.benchmarks.outer_loop import (
     candidates,
     description,
@@ -95,6 +96,18 @@ WIDE: dict[str, tuple[str, str, Table]] = {
 }
 """Parts of `wide_surface.json`, each with a command of its own."""
 
+CREDIT_TRUTH: dict[str, tuple[str, Table]] = {
+    "start": ("Credit against Monte-Carlo advantages, start policy", credit_truth.embedded_table),
+    "trained": ("Credit against Monte-Carlo advantages, trained policy", credit_truth.embedded_table),
+    "forks": ("Credit where one word decides", lambda result: credit_truth.fork_table(result["rows"])),
+    "learning": ("Learning where one word decides", credit_truth.learning_table),
+    "prediction": (
+        "Does nearness to the truth predict learning?",
+        lambda result: credit_truth.embedded_prediction_table(result["rows"]),
+    ),
+}
+"""Parts of `credit_truth.json`."""
+
 
 def benchmark_tables(results: Path = RESULTS) -> str:
     """The page."""
@@ -119,6 +132,13 @@ def benchmark_tables(results: Path = RESULTS) -> str:
             continue
         command = f"`python -m {module}`, on: {wide[part]['environment']['processor']}.\n"
         pieces += [f"\n## {title}\n", command, f"```text\n{_trimmed(table_of(wide[part]['result']))}\n```\n"]
+    truth = json.loads((results / "credit_truth.json").read_text(encoding="utf-8"))
+    for part, (title, table_of) in CREDIT_TRUTH.items():
+        if part in truth:
+            command = f"`python -m experiments.benchmarks.credit_truth --only {part}`"
+            measured = f"{command}, measured on: {truth[part]['environment']['processor']}.\n"
+            text = f"```text\n{_trimmed(table_of(truth[part]['result']))}\n```\n"
+            pieces += [f"\n## {title}\n", measured, text]
     pieces += [
         "\n## TRL's GRPO with credit per token\n",
         "`python -m experiments.benchmarks.trl_dense_credit`: means over seeds with 95 % intervals, and the difference "

@@ -4,9 +4,9 @@
     python -m experiments.benchmarks.credit_truth --only forks --only learning
     python -m experiments.benchmarks.credit_truth --quick --output /tmp/credit_truth.json
 
-Parts: `start` and `trained`, Monte-Carlo advantages of the embedded policy before and after PPO; `forks`,
-tasks with a known decisive word; `learning`, how fast these are learned; `prediction`, of stored learning on the embedded
-task. Parts that are not run keep their results. Takes some ten CPU minutes on one thread; what was sampled stays in
+Parts: `start` and `trained`, Monte-Carlo advantages of the embedded policy before and after PPO;
+`forks`, tasks with a known decisive word; `learning`, how fast these are learned; `prediction`, of stored learning on
+the embedded task. Parts that are not run keep their results. Takes some ten CPU minutes on one thread; what was sampled stays in
 `--samples`, so that a run that was stopped goes on. `docs/credit-ground-truth.md` says what the numbers mean.
 """
 
@@ -83,7 +83,7 @@ def run_part(part: str, *, quick: bool, output: Path, samples: Path) -> dict[str
 def table_of(part: str, result: dict[str, Any]) -> str:
     """The part's tables, as text."""
     if part in embedded.POLICIES:
-        return f"{tables.agreement_table(result)}\n\n{tables.estimate_table(result)}"
+        return tables.embedded_table(result)
     if part == "forks":
         return tables.fork_table(result["rows"])
     return tables.learning_table(result) if part == "learning" else tables.embedded_prediction_table(result["rows"])

@@ -16,6 +16,11 @@ SHOWN = (("own", 1.0), ("own", 0.7), ("zero", 1.0), ("zero", 0.95), ("zero", 0.7
 """Critics and lambdas of the table of estimates; the other ones are in the JSON."""
 
 
+def embedded_table(record: dict[str, Any]) -> str:
+    """Both tables of one policy of the embedded task."""
+    return f"{agreement_table(record)}\n\n{estimate_table(record)}"
+
+
 def agreement_table(record: dict[str, Any]) -> str:
     """Credit against the sampled advantage."""
     made, n_tokens, trained = record["made_with"], record["tokens"], ""
