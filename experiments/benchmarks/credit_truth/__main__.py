@@ -6,7 +6,8 @@
 
 Parts: `start` and `trained`, Monte-Carlo advantages of the embedded policy before and after PPO;
 `forks`, tasks with a known decisive word; `learning`, how fast these are learned; `prediction`, of stored learning on
-the embedded task. Parts that are not run keep their results. Takes some ten CPU minutes on one thread; what was sampled stays in
+the embedded task. Parts that are not run keep their results.
+Takes some ten CPU minutes on one thread; what was sampled stays in
 `--samples`, so that a run that was stopped goes on. `docs/credit-ground-truth.md` says what the numbers mean.
 """
 
