@@ -40,7 +40,9 @@ def write_static(shelf: Shelf, output: Path, say: Callable[[str], object] = lamb
             _write_study(pages, name, output / "study" / name)
             readable.append(name)
         except BoShapingError as error:
-            page = problem_page("This study cannot be read", shelf.without_place(sentence_of(error)), Links(2, is_static=True))
+            page = problem_page(
+                "This study cannot be read", shelf.without_place(sentence_of(error)), Links(2, is_static=True)
+            )
             _write(output / "study" / name / "index.html", page)
     compared = readable[:MOST]
     _write(output / "compare" / "index.html", pages.compare(compared))

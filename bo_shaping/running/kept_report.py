@@ -121,7 +121,7 @@ class KeptReport:
         alone = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore"}
         paths = os.pathsep.join(filter(None, sys.path))
         # A session of its own: Ctrl-C is for the driver, which ends what it has started.
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603 - our own module, no shell
             self._command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

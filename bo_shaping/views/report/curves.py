@@ -158,9 +158,7 @@ def _draw_others(
     for end, is_stopped in (("o", False), ("x", True)):
         lasts = [curve[-1] for index, curve in curves.items() if (index in stopped) is is_stopped]
         if lasts:
-            by_kl.plot(
-                [point.kl for point in lasts], [point.mean for point in lasts], end, color=FAINT, markersize=3
-            )
+            by_kl.plot([point.kl for point in lasts], [point.mean for point in lasts], end, color=FAINT, markersize=3)
 
 
 def _rows(curve: Sequence[CurvePoint]) -> list[tuple[float, float, float]]:

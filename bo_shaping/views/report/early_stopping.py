@@ -74,9 +74,7 @@ def replay(
     return Replay(stopped, saved, total, best in stopped, len(curves))
 
 
-def _stopping_step(
-    curve: Sequence[CurvePoint], steps: Array, others: Array, rule: EarlyStoppingConfig
-) -> int | None:
+def _stopping_step(curve: Sequence[CurvePoint], steps: Array, others: Array, rule: EarlyStoppingConfig) -> int | None:
     """The step at which the trial is stopped among `others` (curves by `steps`); None where it goes on."""
     if len(others) < rule.min_curves:
         return None

@@ -124,9 +124,17 @@ def test_the_end_of_a_long_run_waits_for_the_last_trials(folder, clock, tmp_path
 
 
 def test_who_writes_ends_with_the_run(folder, tmp_path):
-    with pytest.raises(KeyboardInterrupt), kept_report(folder) as report:
-        report._process = process = KeptReport(folder, command=Writer(tmp_path, "time.sleep(600)").command)._start()
-        raise KeyboardInterrupt
+    begun = []
+
+    def interrupted():
+        with kept_report(folder) as report:
+            report._process = KeptReport(folder, command=Writer(tmp_path, "time.sleep(600)").command)._start()
+            begun.append(report._process)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    [process] = begun
     assert process.returncode is not None
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
