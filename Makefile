@@ -37,9 +37,10 @@ $(VERL)/.installed: $(VERL_REQUIREMENTS) $(VENV)/.installed
 verl: $(VERL)/.installed
 
 # Two at a time: the slow tests wait for processes. A file stays in one process, with the servers that it starts.
-# Without verl, which some Pythons and registries lack, its tests are skipped and say so.
+# Without verl, which some Pythons and registries lack, or axe-core, which npm fetches, their tests are skipped and say so.
 test: install
 	-$(MAKE) verl
+	-$(BIN)/python -m experiments.axe
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: install

@@ -35,8 +35,7 @@ def browser(width: int, height: int, *, scheme: Literal["light", "dark"] = "ligh
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(found[1]))
     try:
         resize(driver, width, height)
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
-        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        set_scheme(driver, scheme)
         yield driver
     finally:
         driver.quit()
@@ -46,6 +45,12 @@ def resize(driver: Any, width: int, height: int) -> None:
     """Give the page another size, down to a phone's, which windows cannot have."""
     size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def set_scheme(driver: Any, scheme: Literal["light", "dark"]) -> None:
+    """Let pages believe that the system is light, or dark."""
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
 
 def screenshot(driver: Any, address: str, file: Path, width: int, *, most: int = 1600) -> None:

@@ -55,7 +55,7 @@ class Explorer:
             answer = self._process.ask(self._question(form))
         except (ExplainInputError, BoShapingError) as error:
             return self._page(form, f'<section class="error" role="alert"><p>{escape(str(error))}</p></section>')
-        ours = section("What earned the score", f'<div class="paper">{answer["ours"]}</div>')
+        ours = section("What earned the score", answer["ours"])
         plot = ""
         if answer["shap"]:
             self._n_plots += 1

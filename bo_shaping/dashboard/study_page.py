@@ -106,14 +106,14 @@ def _alike(view: StudyView) -> str:
     similarity = view.similarity
     if similarity is None:
         return ""
-    heads = "".join(f'<th scope="col">{escape(text)}</th>' for text in ("", *similarity.components, "tokens paid"))
+    heads = "".join(f'<th scope="col">{escape(text)}</th>' for text in (*similarity.components, "tokens paid"))
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
         for name, *cells in similarity_rows(similarity)
     )
     return (
         '<details><summary>In numbers</summary><div class="scroll" tabindex="0" role="region" '
-        f'aria-label="Correlation of components"><table class="data"><thead><tr>{heads}</tr></thead>'
+        f'aria-label="Correlation of components"><table class="data"><thead><tr><td></td>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div></details>"
     )
 
@@ -142,4 +142,5 @@ def _trials(view: StudyView, links: Links, only: str) -> str:
 
 def _configuration(view: StudyView) -> str:
     lines = "\n".join(escape(line) for line in without_password(view.config.to_yaml()).splitlines())
-    return f"<section><details><summary>Configuration of the study</summary><pre>{lines}</pre></details></section>"
+    text = f'<pre tabindex="0">{lines}</pre>'
+    return f"<section><details><summary>Configuration of the study</summary>{text}</details></section>"

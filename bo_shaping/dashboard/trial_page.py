@@ -103,12 +103,12 @@ def _credit(view: StudyView, trial: TrialStatus, results: list[TrialResult]) -> 
         return section("What each token was paid", f'<p class="empty">Token credit {words}</p>')
     after = [shortened(sample) for sample in results[0].samples]
     before = [shortened(sample) for sample in results[0].before]
-    content = f'<h3>After training</h3><div class="paper">{token_credit_html(after, trial.record.weights)}</div>'
+    content = f"<h3>After training</h3>{token_credit_html(after, trial.record.weights)}"
     if before:
         # The cards show responses from the highest to the lowest score: these are the same prompts, not the same rows.
         content = (
             '<h3>Before training</h3><p class="lead">What the policy said to these prompts before its first step.'
-            f'</p><div class="paper">{token_credit_html(before, trial.record.weights)}</div>{content}'
+            f"</p>{token_credit_html(before, trial.record.weights)}{content}"
         )
     return section(
         "What each token was paid",
@@ -152,4 +152,4 @@ def _log(view: StudyView, index: int) -> str:
         return ""
     lines = "\n".join(escape(line) for line in visible_lines(text).splitlines())
     words = "What it printed" if size <= LOG_BYTES else f"The last {LOG_BYTES // 1000} kB of what it printed"
-    return f"<section><details><summary>{words}</summary><pre>{lines}</pre></details></section>"
+    return f'<section><details><summary>{words}</summary><pre tabindex="0">{lines}</pre></details></section>'

@@ -17,9 +17,18 @@ from bo_shaping.tracking.tracker import RunHead
 
 _OWN: Mapping[str, Callable[[RunHead, Path], dict[str, Any]]] = {
     "aim": lambda head, folder: {"run_name": head.name, "logging_dir": str(folder), "experiment": head.study},
-    "clearml": lambda head, _: {"run_name": head.study, "task_name": head.name, "reuse_last_task_id": False},
-    "comet_ml": lambda head, _: {"run_name": head.study},
-    "dvclive": lambda head, folder: {"dir": str(folder / head.name), "save_dvc_exp": False},
+    "clearml": lambda head, _: {
+        "run_name": head.study,
+        "task_name": head.name,
+        "reuse_last_task_id": False,
+        # Else it takes what the study prints, and measures a machine on which no trial computes.
+        "auto_connect_streams": False,
+        "auto_connect_frameworks": False,
+        "auto_connect_arg_parser": False,
+        "auto_resource_monitoring": False,
+    },
+    "comet_ml": lambda head, _: {"run_name": head.study, "experiment_config": _quiet_comet(head.name)},
+    "dvclive": lambda head, folder: {"dir": str(folder / head.name), "save_dvc_exp": False, "dvcyaml": None},
     "swanlab": lambda head, folder: {
         "run_name": head.study,
         "experiment_name": head.name,
@@ -27,6 +36,14 @@ _OWN: Mapping[str, Callable[[RunHead, Path], dict[str, Any]]] = {
         "logdir": str(folder),
     },
 }
+
+
+def _quiet_comet(name: str) -> Any:
+    """Without what the study prints, the code of whoever drives it, and a summary over the study's own screen."""
+    from comet_ml import ExperimentConfig
+
+    quiet: dict[str, Any] = {"auto_output_logging": False, "log_code": False, "log_env_details": False}
+    return ExperimentConfig(name=name, display_summary_level=0, **quiet)
 
 
 class _PlainLogger(logging.LoggerAdapter):
@@ -56,8 +73,6 @@ class OtherTracker:
         # Asked which process of several it is, accelerate would set up a GPU in this one.
         tracker.main_process_only = False
         tracker.start()
-        if self._name == "comet_ml":
-            tracker.tracker.set_name(head.name)
         tracker.store_init_configuration(dict(head.config))
         return OtherRun(tracker)
 

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bo_shaping.text.escaping import escape
+from bo_shaping.views.html_table import html_table
 from inner_loop.spec.credit_similarity import CreditSimilarity
 
 TITLE = "How alike the components pay"
@@ -49,15 +49,12 @@ def similarity_html(similarity: CreditSimilarity | None) -> str:
     """The same as a section of the report; empty without anything to show."""
     if similarity is None:
         return ""
-    headings = "".join(f"<th>{escape(text)}</th>" for text in ("", *similarity.components, SHARE))
-    rows = "".join(
-        f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in similarity_rows(similarity)
-    )
+    table = html_table(("", *similarity.components, SHARE), similarity_rows(similarity), "Correlation of components")
     return (
         f'<section><h2>{TITLE}</h2><p class="lead">Correlation of their credit within a response, over '
         f"{similarity.n_responses} responses; and the share of the tokens that each pays, effectively. What correlates "
         "near 1 cannot be told apart by any training.</p>"
-        f'<table class="rivals"><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></section>'
+        f"{table}</section>"
     )
 
 

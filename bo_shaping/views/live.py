@@ -29,36 +29,52 @@ _FRAME_LINES, _FEWEST = 4, 5
 """Lines of the live view that are no trial; trials shown on however low a terminal."""
 
 
+class LiveScreen:
+    """One screen of a study that runs: its trials, what has failed, what is best so far, and what is left.
+
+    Args:
+        folder: The study.
+        n_trials: How many trials the run ends with.
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, folder: StudyFolder, n_trials: int, clock: Callable[[], float] = time.time) -> None:
+        self._folder, self._n_trials, self._clock = folder, n_trials, clock
+        self._best = BestSoFar(folder)
+        columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._overall = Progress(*columns, get_time=clock)
+        self._task = self._overall.add_task("trials", total=n_trials)
+
+    def now(self, width: int, height: int) -> Group:
+        """How it stands, on a terminal of so many columns and lines."""
+        status = study_status(self._folder)
+        running = _running(self._folder, status, self._clock)
+        n_all = max(self._n_trials, len(status.trials))
+        self._overall.update(self._task, completed=_n_ended(status), total=n_all)
+        lines = [
+            _failures(status),
+            self._best.line(status),
+            _left(self._folder, status, running, n_all),
+            *_alike(self._folder),
+        ]
+        shown = [Text(visible_text(line)) for line in lines if line]
+        taken = sum(-(-len(line) // width) for line in shown)
+        return Group(*_newest(status.trials, height - taken, running), *shown, self._overall)
+
+
 @contextmanager
 def live_view(folder: StudyFolder, n_trials: int, console: Console) -> Iterator[Callable[[], None]]:
     """Yields the function to call at every poll; `n_trials` is how many trials the run ends with."""
-    best = BestSoFar(folder)
     if console.is_terminal:
-        overall = Progress(TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        task = overall.add_task("trials", total=n_trials)
+        screen = LiveScreen(folder, n_trials)
         with Live(console=console, refresh_per_second=4, transient=True) as live:
-
-            def update() -> None:
-                status = study_status(folder)
-                running = _running(folder, status)
-                n_all = max(n_trials, len(status.trials))
-                overall.update(task, completed=_n_ended(status), total=n_all)
-                lines = [
-                    _failures(status),
-                    best.line(status),
-                    _left(folder, status, running, n_all),
-                    *_alike(folder),
-                ]
-                shown = [Text(visible_text(line)) for line in lines if line]
-                live.update(Group(*_newest(status.trials, console.height - len(shown), running), *shown, overall))
-
-            yield throttled(update)
+            yield throttled(lambda: live.update(screen.now(console.width, console.height)))
         status = study_status(folder)
         print_trials(console, status.trials)
         if failures := _failures(status):
             console.print(Text(failures), soft_wrap=True)
         return
-    changes = _Changes(folder, *_plain(console, folder, n_trials, best))
+    changes = _Changes(folder, *_plain(console, folder, n_trials, BestSoFar(folder)))
     changes.skip()
     try:
         yield throttled(changes.show)
@@ -128,8 +144,9 @@ def _n_ended(status: StudyStatus) -> int:
     return sum(status.count(ended) for ended in _ENDED)
 
 
-def _running(folder: StudyFolder, status: StudyStatus) -> dict[int, Running]:
-    return {trial.record.index: running_of(folder, trial) for trial in status.trials if trial.status == "running"}
+def _running(folder: StudyFolder, status: StudyStatus, clock: Callable[[], float] = time.time) -> dict[int, Running]:
+    running = (trial for trial in status.trials if trial.status == "running")
+    return {trial.record.index: running_of(folder, trial, clock) for trial in running}
 
 
 def _left(folder: StudyFolder, status: StudyStatus, running: Mapping[int, Running], n_trials: int) -> str:

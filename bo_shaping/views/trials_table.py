@@ -40,7 +40,7 @@ class TrialsView:
     details: bool = False
     """Whether to show where the arm came from, which seeds it ran, and how long that took."""
     brief: bool = False
-    """Whether a remark that is longer than a line is cut."""
+    """Whether a trial has one line: where the arm lacks room, its parameters are left out; a long remark is cut."""
     running: Mapping[int, Running] = field(default_factory=dict)
     """By trial that runs: its curve and what is left of it, where that was read."""
 
@@ -77,7 +77,7 @@ class TrialsView:
             table.add_column("origin", no_wrap=True)
             table.add_column("seeds", justify="right", no_wrap=True)
         if one_column:
-            table.add_column("arm", min_width=_ARM_WIDTH)
+            table.add_column("arm", min_width=_ARM_WIDTH, no_wrap=self.brief, overflow="ellipsis")
         else:
             for name in arm:
                 table.add_column(name, justify="right", no_wrap=True)
@@ -89,7 +89,7 @@ class TrialsView:
                 str(record.index),
                 Text(trial.status, _STYLES[trial.status]),
                 *([record.origin, " ".join(map(str, record.seeds))] if details else []),
-                *([_short_arm(record)] if one_column else _arm_cells(record)),
+                *([_short_arm(record, self.brief)] if one_column else _arm_cells(record)),
                 reward_text(record),
                 *(["" if record.final is None else f"{record.final:.3f}"] if has_final else []),
                 "" if record.kl is None else f"{round(record.kl, 1) + 0.0:.1f}",
@@ -165,8 +165,9 @@ def _arm_cells(record: TrialRecord) -> list[str]:
     return [f"{weight:.2f}" for weight in record.weights.values()] + [f"{v:.3g}" for v in record.parameters.values()]
 
 
-def _short_arm(record: TrialRecord) -> str:
-    return arm_text({name: weight for name, weight in record.weights.items() if weight >= 0.005}, record.parameters)
+def _short_arm(record: TrialRecord, brief: bool) -> str:
+    weights = {name: weight for name, weight in record.weights.items() if weight >= 0.005}
+    return arm_text(weights, {} if brief else record.parameters)
 
 
 def _least_width(table: Table, console: Console, options: ConsoleOptions) -> int:

@@ -1,6 +1,7 @@
 """A comparison in a notebook: `look_at_comparison(file)` has the verdict, the pictures and the table, one per cell."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from bo_shaping.comparison.statistics import Interval
@@ -8,8 +9,8 @@ from bo_shaping.comparison.stored import StoredComparison, read_comparison
 from bo_shaping.comparison.summary import Comparison, Row
 from bo_shaping.text.escaping import escape
 from bo_shaping.views.comparison_table import at_equal_kl, sentences, short
+from bo_shaping.views.html_table import html_table
 from bo_shaping.views.report.comparison_figures import by_kl_figure, by_step_figure, differences_figure
-from bo_shaping.views.report.recommendation import table_html
 from bo_shaping.views.report.shown import Picture, Shown
 
 _WEIGHT_IN_SIGHT = 0.005
@@ -55,17 +56,21 @@ class ComparisonView:
         after = f"after {comparison.equal_seconds:.3g} s"
         heads = ("method", "held reward", "final", "KL", "steps", "at equal KL", after, "seconds of training")
         rows = [_numbers(row, comparison) for row in comparison.rows]
-        return Shown(table_html(heads, rows), "\n".join("  ".join(cells) for cells in (heads, *rows)))
+        return _table(heads, rows, "All methods in numbers")
 
     def settings(self) -> Shown:
         """At which parameters each method was at its best, and what was learned."""
         heads = ("method", "weights", "parameters")
         rows = [(row.method, _named(row.weights, _WEIGHT_IN_SIGHT), _named(row.parameters)) for row in self._rows]
-        return Shown(table_html(heads, rows), "\n".join("  ".join(cells) for cells in (heads, *rows)))
+        return _table(heads, rows, "Where each method is at its best")
 
     @property
     def _rows(self) -> list[Row]:
         return self.stored.comparison.rows
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], about: str) -> Shown:
+    return Shown(html_table(heads, rows, about), "\n".join("  ".join(cells) for cells in (heads, *rows)))
 
 
 def headline(comparison: Comparison) -> str:

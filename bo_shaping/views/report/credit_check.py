@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from bo_shaping.text.escaping import escape
+from bo_shaping.views.html_table import html_table
 from bo_shaping.views.report.explain_page import credits_html
-from bo_shaping.views.report.recommendation import table_html
 from bo_shaping.views.report.shap_plot import shap_text_html
 from bo_shaping.views.report.shown import Picture, Shown
 from bo_shaping.views.report.style import INK, component_colours, new_figure, tidy_axes
@@ -131,7 +131,7 @@ class Convergence:
             by = "bo-shaping" if engine == "own" else PACKAGES[method]
             rows.append((method, by, *(_share(error) for error in errors)))
         text = f"Distance to the exact credit of {self.n_units} units, as a share of its length, by the budget"
-        return Shown(f"<p>{escape(text)}</p>{table_html(heads, rows)}", text)
+        return Shown(f"<p>{escape(text)}</p>{html_table(heads, rows, 'Distance to the exact credit')}", text)
 
     def _figure(self) -> Figure:
         methods = list(self.expected)

@@ -9,6 +9,7 @@ from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.text.escaping import escape
 from bo_shaping.text.wording import describe_probability, describe_weights
 from bo_shaping.views.credit_similarity import similarity_html
+from bo_shaping.views.html_table import html_table
 from bo_shaping.views.report.frame import html_page, page_template
 from bo_shaping.views.report.recommendation import rivals_html
 from bo_shaping.views.report.style import component_colours, data_url
@@ -142,12 +143,11 @@ def _front(best: "Best | None", png: bytes | None) -> str:
     if best is None or png is None:
         return ""
     names = [*best.weights, *best.parameters, "reward", "90 %", "KL", "90 %"]
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
-    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _front_row(point))}</tr>" for point in best.front)
+    table = html_table(names, [_front_row(point) for point in best.front], "The Pareto front")
     return (
         '<section><h2>Reward against KL</h2><p class="lead">The Pareto front: no point is expected to be better '
         f'in both than one on it.</p><img alt="Pareto front of reward and KL" src="{data_url(png)}">'
-        f'<table class="rivals"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></section>'
+        f"{table}</section>"
     )
 
 
@@ -192,7 +192,8 @@ def _config(config_yaml: str) -> str:
         return ""
     # Line breaks are layout here; everything else goes through the same escaping as all text.
     lines = "\n".join(escape(line) for line in config_yaml.splitlines())
-    return f"<section><details><summary>Configuration of the study</summary><pre>{lines}</pre></details></section>"
+    text = f'<pre tabindex="0">{lines}</pre>'
+    return f"<section><details><summary>Configuration of the study</summary>{text}</details></section>"
 
 
 def _range(interval: tuple[float, float], form: str = ".2f") -> str:

@@ -1,10 +1,9 @@
 """The recommendation as tables: its weights and parameters with intervals, and how probably it is the better choice."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bo_shaping.text.escaping import escape
 from bo_shaping.text.wording import describe_prob_best, describe_rivals
+from bo_shaping.views.html_table import html_table
 
 if TYPE_CHECKING:
     from bo_shaping.surrogate.recommendation import Best
@@ -15,8 +14,10 @@ TABLE_CSS = """
 .rivals.rivals th, .rivals.rivals td { text-align: left; padding: .34rem .6rem; border: 0;
   border-bottom: 1px solid var(--bs-rule); background: var(--bs-paper); white-space: normal; max-width: none;
   overflow-wrap: break-word; }
-.rivals.rivals th { font-weight: 600; color: var(--bs-muted); font-size: .8rem;
-  border-bottom: 2px solid var(--bs-strong-rule); }
+.rivals.rivals th { font-weight: 600; color: var(--bs-muted); font-size: .8rem; }
+.rivals.rivals thead th, .rivals.rivals thead td { border-bottom: 2px solid var(--bs-strong-rule); }
+.rivals.rivals tbody th { font-weight: 400; color: inherit; font-size: inherit; }
+.wide { overflow-x: auto; }
 """
 """Style of the tables of this module; the colours are those of `theme_css`."""
 
@@ -25,18 +26,12 @@ def weights_table_html(best: "Best") -> str:
     """One row per weight and training parameter: the recommended value, and the 90 % interval of the best one."""
     values = {**best.weights, **best.parameters}
     rows = [(name, f"{value:.3g}", "{:.3g} to {:.3g}".format(*best.interval[name])) for name, value in values.items()]
-    return table_html(("", "recommended", "90 %"), rows)
+    return html_table(("", "recommended", "90 %"), rows, "Recommended weights and parameters")
 
 
 def rivals_html(best: "Best") -> str:
     """How probably the recommendation has more reward than each component alone, and how probably each is the best."""
     beats = describe_rivals(best.prob_better_than, best.weights)
     rows = [(name, beats.get(name, "–"), word) for name, word in describe_prob_best(best.prob_best).items()]
-    return table_html(("Probability of", "the recommendation having more reward", "being the best, alone"), rows)
-
-
-def table_html(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Rows of texts under their heads; all of them are escaped."""
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<table class="rivals"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    heads = ("Probability of", "the recommendation having more reward", "being the best, alone")
+    return html_table(heads, rows, "How probably each component is better, or the best")

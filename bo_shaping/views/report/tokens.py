@@ -6,6 +6,7 @@ import numpy as np
 
 from bo_shaping.text.escaping import escape, escape_marked
 from bo_shaping.views.blocks import Block, blocks_of
+from bo_shaping.views.html_table import framed
 from bo_shaping.views.report.chips import CHIP_CSS, RAMP_HTML, chip_html, direction, signed
 from inner_loop.spec import ExplainedResponse
 
@@ -20,7 +21,7 @@ MIXTURE = "mixture"
 _CSS = """
 .tc .paid { margin: .5rem 0 0; font-size: .82rem; color: var(--bs-muted); }
 .tc .paid summary { cursor: pointer; }
-.tc .paid > div { overflow-x: auto; }
+.tc .wide { overflow-x: auto; }
 .tc.tc .paid table { table-layout: auto; border-collapse: collapse; width: auto; margin: .4rem 0 0; font-size: .8rem;
   font-variant-numeric: tabular-nums; color: var(--bs-ink); }
 .tc.tc .paid th, .tc.tc .paid td { padding: .15rem .6rem; text-align: right; background: var(--bs-paper);
@@ -152,8 +153,8 @@ def _detail(sample: ExplainedResponse, names: Sequence[str], blocks: Sequence[Bl
     which = f"the first {MAX_BLOCKS} of {n_tokens} tokens" if n_tokens > MAX_BLOCKS else "token by token"
     return (
         f'<details class="paid"><summary>Where it is paid, {which}: what a part earned is paid on the token that '
-        "completes it</summary><div>"
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div></details>"
+        "completes it</summary>"
+        f"{framed(f'<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>', which)}</details>"
     )
 
 

@@ -14,7 +14,9 @@ from bo_shaping.errors import TooFewTrialsError
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.surrogate.recommendation import Best, FrontPoint, Surface
 from inner_loop.attribution.credit import Credit
+from inner_loop.credit_similarity import similarity_of_results
 from inner_loop.spec import CurvePoint, ExplainedResponse, TrialResult
+from inner_loop.spec.credit_similarity import CreditSimilarity
 
 EVIL = "</script><img src=x onerror=alert(1)>\u202egnp\u200b[bold red]x[/bold red]"
 
@@ -51,6 +53,9 @@ class MadeUpStudy:
 
     def surface(self) -> Surface | None:
         return self.posterior
+
+    def credit_similarity(self) -> CreditSimilarity | None:
+        return similarity_of_results(self.config.search_space.components, self.results())
 
 
 def make_result(mean: float, kl: float, n_steps: int = 10) -> TrialResult:
