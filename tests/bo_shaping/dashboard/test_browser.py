@@ -148,3 +148,27 @@ def test_files_work_without_a_server(chromium, shelf, toy, tmp_path):
         driver.execute_script("for (const image of document.images) image.loading = 'eager'")
         wait_for(driver, PICTURES_SEEN)
         assert errors_of(driver) == []
+
+
+def test_tables_are_sorted_by_keyboard_and_stay_so_when_a_row_comes(chromium, address, toy, studies):
+    from selenium.webdriver.common.keys import Keys
+
+    driver = chromium
+    driver.get(f"{address}/study/toy/")
+    order = "[...document.querySelectorAll('#trials > tr')].map(row => row.id.slice(6)).join()"
+    assert driver.execute_script(f"return {order}") == "0,1,2,3"
+    head = driver.execute_script(
+        "return [...document.querySelectorAll('button.sorts')].find(b => b.textContent === 'reward')"
+    )
+    head.send_keys(Keys.ENTER)
+    # Rewards 1 and 0.5, and two trials without one, which stand last in either order.
+    assert driver.execute_script(f"return {order}") == "0,1,2,3"
+    head.send_keys(Keys.ENTER)
+    assert driver.execute_script(f"return {order}") == "1,0,2,3"
+    assert head.find_element("xpath", "..").get_attribute("aria-sort") == "ascending"
+    assert driver.execute_script("return document.activeElement.textContent") == "reward"
+    run_trial(toy, 4, mean=0.7)
+    wait_for(driver, f"{order} === '1,4,0,2,3'")
+    driver.get(address)
+    assert driver.execute_script("return document.querySelectorAll('#studies').length") == 1
+    assert errors_of(driver) == []

@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("starlette", reason="needs starlette (extra dashboard)")
 
 from bo_shaping.dashboard.static_site import write_static
-from tests.bo_shaping.bare_study import bare_study
+from tests.bo_shaping.bare_study import add_trial, bare_study
 from tests.bo_shaping.dashboard.conftest import run_trial
 
 
@@ -78,3 +78,16 @@ def test_the_command_writes_them(bo_shaping, toy, studies, tmp_path):
     code, _, err = bo_shaping("serve", toy.path, "--static", tmp_path / "site")
     assert code == 2
     assert "is a study; name the folder that holds it" in err
+
+
+def test_no_page_says_where_on_the_machine_the_studies_are(client, shelf, toy, studies, tmp_path, monkeypatch):
+    # Nor of a study outside the usual folder, whose commands need its path, nor of one that cannot be read.
+    monkeypatch.setenv("BO_SHAPING_STUDIES", str(tmp_path / "elsewhere"))
+    bare_study(studies / "broken").journal.path.write_text("no journal\n")
+    add_trial(bare_study(studies / "left"), 0, "running")
+    write_static(shelf, tmp_path / "site")
+    pages = [page.read_text() for page in (tmp_path / "site").rglob("*.html")]
+    pages += [client.get(address).text for address in ("/", "/study/toy/", "/study/left/", "/study/broken/")]
+    assert any("bo-shaping resume left" in page for page in pages)
+    assert any("is damaged in line 1" in page for page in pages)
+    assert [page for page in pages if str(tmp_path) in page] == []

@@ -69,12 +69,12 @@ def step_of(seconds):
 def test_the_cost_of_a_study_is_that_of_its_steps_and_judgements():
     settings = {"name": "x", "ppo": {"steps": 10}, "evaluation": {"every": 4}, "budget": {"trials": 12, "parallel": 3}}
     seconds = {"setup": 5.0, "sample": 1.0, "attribute": 2.0, "update": 3.0, "evaluate": 8.0, "explain": 7.0}
-    cost = cost_of(StudyConfig(**settings), step_of(seconds))
+    cost = cost_of(StudyConfig(**settings), step_of(seconds), 12)
     # Judged at steps 0, 4, 8 and 10, 4 s each.
     assert cost.evaluation == 4.0
     assert cost.trial == 5.0 + 10 * 6.0 + 4 * 4.0 + 7.0
     assert cost.study_hours == pytest.approx(12 * 88.0 / 3 / 3600)
-    twice = cost_of(StudyConfig(**settings, noise={"replicates": 2}, executor="inline"), step_of(seconds))
+    twice = cost_of(StudyConfig(**settings, noise={"replicates": 2}, executor="inline"), step_of(seconds), 12)
     assert twice.trial == 2 * 88.0
     assert twice.study_hours == pytest.approx(12 * 176.0 / 3600)
 
@@ -102,9 +102,30 @@ def test_a_name_that_is_taken_is_refused_before_anything_runs(bo_shaping, make_c
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [(["--json"], "--json goes with --dry-run"), (["--dry-run", "--from", "x"], "no --from")]
+    ("arguments", "words"), [(["--json"], "--json goes with --dry-run"), (["--map", "a=b"], "there is none")]
 )
 def test_what_does_not_go_together_is_said(bo_shaping, file, arguments, words):
     code, _, err = bo_shaping("launch", file, *arguments)
     assert code == 2
     assert words in err
+
+
+def test_trials_of_others_stand_in_place_of_the_design(file, tmp_path):
+    rows = ["shap,lime,sparse,gae_lambda,mean,kl", "1,0,0,0.95,0.5,2", "0,1,0,0.95,0.4,2"]
+    table = tmp_path / "old.csv"
+    table.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    own = [SPACE, "inner_loop=experiments.benchmarks.outer_loop.fast_loop:run_trial"]
+    config, before = StudyConfig.from_yaml(file, own), everything_below(tmp_path)
+    rehearsal, alone = rehearse(config, sources=[str(table)]), rehearse(config)
+    assert everything_below(tmp_path) == before
+    assert rehearsal.problem is None
+    assert rehearsal.n_joined == 2
+    assert rehearsal.n_trials == alone.n_trials == 9
+    # None of theirs is the sparse reward alone, so it is trained here first; the design goes on behind them.
+    assert rehearsal.design[0].weights["sparse"] == 1.0
+    assert rehearsal.design[1:] == alone.design[3:]
+    assert [finding.text for finding in rehearsal.findings if finding.check == "source"] == [
+        f"Took 2 of 2 trials from {table}."
+    ]
+    assert rehearsal.as_json()["trials_joined"] == 2
+    assert rehearse(config, sources=[str(tmp_path / "nothing.csv")]).problem.check == "source"
