@@ -1,7 +1,7 @@
 """Run every notebook: at toy size as `make notebooks` and the CI do, or for real, keeping what they show.
 
-    python -m experiments.run_notebooks          # a toy study of a minute in place of the stored one; writes nothing
-    python -m experiments.run_notebooks --save   # the stored study and comparison; writes outputs into the notebooks
+    python -m experiments.run_notebooks          # a toy study in place of the stored one; nothing is written
+    python -m experiments.run_notebooks --save   # the stored files; outputs are written into the notebooks
     python -m experiments.run_notebooks --save token_credit
 
 Ends with exit code 1 and the failing cell if one of them fails.
