@@ -74,4 +74,5 @@ def picture_of_terminal(driver: Any, shown: RenderableType, command: str, column
         width = round(columns * CHARACTER) + 36
         resize(driver, width, 200)
         driver.get(Path(written.name).as_uri())
+        resize(driver, width, int(driver.execute_script("return document.querySelector('pre').offsetHeight")))
         screenshot_of_page(driver, file, width, most=1600)

@@ -35,5 +35,6 @@ def write_recommendation(folder: StudyFolder, config: StudyConfig, best: Best, s
 
 def _fingerprint(config: StudyConfig) -> str:
     """A hash of what a recommendation depends on besides the trials."""
-    relevant = config.model_dump_json(exclude=set(HARMLESS))
+    # A setting that a later version adds changes nothing for who has not set it.
+    relevant = config.model_dump_json(exclude=set(HARMLESS), exclude_defaults=True)
     return hashlib.sha256(relevant.encode()).hexdigest()

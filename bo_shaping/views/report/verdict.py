@@ -61,7 +61,7 @@ def judge(
     if finished.empty:
         return Verdict("No trial has finished yet", notes)
     if best is None:
-        return Verdict("Too few trials for a recommendation", [_count(len(finished)), *notes])
+        return Verdict("There is no recommendation yet", [_count(len(finished)), *notes])
     compared = comparison(curves if curves is not None else _curves_of(results), landmarks)
     notes = [
         *([best.note] if best.note else []),
