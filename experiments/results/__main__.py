@@ -28,11 +28,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("task", choices=[task.name for task in TASKS])
     parser.add_argument("--pages", action="store_true", help="train nothing: page and picture from what is stored")
     parser.add_argument("--seeds", type=int, help="trainings of each method, in place of the task's")
+    parser.add_argument("--remark", help="what a reader must know of the machine, such as other work on it")
     parser.add_argument("--methods", help="between commas, in place of all")
     options = parser.parse_args(arguments)
     task = task_named(options.task)
     if not options.pages:
-        code = _compare(task, options.seeds or task.n_seeds, options.methods or ",".join(task.methods))
+        code = _compare(task, options.seeds or task.n_seeds, options.methods or ",".join(task.methods), options.remark)
         if code:
             return code
     write_pages(task)
@@ -48,14 +49,14 @@ def write_pages(task: ResultTask) -> None:
     write_overview()
 
 
-def _compare(task: ResultTask, n_seeds: int, methods: str) -> int:
+def _compare(task: ResultTask, n_seeds: int, methods: str, remark: str | None) -> int:
     written = task.stored.with_suffix(".new.json")
     command = [sys.executable, "-m", "bo_shaping.cli", "compare", task.config, "--methods", methods]
     done = subprocess.run([*map(str, command), "--seeds", str(n_seeds), "-o", str(written)], check=False)
     if done.returncode:
         return done.returncode
     data = json.loads(written.read_text(encoding="utf-8"))
-    store(task, data | {"environment": environment({}) | {"commit": _commit()}})
+    store(task, data | {"environment": environment({}) | {"commit": _commit()}, "remark": remark})
     written.unlink()
     return 0
 

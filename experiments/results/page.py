@@ -193,7 +193,8 @@ def _made_on(data: Mapping[str, Any]) -> str:
     where = ", ".join(
         f"{name} {machine[name]}" for name in ("processor", "cpus", "python", "commit") if machine.get(name)
     )
-    return f"{versions}.{f' {where}.' if where else ''}"
+    remark = f"\n\n{data['remark']}" if data.get("remark") else ""
+    return f"{versions}.{f' {where}.' if where else ''}{remark}"
 
 
 def short(interval: Interval | None, *, signed: bool = False) -> str:
