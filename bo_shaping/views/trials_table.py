@@ -26,6 +26,7 @@ _STYLES = {
     "asked": "cyan",
 }
 _BAR_WIDTH, _ARM_WIDTH = 16, 16
+_WIDTH_WITH_BARS = 100
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class TrialsView:
                 bar = ProgressBar(total=1.0, completed=trial.done, width=_BAR_WIDTH)
                 running.add_row(
                     _who(trial),
-                    *([bar] if console.is_terminal else []),
+                    *([bar] if console.is_terminal and options.max_width >= _WIDTH_WITH_BARS else []),
                     Text("; ".join([_remark(trial), *_more(trial, self.running)])),
                 )
             elif remark := _remark(trial):
