@@ -26,6 +26,7 @@ from bo_shaping.running.kept_report import KeptReport, kept_report
 from bo_shaping.storage.study_folder import find_study
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.views.credit_similarity import print_warnings
+from bo_shaping.views.in_short import in_short
 from bo_shaping.views.live import live_view
 from bo_shaping.views.recommendation_text import print_best
 from bo_shaping.views.status import study_status
@@ -217,7 +218,9 @@ def _run_and_tell(study: "Study", n_new: int | None, report: KeptReport) -> None
     if note := unread_of_study(results, study.config.task.long_responses):
         console.print(f"Note: {note}", soft_wrap=True)
     try:
-        print_best(console, study.best(), study.folder.records())
+        found, records = study.best(), study.folder.records()
+        print_best(console, found, records)
+        console.print(Text(in_short(study.folder, study.config, found, records)), soft_wrap=True)
         if similarity := study.credit_similarity():
             print_warnings(console, similarity)
     except TooFewTrialsError as error:

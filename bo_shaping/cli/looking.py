@@ -13,6 +13,7 @@ from bo_shaping.storage.recommendation_file import read_recommendation
 from bo_shaping.storage.study_folder import find_study
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.views.credit_similarity import print_similarity, print_warnings, similarity_line
+from bo_shaping.views.in_short import in_short
 from bo_shaping.views.live import watch as watch_study
 from bo_shaping.views.logs import log_lines, why_silent
 from bo_shaping.views.recommendation_text import print_best, print_posterior
@@ -90,7 +91,9 @@ def best(
     if as_json:
         typer.echo(json.dumps(asdict(result), indent=1))
         return
-    print_best(console, result, folder.records())
+    records = folder.records()
+    print_best(console, result, records)
+    console.print(Text(in_short(folder, folder.config(), result, records)), soft_wrap=True)
     if posterior:
         print_posterior(console, result)
         if similarity := folder.credit_similarity():

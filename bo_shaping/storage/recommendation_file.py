@@ -10,7 +10,7 @@ from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.surrogate.recommendation import Best, Surface
 from inner_loop.io.atomic_file import write_atomically
 
-FORMAT = 4
+FORMAT = 5
 """Goes up when the same trials give another file: one of an earlier version of this package is not read."""
 
 

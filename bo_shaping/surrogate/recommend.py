@@ -15,7 +15,7 @@ from bo_shaping.surrogate.joint_posterior import MIN_FINISHED, Posterior, poster
 from bo_shaping.surrogate.leave_one_out import fit_of
 from bo_shaping.surrogate.outcomes import KL, REWARD
 from bo_shaping.surrogate.recommendation import CREDIBILITY, TAILS, Array, Best, FrontPoint, Group, Surface
-from bo_shaping.surrogate.simplest import costs_of_leaving_out, simplest, what_matters
+from bo_shaping.surrogate.simplest import costs_of_leaving_out, prob_of_face, simplest, what_matters
 from inner_loop.spec import SPARSE
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyC
         simplest=simplest(posterior, best),
         leaving_out=costs_of_leaving_out(posterior, best),
         matters=what_matters(posterior),
+        prob_face=prob_of_face(posterior, best),
         borrowed=borrowed(posterior, config),
     )
 

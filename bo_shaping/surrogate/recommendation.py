@@ -152,6 +152,9 @@ class Best:
     """By component: what the best mixture without it is expected to lose."""
     matters: dict[str, float] = field(default_factory=dict)
     """Total Sobol indices of the expected reward over the search space: of the `mixture`, and of each parameter."""
+    prob_face: float | None = None
+    """Probability that no further component is needed: that a mixture of those of the recommended one, at some training
+    parameters, is the best of all; None where that was not asked."""
     borrowed: Borrowed | None = None
     """What trials of other tasks have brought; None if the study has none."""
 

@@ -48,6 +48,13 @@ def simplest(posterior: Posterior, best: int) -> Simplest | None:
     return None
 
 
+def prob_of_face(posterior: Posterior, best: int) -> float:
+    """P(the best of all points has no component that the point `best` lacks)."""
+    present = _present(posterior)
+    face = np.flatnonzero(~present[:, ~present[best]].any(axis=1))
+    return float(np.isin(posterior.best_per_draw(), face).mean())
+
+
 def costs_of_leaving_out(posterior: Posterior, best: int) -> dict[str, Cost]:
     """By component that can be left out: what the best mixture without it is expected to lose, against `best`."""
     present = _present(posterior)

@@ -49,6 +49,12 @@ def print_posterior(console: Console, best: Best) -> None:
         f"{' + '.join(group.components)}: together 90 % between {group.total[0]:.2f} and {group.total[1]:.2f}"
         for group in best.joint
     ]
+    if best.prob_face is not None:
+        _print_lines(
+            console,
+            "probability that no other component is needed beside those recommended: "
+            f"{describe_probability(best.prob_face)}",
+        )
     _print_lines(
         console,
         f"probability of being the best, alone: {_listed(describe_prob_best(best.prob_best))}",

@@ -40,6 +40,8 @@ def test_of_two_that_are_alike_one_will_do(make_config: MakeConfig):
         assert best.simplest.weights["sparse"] == 0
         assert best.simplest.cost.mean <= best.simplest.cost.sd
         assert 0 <= best.simplest.prob_best <= 1
+    # Whatever the recommended mixture lacks, sparse among it, the best point may need: never sparse alone.
+    assert best.prob_face >= max(best.prob_best[name] for name, weight in best.weights.items() if weight > 0)
     for name in ("shap", "lime"):
         assert best.leaving_out[name].mean < 2 * best.leaving_out[name].sd + 0.1
     assert best.leaving_out["sparse"].mean == pytest.approx(0, abs=0.1)
@@ -48,6 +50,7 @@ def test_of_two_that_are_alike_one_will_do(make_config: MakeConfig):
 def test_what_is_known_to_be_needed_is_not_left_out(make_config: MakeConfig):
     best = best_of(make_config(), closed_form.reward)
     assert best.simplest is None
+    assert best.prob_face == 1.0, "it has all components, so there is no other"
     # The best without shap is (0, 0.55, 0.45): 4 (0.25 + 0.0625 + 0.0625) below.
     assert best.leaving_out["shap"].mean == pytest.approx(1.5, abs=0.25)
     assert best.leaving_out["sparse"].mean == pytest.approx(4 * (0.04 + 0.01 + 0.01), abs=0.12)

@@ -1,0 +1,77 @@
+"""The recommendation in one sentence that a colleague understands: what to use, what it gains, what could go."""
+
+from collections.abc import Mapping, Sequence
+
+from bo_shaping.config import StudyConfig
+from bo_shaping.storage.records import TrialRecord
+from bo_shaping.storage.study_folder import StudyFolder
+from bo_shaping.surrogate.recommendation import Best
+from bo_shaping.text.wording import describe_weights
+from bo_shaping.views.equal_kl import speed
+from inner_loop.spec import SPARSE, CurvePoint
+
+SHOWN = 0.005
+"""Weights below this round to nothing."""
+PURE = 1 - 1e-6
+"""Weights from this on are all of a mixture."""
+
+WORDS = {"gae_lambda": "lambda", "kl_coef": "KL price", "max_units": "units at most"}
+"""Parameters that are not said as they are named."""
+LEVELS = {f"{unit}s": f"{unit}-level " for unit in ("token", "word", "span", "sentence", "turn")}
+"""How units are said of credit; nothing is said where they depend on the response (`auto`)."""
+
+
+def in_short(folder: StudyFolder, config: StudyConfig, best: Best, records: Sequence[TrialRecord]) -> str:
+    """The sentence about a study, its learning curves read from its files."""
+    sparse = best_sparse(records)
+    compared = [index for index in (best.nearest_trial, sparse) if index is not None]
+    return sentence(config.attribution.units, best, sparse, folder.curves(folder.results(compared)))
+
+
+def best_sparse(records: Sequence[TrialRecord]) -> int | None:
+    """The completed trial of pure sparse with the highest reward; None without one."""
+    pure = [
+        (record.mean, record.index)
+        for record in records
+        if record.status == "completed" and record.mean is not None and record.weights.get(SPARSE, 0.0) >= PURE
+    ]
+    return max(pure)[1] if pure else None
+
+
+def sentence(units: str, best: Best, sparse: int | None, curves: Mapping[int, Sequence[CurvePoint]]) -> str:
+    """'In short: span-level 0.75 shap + 0.25 sparse, lambda 0.83; trial 2, ...; leaving out lime costs nothing ...'.
+
+    Args:
+        units: What credit is given to, as `attribution.units` has it.
+        best: The recommendation.
+        sparse: The best trial of pure sparse.
+        curves: Learning curves of that trial and of the one that is nearest to the recommendation, where there are any.
+    """
+    mixture = describe_weights(best.weights)
+    pays_at_the_end = best.weights.get(SPARSE, 0.0) >= 1 - SHOWN
+    what = mixture if pays_at_the_end else f"{LEVELS.get(units, '')}{mixture}"
+    settings = [f"{WORDS.get(name, name.replace('_', ' '))} {value:.2g}" for name, value in best.parameters.items()]
+    parts = [", ".join([what, *settings]), *_speed(best.nearest_trial, sparse, curves), *_superfluous(best)]
+    return f"In short: {'; '.join(parts)}."
+
+
+def _speed(chosen: int, sparse: int | None, curves: Mapping[int, Sequence[CurvePoint]]) -> list[str]:
+    if sparse is None or chosen == sparse:
+        return []
+    found = speed(curves.get(chosen, []), curves.get(sparse, []))
+    if found is None or not found.is_faster:
+        return []
+    return [
+        f"trial {chosen}, the nearest, was at reward {found.reward:.2f} after {found.steps:.0f} steps, and sparse at "
+        f"its best (trial {sparse}) after {found.other_steps:.0f}"
+    ]
+
+
+def _superfluous(best: Best) -> list[str]:
+    """Components without which no loss is known; one at a time, since one may stand in for another."""
+    names = [name for name, cost in best.leaving_out.items() if cost.mean <= cost.sd]
+    if not names:
+        return []
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+    one = "" if len(names) == 1 else " (one of them)"
+    return [f"leaving out {listed}{one} costs nothing that could be measured"]
