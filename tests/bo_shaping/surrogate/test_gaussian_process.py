@@ -190,3 +190,18 @@ def test_the_error_of_what_is_left_out_is_that_of_processes_without_it(monkeypat
         K = k(X[rest], X[rest]) + (noise + gaussian_process.JITTER) * np.eye(rest.sum())
         squares.append((y[i] - (k(X[i : i + 1], X[rest]) @ np.linalg.solve(K, y[rest]))[0]) ** 2)
     assert process.leave_one_out_error() == pytest.approx(np.sqrt(np.mean(squares)), rel=1e-6)
+
+
+def test_many_observations_are_all_conditioned_on_while_some_tell_the_hyper_parameters(monkeypatch):
+    X, truth = data(n=160, d=2, seed=3)
+    y = truth + 0.2 * np.random.default_rng(4).standard_normal(160)
+    at = np.random.default_rng(5).uniform(0.1, 0.9, size=(40, 2))
+    whole, whole_sd = GaussianProcess(X, y, [0] * 160).moments(at)
+    monkeypatch.setattr(gaussian_process, "MOST_FOR_HYPER", 60)
+    thinned, thinned_sd = GaussianProcess(X, y, [0] * 160).moments(at)
+    assert np.abs(thinned - whole).max() < whole_sd.mean()
+    few = np.linspace(0, 159, 60).round().astype(int)
+    _, few_sd = GaussianProcess(X[few], y[few], [0] * 60).moments(at)
+    # A third of the data alone would leave more unknown.
+    assert thinned_sd.mean() < 0.85 * few_sd.mean()
+    assert thinned_sd.mean() == pytest.approx(whole_sd.mean(), rel=0.25)
