@@ -59,7 +59,7 @@ def _pictures(driver: Any, studies: Path, options: argparse.Namespace) -> Iterat
     address = _serve(studies)
     study = f"{address}/study/{options.study}/"
     pages = [
-        ("dashboard-studies", f"{address}/", WIDE, LIGHT, 620),
+        ("dashboard-studies", f"{address}/", WIDE, LIGHT, 320),
         ("dashboard-study", study, WIDE, LIGHT, 1500),
         ("dashboard-study-dark", study, WIDE, DARK, 1500),
         ("dashboard-study-phone", study, PHONE, LIGHT, 1100),

@@ -17,16 +17,7 @@ from bo_shaping.tracking.tracker import RunHead
 
 _OWN: Mapping[str, Callable[[RunHead, Path], dict[str, Any]]] = {
     "aim": lambda head, folder: {"run_name": head.name, "logging_dir": str(folder), "experiment": head.study},
-    "clearml": lambda head, _: {
-        "run_name": head.study,
-        "task_name": head.name,
-        "reuse_last_task_id": False,
-        # Else it takes what the study prints, and measures a machine on which no trial computes.
-        "auto_connect_streams": False,
-        "auto_connect_frameworks": False,
-        "auto_connect_arg_parser": False,
-        "auto_resource_monitoring": False,
-    },
+    "clearml": lambda head, _: {"run_name": head.study, "task_name": head.name, "reuse_last_task_id": False},
     "comet_ml": lambda head, _: {"run_name": head.study, "experiment_config": _quiet_comet(head.name)},
     "dvclive": lambda head, folder: {"dir": str(folder / head.name), "save_dvc_exp": False, "dvcyaml": None},
     "swanlab": lambda head, folder: {

@@ -13,6 +13,8 @@ INK = "#1f2733"
 MUTED = "#6b7480"
 FAINT = "#c3c9d1"
 RULE = "#e3e7ec"
+ON_BRIGHT, ON_DARK = "#1e2632", "#fefefe"
+"""Text on a colour of the map, which stays as it is where a dark page turns ink and ground."""
 ACCENT = "#d1495b"
 """The recommendation, and nothing else."""
 

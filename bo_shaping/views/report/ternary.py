@@ -10,7 +10,17 @@ from matplotlib.colors import Normalize
 from matplotlib.tri import Triangulation
 
 from bo_shaping.views.report.projection import Points, project, simplex_vertices, spread_apart
-from bo_shaping.views.report.style import ACCENT, COLORMAP, FAINT, INK, MUTED, TRIAL_MARKERS, component_colours
+from bo_shaping.views.report.style import (
+    ACCENT,
+    COLORMAP,
+    FAINT,
+    INK,
+    MUTED,
+    ON_BRIGHT,
+    ON_DARK,
+    TRIAL_MARKERS,
+    component_colours,
+)
 from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, kinds_of_trials
 
 if TYPE_CHECKING:
@@ -190,5 +200,5 @@ def _draw_trials(
             fontsize=7.5,
             weight="bold",
             zorder=7,
-            color=INK if bright else "white",
+            color=ON_BRIGHT if bright else ON_DARK,
         )
