@@ -4,11 +4,14 @@
 
 A folder of 200 studies of 20 trials, and a study of 500 trials with learning curves and token credit. Imports are not
 counted; the first time nothing is remembered, the second time everything is. Bars: the list within 1 s, the page of the
-large study within 2 s, and memory that does not grow over refreshes.
+large study within 2 s, and memory that does not grow over an hour of refreshes, whose clock is driven.
 """
 
 import argparse
+import asyncio
 import gc
+import io
+import itertools
 import resource
 import shutil
 import tempfile
@@ -17,15 +20,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.changes import written
+from bo_shaping.dashboard.events import event_stream
 from bo_shaping.dashboard.pages import Pages
 from bo_shaping.dashboard.shelf import Shelf
 from bo_shaping.space.arms import to_arm
 from bo_shaping.storage.records import Entry, TrialRecord
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.storage.trial_folder import Job
+from bo_shaping.views.live import LiveScreen
 from experiments.benchmarks.bars import Bar, as_json
 from experiments.benchmarks.results_file import environment, installed, save
 from inner_loop.spec import CurvePoint, ExplainedResponse, TrialResult, TrialSpec
@@ -33,7 +39,10 @@ from inner_loop.spec import CurvePoint, ExplainedResponse, TrialResult, TrialSpe
 RESULTS = Path(__file__).parent / "dashboard.json"
 COMPONENTS = ("shap", "lime", "sparse")
 N_STUDIES, N_TRIALS, N_LARGE = 200, 20, 500
-N_REFRESHES = 60
+HOUR, N_HOUR = 3600, 60
+"""Seconds of an hour, which is driven and not waited for, and trials of the study that is looked at."""
+BETWEEN_CHANGES, BETWEEN_LOADS = 20, 60
+"""Seconds between two changes of that study, and between two loads of its page."""
 
 
 def main() -> None:
@@ -73,25 +82,57 @@ def measure(root: Path) -> list[Bar]:
         bars.append(
             Bar(f"picture {name} of {N_LARGE} trials, first time, s", took, "<=", 15.0, note="loads after the page")
         )
-    return [*bars, memory_bar(StudyFolder(large / "large"), study_pages)]
+    make_study(root / "hour" / "hour", N_HOUR, rng, with_files=True)
+    return [*bars, *hour_bars(StudyFolder(root / "hour" / "hour"), Pages(Shelf(root / "hour")))]
 
 
-def memory_bar(folder: StudyFolder, pages: Pages) -> Bar:
-    """Growth of the peak memory over refreshes of a study that changes before each."""
+def hour_bars(folder: StudyFolder, pages: Pages) -> list[Bar]:
+    """Growth of the peak memory over an hour in which a browser and a terminal look at a study that changes."""
+    bars = []
+    for name, watch in (("a browser", watch_by_browser), ("a terminal", watch_by_terminal)):
+        watch(folder, pages, HOUR // 6)
+        gc.collect()
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        watch(folder, pages, HOUR)
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+        bars.append(Bar(f"growth of the peak memory, {name} looks for an hour, MB", grown, "<=", 10.0))
+    return bars
 
-    def refresh(number: int) -> None:
-        folder.journal.write(entry(0, np.random.default_rng(number)))
-        pages.study("large")
-        pages.look_at_study("large")[1]()
 
-    for number in range(N_REFRESHES // 2):
-        refresh(number)
-    gc.collect()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for number in range(N_REFRESHES):
-        refresh(number)
-    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
-    return Bar(f"growth of the peak memory over {N_REFRESHES} refreshes, MB", grown, "<=", 10.0)
+def watch_by_browser(folder: StudyFolder, pages: Pages, n_seconds: int) -> None:
+    """The stream of a study's page looks every second, without waiting; now and then the page is loaded anew."""
+    clock = itertools.count()
+
+    def is_over() -> bool:
+        second = next(clock)
+        change(folder, second)
+        if second % BETWEEN_LOADS == 0:
+            pages.study(folder.path.name)
+        return second >= n_seconds
+
+    async def listen() -> None:
+        async for _ in event_stream(lambda: pages.look_at_study(folder.path.name), is_over, every=0.0):
+            pass
+
+    asyncio.run(listen())
+
+
+def watch_by_terminal(folder: StudyFolder, pages: Pages, n_seconds: int) -> None:
+    """The live screen is drawn every second, without waiting; the pages are not looked at."""
+    time_now = 0.0
+    screen = LiveScreen(folder, len(folder.records()) + 1, clock=lambda: time_now)
+    console = Console(width=120, height=40, record=False, file=io.StringIO(), force_terminal=True)
+    for second in range(n_seconds):
+        time_now = float(second)
+        change(folder, second)
+        console.print(screen.now(120, 40))
+        console.file = io.StringIO()
+
+
+def change(folder: StudyFolder, second: int) -> None:
+    """Every so often a trial ends with another result."""
+    if second % BETWEEN_CHANGES == 0:
+        folder.journal.write(entry(0, np.random.default_rng(second)))
 
 
 def seconds(act: Callable[[], object]) -> float:
