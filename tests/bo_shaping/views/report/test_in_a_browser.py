@@ -89,9 +89,10 @@ def test_in_a_notebook_every_cell_of_a_study_can_be_read(tmp_path, width, make_s
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_in_the_notebooks_that_come_with_the_package_everything_can_be_read(tmp_path, name, theme, width):
     notebook = nbformat.read(REPOSITORY / "notebooks" / f"{name}.ipynb", as_version=4)
-    roots = ".bs-cell, .jp-RenderedText pre, .jp-RenderedMarkdown, .jp-InputArea pre"
+    # Code may be scrolled sideways, and the force plot of shap labels its narrow parts itself.
+    roots = ".bs-cell :is(.tc, h3, p, ul, table), .jp-RenderedText pre, .jp-RenderedMarkdown :is(h1, h2, p, li)"
     found = look_at_page(page_of(notebook, theme), tmp_path, width=width, dark=theme == "dark", roots=roots)
-    assert found["texts"] > 100
+    assert found["texts"] > 40
     assert found["overlapping"] == []
     assert found["cut"] == []
 
