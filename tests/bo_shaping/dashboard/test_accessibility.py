@@ -141,14 +141,10 @@ def test_nor_with_an_answer(chromium, address, budget, found):
     assert wrong_with(chromium) == []
 
 
-def test_nor_with_files(chromium, shelf, tmp_path):
-    index = write_static(shelf, tmp_path / "site")
-    folder = index.parent
-    for page in (
-        index,
-        folder / "study" / "toy" / "index.html",
-        folder / "study" / "toy" / "trial" / "0" / "index.html",
-    ):
+def test_nor_with_files(chromium, tmp_path):
+    run_trial(bare_study(tmp_path / "studies" / "toy"), 0)
+    index = write_static(Shelf(tmp_path / "studies"), tmp_path / "site")
+    for page in (index, index.parent / "study" / "toy" / "index.html"):
         chromium.get(page.as_uri())
         assert wrong_with(chromium) == [], page
 

@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from bo_shaping import Study
-from bo_shaping.tracking import TrackingWarning
+from bo_shaping.tracking import TrackingWarning, feed
 
 TRIALS = 2
 WHY = "needs the wheel {} (no part of the extra dev)"
@@ -25,6 +25,8 @@ def tracked(make_config, tmp_path, monkeypatch):
     """Runs a study with a tracker, in a home and a working folder of its own; the curves by trial."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    # What they hold is asked here, not how long a study waits for them: on a busy machine ClearML takes longer.
+    monkeypatch.setattr(feed, "FLUSH_SECONDS", 240.0)
 
     def run(name, module, **options):
         pytest.importorskip(module, reason=WHY.format(name))

@@ -39,11 +39,11 @@ def test_a_young_study_can_be_looked_at(make_study):
 def test_a_component_that_is_recommended_is_no_rival_of_its_own():
     weights = {"shap": 0.0, "lime": 1.0, "sparse": 0.0}
     best = make_best(THREE, weights=weights, prob_better_than={"shap": 0.5, "lime": None, "sparse": 0.25})
-    assert "<td>lime</td><td>– (it is recommended)</td>" in rivals_html(best)
+    assert '<th scope="row">lime</th><td>– (it is recommended)</td>' in rivals_html(best)
     # One that rounds to it is called pure, and would be said to be better than itself with some odd probability.
     nearly = replace(best, weights={"shap": 0.001, "lime": 0.999, "sparse": 0.0})
     nearly = replace(nearly, prob_better_than={"shap": 0.5, "lime": 0.0, "sparse": 0.25})
-    assert "<td>lime</td><td>– (it is recommended)</td>" in rivals_html(nearly)
+    assert '<th scope="row">lime</th><td>– (it is recommended)</td>' in rivals_html(nearly)
 
 
 def test_any_response_is_explained_by_its_units():
