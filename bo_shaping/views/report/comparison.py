@@ -54,14 +54,17 @@ class ComparisonView:
         """All numbers, with 95 % intervals over seeds."""
         comparison = self.stored.comparison
         after = f"after {comparison.equal_seconds:.3g} s"
-        heads = ("method", "held reward", "final", "KL", "steps", "at equal KL", after, "seconds of training")
+        heads = ("method", "held reward", "final", "KL", "steps", "at equal KL", after)
         rows = [_numbers(row, comparison) for row in comparison.rows]
         return _table(heads, rows, "All methods in numbers")
 
     def settings(self) -> Shown:
-        """At which parameters each method was at its best, and what was learned."""
-        heads = ("method", "weights", "parameters")
-        rows = [(row.method, _named(row.weights, _WEIGHT_IN_SIGHT), _named(row.parameters)) for row in self._rows]
+        """At which parameters each method was at its best, what was learned, and the seconds of a training."""
+        heads = ("method", "weights", "parameters", "seconds")
+        rows = [
+            (row.method, _named(row.weights, _WEIGHT_IN_SIGHT), _named(row.parameters), f"{row.seconds:.1f}")
+            for row in self._rows
+        ]
         return _table(heads, rows, "Where each method is at its best")
 
     @property
@@ -107,7 +110,6 @@ def _numbers(row: Row, comparison: Comparison) -> tuple[str, ...]:
         steps,
         at_equal_kl(row),
         short(row.at_seconds),
-        f"{row.seconds:.1f}",
     )
 
 

@@ -15,7 +15,7 @@ SLOPES = {"sparse": 0.1, "shap": 0.2}
 def write(tmp_path):
     def write(slopes=SLOPES, change=lambda data: None, **settings):
         comparison, trained = make_comparison(slopes, **settings)
-        data = comparison_json(comparison, trained, StudyConfig())
+        data = comparison_json(comparison, trained, StudyConfig(name="toy"))
         change(data)
         file = tmp_path / "comparison.json"
         file.write_text(json.dumps(data, indent=1))
@@ -89,7 +89,7 @@ def no_point(data):
         (of_nobody, "trainings of 'lime', but no row"),
         (without_sparse, r"not trained equally often \(0 of sparse, 3 of shap\)"),
         (without_steps, "damaged: n_steps"),
-        (no_point, "damaged: entry 1, curve: must have at least 1"),
+        (no_point, "damaged: trainings, entry 1, curve: must have at least 1"),
     ],
 )
 def test_another_file_is_refused_with_what_is_wrong(write, change, message):

@@ -5,6 +5,7 @@ from html import unescape
 import pytest
 
 from bo_shaping.comparison.stored import comparison_json
+from bo_shaping.config import StudyConfig
 from bo_shaping.views.report.comparison import headline, look_at_comparison
 from bo_shaping.views.report.comparison_figures import by_kl_figure, differences_figure, method_colours
 from bo_shaping.views.report.style import ACCENT
@@ -16,7 +17,7 @@ SEVEN = {"sparse": 0.1, "uniform": 0.09, "attention": 0.12, "lime": 0.15, "shap"
 @pytest.fixture
 def view(tmp_path):
     file = tmp_path / "comparison.json"
-    file.write_text(json.dumps(comparison_json(*make_comparison(SEVEN))))
+    file.write_text(json.dumps(comparison_json(*make_comparison(SEVEN), StudyConfig(name="toy"))))
     return look_at_comparison(file)
 
 
