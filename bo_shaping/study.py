@@ -380,9 +380,13 @@ class Study:
         """What the inner loop returned for each completed trial that the study ran, one result per seed."""
         return self._folder.results()
 
-    def credit_similarity(self) -> CreditSimilarity | None:
-        """How alike the components pay, on the explained responses of the first trials; None before there are any."""
-        return self._folder.credit_similarity()
+    def credit_similarity(self, results: Mapping[int, Sequence[TrialResult]] | None = None) -> CreditSimilarity | None:
+        """How alike the components pay, on the first explained responses; None before there are any.
+
+        Args:
+            results: Of `results()`, so that they are not read again.
+        """
+        return self._folder.credit_similarity(results)
 
     def curves(self, results: Mapping[int, Sequence[TrialResult]] | None = None) -> dict[int, list[CurvePoint]]:
         """The learning curve of each trial that was completed or stopped, as far as it went: the mean over its seeds.

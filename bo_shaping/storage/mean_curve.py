@@ -28,8 +28,10 @@ def _mean(points: Sequence[CurvePoint]) -> CurvePoint:
     if len(points) == 1:
         return points[0]
     means = {}
-    for name in set(CurvePoint.model_fields) - {"step", "sem"}:
+    for name in set(CurvePoint.model_fields) - {"step", "sem", "gold"}:
         measured = [value for point in points if (value := getattr(point, name)) is not None]
         means[name] = fmean(measured) if measured else None
     sem = stdev(point.mean for point in points) / math.sqrt(len(points))
-    return CurvePoint(step=points[0].step, sem=sem, **means)
+    judges = set.intersection(*(set(point.gold) for point in points))
+    gold = {name: fmean(point.gold[name] for point in points) for name in sorted(judges)}
+    return CurvePoint(step=points[0].step, sem=sem, gold=gold, **means)

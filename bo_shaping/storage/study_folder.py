@@ -133,13 +133,15 @@ class StudyFolder:
         done = [record.index for record in self.records() if record.status == "completed"]
         return self.results(done[:N_TRIALS])
 
-    def credit_similarity(self) -> CreditSimilarity | None:
+    def credit_similarity(self, results: Mapping[int, Sequence[TrialResult]] | None = None) -> CreditSimilarity | None:
         """How alike the components pay: on the first responses of the start policy, else on those of the first trials.
 
-        None before responses were explained.
+        None before responses were explained. `results` are those of trials that have been read already.
         """
         components = self.config().search_space.components
-        return self.similarity_at_start(components) or similarity_of_results(components, self.first_results())
+        if (at_start := self.similarity_at_start(components)) is not None:
+            return at_start
+        return similarity_of_results(components, self.first_results() if results is None else results)
 
     def similarity_at_start(self, components: Sequence[str]) -> CreditSimilarity | None:
         """How alike these components pay on the first responses of the start policy, if a trial has measured that."""

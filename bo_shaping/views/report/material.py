@@ -85,7 +85,7 @@ def material_of(study: "Study") -> Material:
     kl_held = objective.held_kl is not None
     kl_limit = None if kl_held else objective.max_kl
     best, surface = _recommendation(study)
-    similarity = study.credit_similarity()
+    similarity = study.credit_similarity(results)
     unread = unread_of_study(results, study.config.task.long_responses)
     warnings = [
         *(similarity.warnings() if similarity else []),

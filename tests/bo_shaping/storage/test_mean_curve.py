@@ -30,3 +30,9 @@ def test_a_seed_that_ended_early_counts_as_far_as_it_went():
     assert [(p.step, p.mean) for p in curve] == [(0, 2.0), (2, 2.0)]
     assert curve[0].distinct_1 == 0.4
     assert curve[1].sem == 0.3
+
+
+def test_scores_of_gold_reward_models_are_averaged_by_name():
+    ends = [point(2, 1.0).model_copy(update={"gold": {"minilm": score, "lexicon": 0.5}}) for score in (1.0, 2.0)]
+    [mean] = mean_curve([[ends[0]], [ends[1]]])
+    assert mean.gold == {"minilm": 1.5, "lexicon": 0.5}

@@ -54,7 +54,7 @@ class MadeUpStudy:
     def surface(self) -> Surface | None:
         return self.posterior
 
-    def credit_similarity(self) -> CreditSimilarity | None:
+    def credit_similarity(self, results: object = None) -> CreditSimilarity | None:
         return similarity_of_results(self.config.search_space.components, self.results())
 
 
