@@ -116,7 +116,7 @@ STUDY = {
     "surface": [],
     "trials": [],
     "results": [],
-    "credit_similarity": [],
+    "credit_similarity": ["results"],
     "curves": ["results"],
     "shaping_function": [],
 }
