@@ -221,7 +221,7 @@ def _run_and_tell(study: "Study", n_new: int | None, report: KeptReport) -> None
         found, records = study.best(), study.folder.records()
         print_best(console, found, records)
         console.print(Text(in_short(study.folder, study.config, found, records)), soft_wrap=True)
-        if similarity := study.credit_similarity():
+        if similarity := study.credit_similarity(results):
             print_warnings(console, similarity)
     except TooFewTrialsError as error:
         console.print(Text(str(error)), soft_wrap=True)

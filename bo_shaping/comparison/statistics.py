@@ -99,6 +99,11 @@ class Training:
         """KL at the end of the curve."""
         return self.curve[-1].kl
 
+    @property
+    def largest_kl(self) -> float:
+        """The largest KL that it has reached, within the budget."""
+        return max(height.kl for height in self.curve)
+
     def reward_at_kl(self, kl: float) -> float:
         """Reward where the KL first reaches `kl`; at the end of the curve if it never does."""
         return _at_kl(self.curve, kl)
@@ -138,6 +143,16 @@ def _where_first(
             share = (value - along(before)) / (along(after) - along(before))
             return of(before) + share * (of(after) - of(before)), True
     return of(curve[-1]), False
+
+
+def equal_kls(ours: Sequence[Training], theirs: Sequence[Training]) -> list[float]:
+    """Seed by seed, the KL that both trainings have reached: the lower of the two ends."""
+    return [min(one.largest_kl, other.largest_kl) for one, other in zip(ours, theirs, strict=True)]
+
+
+def rewards_at(trainings: Sequence[Training], kls: Sequence[float]) -> Array:
+    """The reward of each training where its KL first reaches the value that stands for it."""
+    return np.array([training.reward_at_kl(kl) for training, kl in zip(trainings, kls, strict=True)])
 
 
 def mean(samples: Array, *, seed: int = 0) -> Interval:

@@ -82,7 +82,7 @@ class StoredComparison:
     def by_kl(self, method: str) -> MeanCurve:
         """Reward where the KL first reaches a value, up to the largest that all of the method's trainings reach."""
         own = self.trainings[method]
-        at = np.linspace(0.0, min(max(height.kl for height in training.curve) for training in own), N_PLACES)
+        at = np.linspace(0.0, min(training.largest_kl for training in own), N_PLACES)
         return _mean_curve(own, at, Training.reward_at_kl)
 
 

@@ -11,11 +11,13 @@ from bo_shaping.comparison.settings import Setting
 from bo_shaping.comparison.statistics import (
     Interval,
     Training,
+    equal_kls,
     interquartile_mean,
     mean,
     paired_difference,
     prob_improvement,
     ratio_of_means,
+    rewards_at,
 )
 from bo_shaping.errors import ConfigError
 from inner_loop.spec import SPARSE
@@ -124,7 +126,7 @@ def summarise(
     baseline = SPARSE if SPARSE in by_method else next(iter(by_method))
     every = [training for own in by_method.values() for training in own]
     goal = fmean(training.final for training in by_method[baseline])
-    equal_kl = min(largest_kl(training) for training in every)
+    equal_kl = min(training.largest_kl for training in every)
     equal_seconds = min(training.seconds for training in every)
     if any(training.curve[-1].step == 0 for training in every):
         raise ConfigError("A training ended before its first step (ppo.steps, stop_at_kl), so nothing can be compared.")
@@ -147,11 +149,8 @@ def _row(
         return None if own is baseline else paired_difference(ours, theirs)
 
     held = both(lambda training: training.held)
-    equal_kl = [min(largest_kl(one), largest_kl(other)) for one, other in zip(own, baseline, strict=True)]
-    at_kl = tuple(
-        np.array([training.reward_at_kl(kl) for training, kl in zip(trainings, equal_kl, strict=True)])
-        for trainings in (own, baseline)
-    )
+    equal_kl = equal_kls(own, baseline)
+    at_kl = rewards_at(own, equal_kl), rewards_at(baseline, equal_kl)
     at_seconds = both(lambda training: training.reward_at_seconds(equal_seconds))
     return Row(
         method=setting.name,
@@ -173,11 +172,6 @@ def _row(
         seconds=fmean(training.seconds for training in own),
         also={name: _also(name, own, baseline, equal_kl) for name in own[0].others},
     )
-
-
-def largest_kl(training: Training) -> float:
-    """The largest KL that a training has reached, within the budget."""
-    return max(height.kl for height in training.curve)
 
 
 def _also(name: str, own: Sequence[Training], baseline: Sequence[Training], equal_kl: Sequence[float]) -> Also:

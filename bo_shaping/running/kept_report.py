@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from bo_shaping.storage.records import ENDED
 from bo_shaping.storage.study_folder import StudyFolder
 
 FIRST_SECONDS = 60.0
@@ -27,7 +28,6 @@ LAST_SECONDS = 120.0
 
 WAIT_SECONDS = 0.05
 
-_ENDED = ("completed", "stopped", "failed")
 _WRITE = "import os; os.nice(19); from bo_shaping.cli import main; main()"
 
 
@@ -98,7 +98,7 @@ class KeptReport:
             self._process = None
 
     def _begin_if_new(self) -> None:
-        n_ended = sum(record.status in _ENDED for record in self._folder.records())
+        n_ended = sum(record.status in ENDED for record in self._folder.records())
         if n_ended > self._n_seen:
             self._n_seen, self._begun, self._is_written = n_ended, self._clock(), False
             self._process = self._start()

@@ -10,6 +10,9 @@ from inner_loop.io.schema import StrictModel
 Status = Literal["running", "asked", "completed", "failed", "stopped"]
 """`asked`: somebody else evaluates it and will tell. `stopped`: ended early because its learning curve fell behind."""
 
+ENDED: tuple[Literal["completed", "stopped", "failed"], ...] = ("completed", "stopped", "failed")
+"""Of trials that go on no more."""
+
 Origin = Literal["design", "random", "model", "recommended", "replicate", "attached"]
 """Who chose the arm."""
 

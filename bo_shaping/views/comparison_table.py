@@ -74,8 +74,10 @@ def at_equal_kl(row: Row) -> str:
     return f"{short(row.at_kl)} at {row.equal_kl:.2g}"
 
 
-def short(interval: Interval) -> str:
-    """An estimate to two decimals, with the ends of its interval where there are some."""
-    if math.isnan(interval.low):
-        return "-" if math.isnan(interval.value) else f"{interval.value:.2f}"
-    return f"{interval.value:.2f} ({interval.low:.2f} to {interval.high:.2f})"
+def short(interval: Interval | None, *, signed: bool = False) -> str:
+    """An estimate to two decimals, with the ends of its interval where there are some; a dash for none."""
+    if interval is None or math.isnan(interval.value):
+        return "-"
+    sign = "+" if signed else ""
+    value = f"{interval.value:{sign}.2f}"
+    return value if math.isnan(interval.low) else f"{value} ({interval.low:{sign}.2f} to {interval.high:{sign}.2f})"

@@ -11,11 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from bo_shaping.errors import StorageError
+from bo_shaping.storage.records import ENDED
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.text.hidden_characters import visible_text
 from bo_shaping.text.wording import describe_duration
 from bo_shaping.views.running import BestSoFar, Running, running_of, study_seconds_left
-from bo_shaping.views.status import Status, StudyStatus, TrialStatus, study_status
+from bo_shaping.views.status import StudyStatus, TrialStatus, study_status
 from bo_shaping.views.trials_table import TrialsView, print_trials, trial_line
 
 WATCH_SECONDS = 0.5
@@ -137,11 +138,8 @@ def _plain(
     return show, stand
 
 
-_ENDED: tuple[Status, ...] = ("completed", "stopped", "failed")
-
-
 def _n_ended(status: StudyStatus) -> int:
-    return sum(status.count(ended) for ended in _ENDED)
+    return sum(status.count(ended) for ended in ENDED)
 
 
 def _running(folder: StudyFolder, status: StudyStatus, clock: Callable[[], float] = time.time) -> dict[int, Running]:
@@ -199,7 +197,7 @@ class _Changes:
             if self._seen.get(trial.record.index) != trial.status:
                 self._seen[trial.record.index] = trial.status
                 self._show(trial)
-                has_ended = has_ended or trial.status in _ENDED
+                has_ended = has_ended or trial.status in ENDED
         if has_ended and status.driver is not None:
             self._stand(status)
 

@@ -2,16 +2,25 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bo_shaping.comparison.methods import LEARNED, UNTUNED
-from bo_shaping.comparison.statistics import ALSO_MEASURED, Interval, Training, mean, paired_difference, ratio_of_means
+from bo_shaping.comparison.statistics import (
+    ALSO_MEASURED,
+    Training,
+    equal_kls,
+    mean,
+    paired_difference,
+    ratio_of_means,
+    rewards_at,
+)
 from bo_shaping.comparison.stored import read_comparison
-from bo_shaping.comparison.summary import Comparison, Row, largest_kl
+from bo_shaping.comparison.summary import Comparison, Row
+from bo_shaping.views.comparison_table import at_equal_kl, short
 from experiments.docs.markdown import table
 from experiments.results.tasks import ResultTask
 
@@ -81,7 +90,7 @@ def _at_their_best(comparison: Comparison) -> str:
             short(row.final),
             f"{row.kl:.1f}",
             "1" if row.method == comparison.baseline else short(row.steps),
-            f"{short(row.at_kl)} at {row.equal_kl:.2g}",
+            at_equal_kl(row),
             f"{row.seconds:.0f}",
         ]
         for row in comparison.rows
@@ -131,8 +140,7 @@ def _judged_by_others(comparison: Comparison) -> str:
 
 
 def _mixture(comparison: Comparison, trainings: Mapping[str, Sequence[Training]]) -> str:
-    tuned = [row for row in comparison.rows if row.method != LEARNED and not row.method.endswith(UNTUNED)]
-    best = max(tuned, key=lambda row: row.held.value).method
+    best = best_single(comparison)
     fixed = next((row.method for row in comparison.rows if row.method.endswith(UNTUNED)), None)
     if LEARNED not in trainings:
         return "No mixture was among the methods."
@@ -144,27 +152,30 @@ def _mixture(comparison: Comparison, trainings: Mapping[str, Sequence[Training]]
     return "\n".join(f"- {line}" for line in lines)
 
 
+def best_single(comparison: Comparison) -> str:
+    """The component that holds the most reward of those that were tuned."""
+    tuned = [row for row in comparison.rows if row.method != LEARNED and not row.method.endswith(UNTUNED)]
+    return max(tuned, key=lambda row: row.held.value).method
+
+
+def held_differences(ours: Sequence[Training], theirs: Sequence[Training]) -> np.ndarray:
+    """Held reward of ours less that of theirs, seed by seed."""
+    return np.array([one.held - other.held for one, other in zip(ours, theirs, strict=True)])
+
+
 def _against(
     comparison: Comparison, trainings: Mapping[str, Sequence[Training]], ours: str, theirs: str, which: str
 ) -> str:
     """One setting beside another, in held reward and at equal KL, and what these seeds could have told."""
-    pairs = list(zip(trainings[ours], trainings[theirs], strict=True))
-
-    def differences(of: Callable[[Training], float]) -> np.ndarray:
-        return np.array([of(one) - of(other) for one, other in pairs])
-
-    held = differences(lambda training: training.held)
-    equal_kl = [min(largest_kl(one), largest_kl(other)) for one, other in pairs]
-    at_kl = np.array(
-        [one.reward_at_kl(kl) - other.reward_at_kl(kl) for (one, other), kl in zip(pairs, equal_kl, strict=True)]
-    )
-    goal = float(np.mean([training.final for training in trainings[theirs]]))
-    steps = ratio_of_means(
-        *(np.array([one.steps_to(goal)[0] for one in trainings[method]]) for method in (ours, theirs))
-    )
+    own, others = trainings[ours], trainings[theirs]
+    held = held_differences(own, others)
+    equal_kl = equal_kls(own, others)
+    at_kl = paired_difference(rewards_at(own, equal_kl), rewards_at(others, equal_kl))
+    goal = float(np.mean([training.final for training in others]))
+    steps = ratio_of_means(*(np.array([one.steps_to(goal)[0] for one in each]) for each in (own, others)))
     return (
         f"{ours} beside {theirs}, {which}: {short(mean(held), signed=True)} of held reward, "
-        f"{short(mean(at_kl), signed=True)} at equal KL ({np.mean(equal_kl):.2g} in the mean), {short(steps)} of the "
+        f"{short(at_kl, signed=True)} at equal KL ({np.mean(equal_kl):.2g} in the mean), {short(steps)} of the "
         f"steps to its final reward. {power(held)}"
     )
 
@@ -178,7 +189,7 @@ def power(differences: np.ndarray) -> str:
     n, spread = len(differences), float(np.std(differences, ddof=1)) if len(differences) > 1 else math.nan
     if math.isnan(spread):
         return "One seed tells nothing."
-    told = paired_difference(differences, np.zeros(n))
+    told = mean(differences)
     words = f"A difference of {POWERED * spread / math.sqrt(n):.2f} would be found in four of five such comparisons"
     if told.low <= 0 <= told.high and spread > 0:
         needed = math.ceil((POWERED * spread / told.value) ** 2) if told.value else None
@@ -195,12 +206,3 @@ def _made_on(data: Mapping[str, Any]) -> str:
     )
     remark = f"\n\n{data['remark']}" if data.get("remark") else ""
     return f"{versions}.{f' {where}.' if where else ''}{remark}"
-
-
-def short(interval: Interval | None, *, signed: bool = False) -> str:
-    """An estimate with its interval."""
-    if interval is None or math.isnan(interval.value):
-        return "-"
-    sign = "+" if signed else ""
-    value = f"{interval.value:{sign}.2f}"
-    return value if math.isnan(interval.low) else f"{value} ({interval.low:{sign}.2f} to {interval.high:{sign}.2f})"

@@ -1,13 +1,14 @@
 """The page that sets our numbers beside the papers', says what differs, and answers what a report should answer."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bo_shaping.comparison.methods import LEARNED
-from bo_shaping.comparison.stored import read_comparison
-from bo_shaping.comparison.summary import Comparison, Row
+from bo_shaping.comparison.statistics import Interval, mean
+from bo_shaping.comparison.stored import StoredComparison, read_comparison
+from bo_shaping.views.comparison_table import short
 from experiments.docs.markdown import table
-from experiments.results.page import short
+from experiments.results.page import best_single, held_differences
 from experiments.results.tasks import HERE, TASKS, ResultTask
 
 PAGE = HERE / "README.md"
@@ -77,7 +78,10 @@ CHECKLIST = (
     ("distance from the start", "KL in nats per response, a budget, reward at equal KL"),
     ("variance", "fresh seeds, paired; bootstrap intervals; what difference they could find"),
     ("is it hacking?", "judges on which nobody trained, length and diversity of responses"),
-    ("ground truth", "Monte-Carlo advantages, tasks with a known decisive token: [evidence](../../docs/evidence.md)"),
+    (
+        "ground truth",
+        "Monte-Carlo advantages, tasks with a known word: [results](../../docs/credit-ground-truth.md)",
+    ),
     ("can it be repeated?", "one command; configuration, curves, versions and machine are stored"),
 )
 
@@ -90,7 +94,7 @@ def write_overview(folder: Path = HERE) -> None:
 def overview(folder: Path = HERE) -> str:
     """The page."""
     stored = [task for task in TASKS if (folder / task.stored.name).exists()]
-    done = [(task, read_comparison(folder / task.stored.name).comparison) for task in stored]
+    done = [(task, read_comparison(folder / task.stored.name)) for task in stored]
     missing = [task for task in TASKS if task not in stored]
     parts = [
         HEAD.rstrip(),
@@ -108,14 +112,14 @@ def overview(folder: Path = HERE) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _claims(done: list[tuple[ResultTask, Comparison]]) -> str:
+def _claims(done: Sequence[tuple[ResultTask, StoredComparison]]) -> str:
     heads = ["claim", *(f"[{task.title}]({task.page.name})" for task, _ in done)]
-    rows = [[claim, *(_answer(comparison, kind) for _, comparison in done)] for claim, kind in CLAIMS]
+    rows = [[claim, *(_answer(found, kind) for _, found in done)] for claim, kind in CLAIMS]
     return table(heads, rows)
 
 
-def _answer(comparison: Comparison, kind: str) -> str:
-    rows = {row.method: row for row in comparison.rows}
+def _answer(found: StoredComparison, kind: str) -> str:
+    rows = {row.method: row for row in found.comparison.rows}
     shap = rows["shap"]
     if kind == "faster":
         return f"Shapley needs {short(shap.steps)} of sparse's steps to its final reward; {_verdict(shap.difference)}"
@@ -123,27 +127,26 @@ def _answer(comparison: Comparison, kind: str) -> str:
         difference = shap.at_kl_difference
         return f"{short(difference, signed=True)} at equal KL ({shap.equal_kl:.2g}); {_verdict(difference)}"
     if kind == "attention" and "attention" in rows:
-        return _beside(shap, rows["attention"])
+        return _beside(found, shap.method, "attention")
     if kind == "mixture" and LEARNED in rows:
-        return _beside(rows[LEARNED], shap)
+        return _beside(found, LEARNED, best_single(found.comparison))
     return "not tried"
 
 
-def _beside(ours: Row, theirs: Row) -> str:
-    """Held reward of both; whether their intervals are apart."""
-    is_apart = ours.held.low > theirs.held.high or theirs.held.low > ours.held.high
-    told = "their intervals are apart" if is_apart else "their intervals overlap"
-    return f"held reward {short(ours.held)} beside {short(theirs.held)}: {told}"
+def _beside(found: StoredComparison, ours: str, theirs: str) -> str:
+    """Held reward of one method less that of another, seed by seed."""
+    difference = mean(held_differences(found.trainings[ours], found.trainings[theirs]))
+    return f"{ours} beside {theirs}: {short(difference, signed=True)} of held reward; {_verdict(difference)}"
 
 
-def _verdict(difference: Any) -> str:
-    if difference is None or not difference.low <= 0 <= difference.high:
-        return "shown" if difference is not None and difference.low > 0 else "the opposite was found"
-    return "not shown"
+def _verdict(difference: Interval | None) -> str:
+    if difference is None or difference.low <= 0 <= difference.high:
+        return "not shown"
+    return "shown" if difference.low > 0 else "the opposite was found"
 
 
-def _scar(done: list[tuple[ResultTask, Comparison]]) -> str:
-    ours = {task.name: {row.method: row for row in comparison.rows} for task, comparison in done}
+def _scar(done: Sequence[tuple[ResultTask, StoredComparison]]) -> str:
+    ours = {task.name: {row.method: row for row in found.comparison.rows} for task, found in done}
     lines = [[f"SCAR, {task}", f"{shapley:.2f}", f"{attention:.2f}"] for task, shapley, attention in SCAR]
     for task, _ in done:
         rows = ours[task.name]

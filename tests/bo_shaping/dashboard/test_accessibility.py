@@ -4,15 +4,12 @@ A page is loaded once and looked at in three shapes. Beside that: it is no wider
 what it shows, and whoever goes through it by keyboard sees where they are.
 """
 
-import threading
 import time
 
 import pytest
 
 pytest.importorskip("starlette", reason="needs starlette (extra dashboard)")
 pytest.importorskip("selenium", reason="needs selenium (extra dev)")
-
-import uvicorn
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.dashboard.explorer import Explorer
@@ -25,6 +22,7 @@ from experiments.axe import SCRIPT, violations
 from experiments.browser import browser, find_chromium, resize, set_scheme
 from tests.bo_shaping.bare_study import add_trial, bare_study
 from tests.bo_shaping.dashboard.conftest import run_trial
+from tests.bo_shaping.dashboard.serving import serving
 from tests.bo_shaping.views.report.made_up import (
     MadeUpStudy,
     make_best,
@@ -89,15 +87,8 @@ def shelf(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(shelf):
-    app = make_app(shelf, explorer=Explorer(shelf, Answering()))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", timeout_graceful_shutdown=1, ws="none"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(timeout=20)
+    with serving(make_app(shelf, explorer=Explorer(shelf, Answering()))) as place:
+        yield place
 
 
 @pytest.fixture(scope="module")

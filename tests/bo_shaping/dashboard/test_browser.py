@@ -1,6 +1,5 @@
 """The pages in a real browser: they load without an error, follow a study that runs, and execute nothing."""
 
-import threading
 import time
 
 import pytest
@@ -8,13 +7,12 @@ import pytest
 pytest.importorskip("starlette", reason="needs starlette (extra dashboard)")
 pytest.importorskip("selenium", reason="needs selenium (extra dev)")
 
-import uvicorn
-
 from bo_shaping.dashboard.server import make_app
 from experiments.browser import browser, find_chromium
 from tests.bo_shaping.bare_study import bare_study
 from tests.bo_shaping.dashboard.conftest import run_trial
 from tests.bo_shaping.dashboard.hostile import HOSTILE
+from tests.bo_shaping.dashboard.serving import serving
 from tests.bo_shaping.dashboard.test_hostile import hostile_study
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="needs chromium and chromedriver")
@@ -23,18 +21,10 @@ pytestmark = pytest.mark.skipif(find_chromium() is None, reason="needs chromium 
 @pytest.fixture
 def address(shelf, chromium):
     """Where the dashboard listens."""
-    server = uvicorn.Server(
-        uvicorn.Config(make_app(shelf), port=0, log_level="error", timeout_graceful_shutdown=1, ws="none")
-    )
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    chromium.get("about:blank")
-    chromium.get_log("browser")
-    server.should_exit = True
-    thread.join(timeout=20)
+    with serving(make_app(shelf)) as place:
+        yield place
+        chromium.get("about:blank")
+        chromium.get_log("browser")
 
 
 @pytest.fixture(scope="module")
