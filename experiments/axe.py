@@ -2,7 +2,7 @@
 
     python -m experiments.axe
 
-puts it into `.cache/`, with npm; `make test` does so. It is Deque's, under the Mozilla Public License 2.0, so it is no
+puts it into `.axe/`, with npm; `make test` does so. It is Deque's, under the Mozilla Public License 2.0, so it is no
 part of this repository. Without it those tests are skipped, and say so.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 VERSION = "4.14.1"
 SHA512 = "FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
 """Of the archive that npm gives for this version, as the registry states it (`npm view axe-core dist.integrity`)."""
-SCRIPT = Path(__file__).parents[1] / ".cache" / f"axe-core-{VERSION}.min.js"
+SCRIPT = Path(__file__).parents[1] / ".axe" / f"axe-core-{VERSION}.min.js"
 TAGS = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 """What is checked: the Web Content Accessibility Guidelines 2.2 up to level AA, and axe's own advice."""
 FETCH_SECONDS = 120.0
