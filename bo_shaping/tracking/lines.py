@@ -98,7 +98,8 @@ def _line(group: str, step: int, values: Mapping[str, float | None]) -> Line:
 
 
 def _of_point(point: CurvePoint) -> dict[str, float | None]:
-    return point.model_dump(exclude={"step"})
+    gold = {f"gold_{name}": mean for name, mean in point.gold.items()}
+    return point.model_dump(exclude={"step", "gold"}) | gold
 
 
 def _ending(record: TrialRecord) -> Line:

@@ -119,6 +119,7 @@ def test_two_processes_judge_as_one_even_if_one_of_them_has_no_prompt(tmp_path, 
     first, second = in_two_processes(tmp_path, judge, count)
     point, *texts = judge(count)
     assert first == second
+    assert first[0].pop("gold") == point.pop("gold") == {}
     assert first[0] == pytest.approx(point, abs=1e-6)
     assert list(first[1:]) == texts
 

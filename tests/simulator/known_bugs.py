@@ -205,7 +205,7 @@ def a_trial_that_somebody_only_looks_at_is_not_queued() -> ExitStack:
 INTERLEAVINGS: dict[Bug, int] = {
     the_dead_are_those_for_whom_no_worker_is_free: 3,
     the_result_is_looked_for_before_the_lock: 99,
-    a_worker_dequeues_before_it_locks: 91,
+    a_worker_dequeues_before_it_locks: 2071,
     a_worker_does_not_look_again_under_the_lock: 3,
     results_are_written_in_place: 154,
     a_driver_does_not_notice_that_it_was_replaced: 16,
@@ -217,7 +217,7 @@ INTERLEAVINGS: dict[Bug, int] = {
     the_end_of_one_worker_is_counted_for_every_trial_that_waits: 648,
     a_trial_that_somebody_only_looks_at_is_not_queued: 3522,
 }
-"""Found by schedules, and a seed that finds it: the first, but for the last one, which the quick set has no seed for.
+"""Found by schedules, and the first seed that found it when it was last looked for.
 
 That of the first quickstart was met by a person; preparing that clears, the journal that is cut off, the end that is
 counted twice and the last one were found by this search.

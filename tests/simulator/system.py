@@ -297,11 +297,8 @@ def simulated(doors: Doors) -> Iterator[None]:
 
         def call(*args: Any, **settings: Any) -> Any:
             world.step("database")
-            world.atomic(1)
-            try:
+            with world.one_step():
                 return real(*args, **settings)
-            finally:
-                world.atomic(-1)
 
         return call
 

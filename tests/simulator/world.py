@@ -11,8 +11,8 @@ import math
 import os
 import signal
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -284,12 +284,23 @@ class World:
 
     def wait(self) -> None:
         """The thread that runs sleeps until somebody sets `wakes`."""
+        assert not self._atomic, "nobody may wait in the middle of one step: it would wait for ever"
         self.sleep(math.inf)
 
     def atomic(self, change: int) -> None:
         """What comes is one step to everybody else, until as many ends have come as beginnings."""
         # Who is taken down at the beginning has no beginning, and an end.
         self._atomic = max(0, self._atomic + change)
+
+    @contextmanager
+    def one_step(self) -> Iterator[None]:
+        """What happens inside is one step; a transaction that was begun there, and is not ended by name, ends too."""
+        before = self._atomic
+        self._atomic += 1
+        try:
+            yield
+        finally:
+            self._atomic = before
 
     def fail(self, error: BaseException) -> None:
         """Something that must hold does not: the world ends here."""

@@ -19,8 +19,8 @@ def _event(step, replicate=0, score=0.5, point=None):
     return Event(replicate=replicate, n_replicates=2, progress=progress)
 
 
-def _point(step):
-    return CurvePoint(step=step, mean=step / 2, sem=0.1, kl=1, kl_k3=1, entropy=1, length=9, distinct_2=1)
+def _point(step, **more):
+    return CurvePoint(step=step, mean=step / 2, sem=0.1, kl=1, kl_k3=1, entropy=1, length=9, distinct_2=1, **more)
 
 
 def test_what_was_not_measured_is_left_out():
@@ -28,6 +28,12 @@ def test_what_was_not_measured_is_left_out():
     assert [(line.group, line.step) for line in lines] == [("rollout", 1), ("validation", 0)]
     assert lines[0].values == {"rollout/score": 0.5}
     assert "validation/distinct_1" not in lines[1].values
+
+
+def test_what_other_judges_say_is_a_number_of_its_own():
+    (line,) = lines_of(_entry(), [_event(0, score=None, point=_point(0, gold={"minilm": 0.75}))], [])
+    assert line.values["validation/gold_minilm"] == 0.75
+    assert all(isinstance(value, int | float) for value in line.values.values())
 
 
 def test_each_seed_has_groups_of_its_own_so_that_steps_only_go_up():
