@@ -31,7 +31,9 @@ needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray i
 def test_a_study_starts_a_cluster_of_its_own_and_ends_it(make_config, make_trial, monkeypatch, request):
     if "ray" in sys.modules and os.environ.get("RAY_AUTH_MODE") != "token":
         # Another test's library has imported Ray, which then takes no password any more: in a process of its own.
-        subprocess.run([sys.executable, "-m", "pytest", "-q", request.node.nodeid], cwd=request.config.rootpath, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", request.node.nodeid], cwd=request.config.rootpath, check=True
+        )
         return
     heads = []
     start = LocalCluster._start

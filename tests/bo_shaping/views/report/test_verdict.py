@@ -69,7 +69,8 @@ def test_the_measured_difference_of_several_seeds_is_that_of_their_means():
 
 
 @pytest.mark.parametrize(
-    ("n_finished", "n_failed", "headline"), [(0, 0, "No trial"), (0, 3, "No trial"), (2, 0, "There is no recommendation yet")]
+    ("n_finished", "n_failed", "headline"),
+    [(0, 0, "No trial"), (0, 3, "No trial"), (2, 0, "There is no recommendation yet")],
 )
 def test_a_study_without_recommendation_says_why(n_finished, n_failed, headline):
     assert verdict(None, n_finished=n_finished, n_failed=n_failed).headline.startswith(headline)
