@@ -11,14 +11,10 @@ from bo_shaping.text.wording import describe_weights
 from bo_shaping.views.report.style import component_colours
 from bo_shaping.views.report.tokens import token_credit_html
 from bo_shaping.views.status import TrialStatus
-from inner_loop.spec import ExplainedResponse, TrialResult
+from inner_loop.spec import TrialResult
 
 LOG_BYTES = 20_000
 """How much of the end of a log is shown."""
-MOST_CHARACTERS = 4_000
-"""Longer texts of a model are cut for the page; the file of the result has all of them."""
-MOST_TOKENS = 400
-"""Tokens of a response beyond which only the first ones are shown."""
 
 
 def trial_page(view: StudyView, trial: TrialStatus, links: Links, version: str = "", *, since: str = "") -> str:
@@ -101,42 +97,18 @@ def _credit(view: StudyView, trial: TrialStatus, results: list[TrialResult]) -> 
     if not results or not results[0].samples:
         words = "comes with the result of the trial." if trial.status == "running" else "was not kept for this trial."
         return section("What each token was paid", f'<p class="empty">Token credit {words}</p>')
-    after = [shortened(sample) for sample in results[0].samples]
-    before = [shortened(sample) for sample in results[0].before]
-    content = f"<h3>After training</h3>{token_credit_html(after, trial.record.weights)}"
-    if before:
+    content = f"<h3>After training</h3>{token_credit_html(results[0].samples, trial.record.weights)}"
+    if results[0].before:
         # The cards show responses from the highest to the lowest score: these are the same prompts, not the same rows.
         content = (
             '<h3>Before training</h3><p class="lead">What the policy said to these prompts before its first step.'
-            f"</p>{token_credit_html(before, trial.record.weights)}{content}"
+            f"</p>{token_credit_html(results[0].before, trial.record.weights)}{content}"
         )
     return section(
         "What each token was paid",
         content,
         lead="Validation responses: the credit that each component gives, and the mixture that was trained on.",
     )
-
-
-def shortened(sample: ExplainedResponse) -> ExplainedResponse:
-    """The sample with texts of a length that a page can show; credit that is left out is said to be."""
-    cut: dict[str, object] = {}
-    if len(sample.prompt) > MOST_CHARACTERS:
-        cut["prompt"] = f"{sample.prompt[:MOST_CHARACTERS]} … ({len(sample.prompt)} characters)"
-    if len(sample.tokens) > MOST_TOKENS or any(len(token) > MOST_CHARACTERS for token in sample.tokens):
-        shown = [_cut(token) for token in sample.tokens[:MOST_TOKENS]]
-        if len(sample.tokens) > MOST_TOKENS:
-            shown[-1] += f" … ({len(sample.tokens)} tokens)"
-        cut |= {
-            "tokens": shown,
-            "components": {name: values[:MOST_TOKENS] for name, values in sample.components.items()},
-            "rewards": sample.rewards[:MOST_TOKENS],
-            "unread": sample.unread[:MOST_TOKENS],
-        }
-    return sample.model_copy(update=cut)
-
-
-def _cut(token: str) -> str:
-    return token if len(token) <= MOST_CHARACTERS else f"{token[:MOST_CHARACTERS]} … ({len(token)} characters)"
 
 
 def _log(view: StudyView, index: int) -> str:
