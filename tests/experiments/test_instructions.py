@@ -56,5 +56,5 @@ def test_every_instruction_is_understood_whatever_follows():
 
 
 def test_a_text_without_instruction_is_refused_by_name():
-    with pytest.raises(ValueError, match="not an instruction of experiments.instructions: 'hello there'"):
+    with pytest.raises(ValueError, match=r"not an instruction of experiments\.instructions: 'hello there'"):
         score(["hello there"])

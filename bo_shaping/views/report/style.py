@@ -30,9 +30,10 @@ TRIAL_MARKERS = {
 
 DPI = 170
 
-# Okabe and Ito's colour-blind-safe set; the sparse reward is the baseline, hence a quiet grey.
+# Chosen so that any two, and the accent, stay apart for every kind of colour blindness; from the sets of Okabe and Ito
+# and of Tol. The sparse reward is the baseline, hence a quiet grey.
 _COMPONENT_COLOURS = {"shap": "#0072b2", "lime": "#e69f00", "sparse": "#7a828e"}
-_OTHER_COLOURS = ("#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6d31")
+_OTHER_COLOURS = ("#009e73", "#882255", "#332288", "#ddcc77", "#b5a6e0")
 
 
 def component_colours(components: Sequence[str]) -> dict[str, str]:
