@@ -55,6 +55,17 @@ TASKS = (
         20,
     ),
     ResultTask(
+        "instructions",
+        "Instruction following, small, on synthetic preferences",
+        'A policy of 4 million parameters learns to follow instructions such as "praise the acting:" from preferences. '
+        "The answers are film-review sentences with people's labels; the instructions and the pairs are ours "
+        "(`experiments/instructions.py`). The reward model, a BERT of 1 million, agrees with 65 % of the pairs held out. "
+        "A rule judges too, on which nobody trained: VADER's feeling in the direction that was asked for, and whether "
+        "the subject is named.",
+        8,
+        ("sparse", "attention", "lime", "shap", "shap-untuned", "learned"),
+    ),
+    ResultTask(
         "smollm2_sentiment",
         "Sentiment control, SmolLM2-135M-Instruct",
         "SmolLM2-135M-Instruct, of which the top ten layers are trained, continues the beginnings of film reviews; a "
