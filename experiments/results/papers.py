@@ -38,7 +38,11 @@ are made from the stored learning curves.
 
 DIFFERENCES = (
     ("policy", "OpenLLaMA and Llama-3.2 class", "4 million parameters; SmolLM2-135M-Instruct"),
-    ("tasks", "IMDB, TL;DR, HH-RLHF, UltraFeedback", "beginnings of film reviews; news articles"),
+    (
+        "tasks",
+        "IMDB, TL;DR, HH-RLHF, UltraFeedback",
+        "beginnings of film reviews; news articles; synthetic instructions",
+    ),
     (
         "parameters of dense credit",
         "fixed, λ 0.95",

@@ -59,7 +59,7 @@ TASKS = (
         "Instruction following, small, on synthetic preferences",
         'A policy of 4 million parameters learns to follow instructions such as "praise the acting:" from preferences. '
         "The answers are film-review sentences with people's labels; the instructions and the pairs are ours "
-        "(`experiments/instructions.py`). The reward model, a BERT of 1 million, agrees with 65 % of the pairs held out. "
+        "(`experiments/instructions.py`). The reward model, a BERT of 1 million, agrees with 65 % of held-out pairs. "
         "A rule judges too, on which nobody trained: VADER's feeling in the direction that was asked for, and whether "
         "the subject is named.",
         8,
