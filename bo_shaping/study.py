@@ -10,6 +10,7 @@ from ax.api.client import Client
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.changes import written
 from bo_shaping.config.inner_loop import check_inner_loop
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.config.trackers import refuse_missing_packages
 from bo_shaping.config.tunable import with_parameters
 from bo_shaping.errors import RetryError, TellError
@@ -244,7 +245,7 @@ class Study:
             driver.run(total, on_change)
             self.why_enough = driver.why_enough
 
-    def ask(self) -> tuple[int, dict[str, float]]:
+    def ask(self) -> tuple[int, dict[str, Value]]:
         """The next trial, for an inner loop of your own: its index, and its weights and training parameters by name.
 
         It waits for `tell`, is never run by the study, and counts as one of its trials.
@@ -254,7 +255,7 @@ class Study:
         """
         with self._ledger.driven():
             record = self._ledger.propose("asked").record
-        return record.index, record.weights | record.parameters
+        return record.index, {**record.weights, **record.parameters}
 
     def tell(
         self,
@@ -290,7 +291,7 @@ class Study:
 
     def attach(
         self,
-        parameters: Mapping[str, float],
+        parameters: Mapping[str, Value],
         mean: float | None = None,
         sem: float | None = None,
         kl: float | None = None,

@@ -56,7 +56,7 @@ class ShapingEvidence(StrictModel):
     prob_better_than_sparse: float | None = Field(default=None, ge=0.0, le=1.0)
     """Probability of being better than the sparse reward with sparse's own best parameters; None if it is sparse, or
     was compared in another way."""
-    parameters: dict[str, float] = Field(default_factory=dict)
+    parameters: dict[str, float | str] = Field(default_factory=dict)
     """Training parameters that go with the weights, such as `gae_lambda`: the mixture was good with these."""
     notes: tuple[str, ...] = ()
     """What a reader must know, in sentences."""
@@ -233,7 +233,7 @@ def _evidence_lines(evidence: ShapingEvidence) -> list[str]:
         sign = "above " if rounded == SURE else "below " if rounded == 1 - SURE else ""
         lines.append(f"- Probability of being better than the sparse reward: {sign}{rounded:.3g}")
     if evidence.parameters:
-        listed = ", ".join(f"{_text(name)} {value:.4g}" for name, value in evidence.parameters.items())
+        listed = ", ".join(f"{_text(name)} {_value(value)}" for name, value in evidence.parameters.items())
         lines.append(f"- With these training parameters: {listed}")
     lines += [f"- {_text(note)}" for note in evidence.notes]
     if evidence.versions:
@@ -246,6 +246,10 @@ def _permission(card: ShapingCard) -> str:
     if card.named_code(has_reward_model=False):
         return ", allow_code=True"
     return ", allow_models=True" if card.named_models(has_reward_model=False) else ""
+
+
+def _value(value: float | str) -> str:
+    return _text(value) if isinstance(value, str) else f"{value:.4g}"
 
 
 def _text(text: str) -> str:

@@ -17,6 +17,7 @@ NAMES = {
         "NoiseConfig",
         "ObjectiveConfig",
         "ParameterRange",
+        "ParameterValues",
         "RelatedTask",
         "RelatedTrial",
         "SearchSpaceConfig",

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from bo_shaping.config import StudyConfig
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.errors import TrainingError
 from bo_shaping.running.trainings import FIRST_FRESH_SEED
 from bo_shaping.space.arms import to_arm, to_specs
@@ -23,7 +24,7 @@ class Setting(NamedTuple):
 
     name: str
     weights: dict[str, float]
-    parameters: dict[str, float]
+    parameters: dict[str, Value]
 
 
 def recommended(best: Best) -> Setting:
@@ -48,7 +49,7 @@ def best_sparse(records: Sequence[TrialRecord]) -> Setting:
     Raises:
         TrainingError: If no trial of sparse alone is completed.
     """
-    means: dict[tuple[tuple[str, float], ...], list[float]] = {}
+    means: dict[tuple[tuple[str, Value], ...], list[float]] = {}
     for record in records:
         is_sparse = record.weights.get(SPARSE, 0.0) > 1 - TOLERANCE
         if is_sparse and record.status == "completed" and record.mean is not None:

@@ -15,6 +15,7 @@ from bo_shaping.comparison.settings import Setting
 from bo_shaping.comparison.statistics import Interval, Training, mean
 from bo_shaping.comparison.summary import Comparison, summarise
 from bo_shaping.config import StudyConfig
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.errors import ExperimentFileError
 from bo_shaping.storage.portable import read_json
 from inner_loop.io.schema import StrictModel, problems_of
@@ -42,7 +43,7 @@ class _Row(BaseModel):
 
     method: str
     weights: dict[str, float]
-    parameters: dict[str, float]
+    parameters: dict[str, Value]
 
 
 class _Written(StrictModel):

@@ -19,6 +19,7 @@ from bo_shaping.comparison.statistics import (
     ratio_of_means,
     rewards_at,
 )
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.errors import ConfigError
 from inner_loop.spec import SPARSE
 
@@ -37,7 +38,7 @@ class Row(NamedTuple):
     """What the comparison says of one method; intervals are 95 %, over seeds."""
 
     method: str
-    parameters: dict[str, float]
+    parameters: dict[str, Value]
     """At which it is at its best."""
     weights: dict[str, float]
     held: Interval

@@ -4,7 +4,8 @@ Imports neither torch nor Ax, so that a study can be looked at in an instant.
 """
 
 from bo_shaping.config.related import RelatedTask, RelatedTrial
-from bo_shaping.config.search_space_config import ParameterRange, SearchSpaceConfig
+from bo_shaping.config.search_space_config import SearchSpaceConfig
+from bo_shaping.config.searched_parameter import ParameterRange, ParameterValues
 from bo_shaping.config.sections import (
     BudgetConfig,
     DesignConfig,
@@ -22,6 +23,7 @@ __all__ = [
     "NoiseConfig",
     "ObjectiveConfig",
     "ParameterRange",
+    "ParameterValues",
     "RelatedTask",
     "RelatedTrial",
     "SearchSpaceConfig",

@@ -16,6 +16,7 @@ from bo_shaping.config.sections import (
     WorkersConfig,
 )
 from bo_shaping.config.tunable import with_parameters
+from bo_shaping.text.wording import describe_value
 from inner_loop.io.schema import describe_validation_error
 from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig
 from inner_loop.spec.task_config import is_function
@@ -40,12 +41,16 @@ def check_components(search_space: SearchSpaceConfig, attribution: AttributionCo
 def check_parameters(search_space: SearchSpaceConfig, ppo: PPOConfig, attribution: AttributionConfig) -> None:
     """Every searched parameter does something, and every arm is valid."""
     parameters = search_space.parameters
+    units, missing_eos = (
+        set(search_space.choices[name].values) if name in search_space.choices else {held}
+        for name, held in (("units", attribution.units), ("missing_eos", ppo.missing_eos))
+    )
     idle = {
-        "max_units": "attribution.units: spans" if attribution.units not in ("spans", "auto") else None,
+        "max_units": "attribution.units: spans" if not units & {"spans", "auto"} else None,
         "critic_lambda": "ppo.algorithm: ppo" if ppo.algorithm != "ppo" else None,
         "value_coef": "ppo.algorithm: ppo" if ppo.algorithm != "ppo" else None,
         "value_clip_range": "ppo.algorithm: ppo" if ppo.algorithm != "ppo" else None,
-        "missing_eos_penalty": "ppo.missing_eos: penalty" if ppo.missing_eos != "penalty" else None,
+        "missing_eos_penalty": "ppo.missing_eos: penalty" if "penalty" not in missing_eos else None,
         "adaptive_kl_horizon": "ppo.adaptive_kl"
         if ppo.adaptive_kl is None and "adaptive_kl" not in parameters
         else None,
@@ -54,11 +59,11 @@ def check_parameters(search_space: SearchSpaceConfig, ppo: PPOConfig, attributio
         if idle.get(name):
             raise ValueError(f"search_space.parameters.{name} would change nothing: it needs {idle[name]}")
     names = list(parameters)
-    for values in itertools.product(*(parameter.bounds for parameter in parameters.values())):
+    for values in itertools.product(*(parameter.extremes for parameter in parameters.values())):
         try:
             with_parameters(ppo, attribution, dict(zip(names, values, strict=True)))
         except ValidationError as error:
-            arm = ", ".join(f"{name} {value:g}" for name, value in zip(names, values, strict=True))
+            arm = ", ".join(f"{name} {describe_value(value, 6)}" for name, value in zip(names, values, strict=True))
             raise ValueError(f"search_space.parameters allow {arm}: {describe_validation_error(error)}") from None
 
 

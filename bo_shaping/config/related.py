@@ -15,7 +15,7 @@ class RelatedTrial(StrictModel):
 
     weights: dict[str, FiniteFloat]
     """Mixing weights by component."""
-    parameters: dict[str, FiniteFloat] = Field(default={})
+    parameters: dict[str, FiniteFloat | str] = Field(default={})
     """Training parameters that this study searches."""
     outcomes: dict[str, FiniteFloat]
     """Mean over its seeds by metric: `reward`, `kl`, and what else was measured."""

@@ -1,14 +1,14 @@
 """Where the outer loop looks: which components are mixed, within what bounds, and which fields of `ppo` vary."""
 
 import functools
-import math
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from bo_shaping.config.tunable import check_tunable, with_parameters
+from bo_shaping.config.searched_parameter import ParameterRange, ParameterValues, SearchedParameter, Value
+from bo_shaping.config.tunable import TUNABLE, check_tunable, is_integer, with_parameters
 from bo_shaping.config.weight_bounds import SLACK, free, tighten
-from inner_loop.io.schema import StrictModel, describe_validation_error, nearest, shown
+from inner_loop.io.schema import StrictModel, nearest, problems_of, shown
 from inner_loop.spec import COMPONENTS, SPARSE, AttributionConfig, PPOConfig
 
 DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "leave_one_out", SPARSE)
@@ -16,36 +16,6 @@ DEFAULT_COMPONENTS: tuple[str, ...] = ("shap", "leave_one_out", SPARSE)
 
 PRESETS: dict[str, tuple[str, ...]] = {"papers": ("shap", "lime", SPARSE)}
 """Components by one name: those that the published system mixes (arXiv:2504.16272)."""
-
-
-class ParameterRange(StrictModel):
-    """The range over which one field is searched; a field that holds integers is searched over integers."""
-
-    bounds: tuple[float, float]
-    """Smallest and largest value, both included."""
-    log: bool = False
-    """Whether the search is uniform in the logarithm of the value."""
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
-        lower, upper = self.bounds
-        if not lower < upper:
-            raise ValueError(f"bounds must be increasing, got [{lower}, {upper}]")
-        if self.log and lower <= 0:
-            raise ValueError(f"a logarithmic range needs positive bounds, got [{lower}, {upper}]")
-        return self
-
-    def at(self, share: float) -> float:
-        """The value at a share between 0 and 1 of the way from the smallest to the largest."""
-        lower, upper = self.bounds
-        value = lower * (upper / lower) ** share if self.log else lower + share * (upper - lower)
-        # The power may step over a bound by one rounding error.
-        return min(max(value, lower), upper)
-
-    def share_of(self, value: float) -> float:
-        """How much of the way from the smallest to the largest a value is."""
-        lower, upper = self.bounds
-        return math.log(value / lower) / math.log(upper / lower) if self.log else (value - lower) / (upper - lower)
 
 
 class SearchSpaceConfig(StrictModel):
@@ -58,9 +28,9 @@ class SearchSpaceConfig(StrictModel):
     """Weights of components that are held; the others share what is left of 1."""
     bounds: dict[str, tuple[float, float]] = Field(default={})
     """Smallest and largest weight of a component, within 0 and 1."""
-    parameters: dict[str, ParameterRange] = Field(default={"gae_lambda": ParameterRange(bounds=(0.5, 1.0))})
-    """Numeric fields of `ppo` that are searched too, such as gae_lambda, kl_coef, learning_rate or epochs, and
-    max_units and sharpness of `attribution`."""
+    parameters: dict[str, SearchedParameter] = Field(default={"gae_lambda": ParameterRange(bounds=(0.5, 1.0))})
+    """Fields of `ppo` that are searched too, such as gae_lambda, kl_coef, learning_rate or epochs, and units, max_units
+    and sharpness of `attribution`: each over a range of numbers (`bounds`), or over a few `values` in an order."""
 
     @field_validator("components", mode="before")
     @classmethod
@@ -87,13 +57,13 @@ class SearchSpaceConfig(StrictModel):
 
     @field_validator("parameters")
     @classmethod
-    def _are_tunable(cls, parameters: dict[str, ParameterRange]) -> dict[str, ParameterRange]:
+    def _are_tunable(cls, parameters: dict[str, SearchedParameter]) -> dict[str, SearchedParameter]:
         for name, parameter in parameters.items():
-            check_tunable(name)
-            for bound in parameter.bounds:
-                if (refusal := _refusal(name, bound)) is not None:
+            check_tunable(name, parameter)
+            for value in parameter.extremes:
+                if (refusal := _refusal(name, value)) is not None:
                     raise ValueError(refusal)
-        return parameters
+        return {name: _of_field(name, parameter) for name, parameter in parameters.items()}
 
     @model_validator(mode="after")
     def _leaves_something_to_search(self) -> Self:
@@ -119,6 +89,16 @@ class SearchSpaceConfig(StrictModel):
         return self
 
     @property
+    def ranges(self) -> dict[str, ParameterRange]:
+        """The parameters that are searched over a range."""
+        return {name: space for name, space in self.parameters.items() if isinstance(space, ParameterRange)}
+
+    @property
+    def choices(self) -> dict[str, ParameterValues]:
+        """The parameters of which a few values are searched."""
+        return {name: space for name, space in self.parameters.items() if isinstance(space, ParameterValues)}
+
+    @property
     def weight_bounds(self) -> dict[str, tuple[float, float]]:
         """Smallest and largest weight that each component can have, given the others; equal for one that is held."""
         fixed = {name: (weight, weight) for name, weight in self.fixed.items()}
@@ -131,11 +111,22 @@ class SearchSpaceConfig(StrictModel):
         return free(self.weight_bounds)
 
 
+def _of_field(name: str, parameter: SearchedParameter) -> SearchedParameter:
+    """The parameter with whole numbers where its field holds them: 2.0 is 2."""
+    if not isinstance(parameter, ParameterValues) or not is_integer(name):
+        return parameter
+    return ParameterValues(values=tuple(int(value) for value in parameter.values))
+
+
 @functools.lru_cache(maxsize=1024)
-def _refusal(name: str, value: float) -> str | None:
+def _refusal(name: str, value: Value) -> str | None:
     """Why a training parameter cannot have that value, whatever the rest of the study is; None if it can."""
+    if isinstance(value, str) and TUNABLE[name] is not str:
+        return f"{name}: {shown(value)} is not a {'whole ' if is_integer(name) else ''}number"
     try:
         with_parameters(PPOConfig(), AttributionConfig(), {name: value})
     except ValidationError as error:
-        return describe_validation_error(error)
+        # What several fields together forbid depends on the study: see `conflicts`.
+        alone = [problem for problem in problems_of(error) if problem.startswith(f"{name}: ")]
+        return "; ".join(alone) or None
     return None

@@ -2,7 +2,7 @@
 
 from bo_shaping.dashboard.frame import tile
 from bo_shaping.dashboard.study_view import StudyView
-from bo_shaping.text.wording import describe_probability, describe_weights
+from bo_shaping.text.wording import describe_probability, describe_value, describe_weights
 from bo_shaping.views.status import STATUSES
 
 
@@ -19,7 +19,7 @@ def study_facts(view: StudyView) -> list[tuple[str, str, str]]:
 def _mixture(view: StudyView) -> tuple[str, str, str]:
     if view.best is None:
         return "recommended mixture", "none yet", _why_none(view)
-    settings = ", ".join(f"{name} {value:.3g}" for name, value in view.best.parameters.items())
+    settings = ", ".join(f"{name} {describe_value(value)}" for name, value in view.best.parameters.items())
     return "recommended mixture", describe_weights(view.best.weights), settings
 
 

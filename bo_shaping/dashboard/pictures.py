@@ -52,7 +52,7 @@ PICTURES = {
         "",
         "a density and a 90 % interval for the best weight of each component and each setting",
         lambda view, _: weights_figure(
-            view.best, view.surface, bounds={n: s.bounds for n, s in view.config.search_space.parameters.items()}
+            view.best, view.surface, bounds={n: s.bounds for n, s in view.config.search_space.ranges.items()}
         ),
         lambda view, _: tables.weights_table(view),
     ),

@@ -34,13 +34,23 @@ def trials_table(view: StudyView) -> Rows:
 
 
 def weights_table(view: StudyView) -> Rows:
-    """The recommended value and the 90 % interval of each weight and setting."""
+    """The recommended value and the 90 % interval of each weight and setting; of a few values, how probable each is."""
     best = view.best
-    values = best.weights | best.parameters if best is not None else {}
+    if best is None:
+        return ["name", "recommended", "low", "high"], []
+    values = {**best.weights, **best.parameters}
     rows: list[list[object]] = [
-        [name, value, *best.interval[name]] for name, value in values.items() if best is not None
+        [name, value, *best.interval.get(name, (None, None)), None, None] for name, value in values.items()
     ]
-    return ["name", "recommended", "low", "high"], rows
+    rows += [
+        [name, values[name], None, None, value, share]
+        for name, shares in best.prob_value.items()
+        for value, share in shares.items()
+    ]
+    if not best.prob_value:
+        return ["name", "recommended", "low", "high"], [row[:4] for row in rows]
+    rows = [row for row in rows if row[0] not in best.prob_value or row[4] is not None]
+    return ["name", "recommended", "low", "high", "value", "probability"], rows
 
 
 def curves_table(view: StudyView) -> Rows:

@@ -7,7 +7,7 @@ from bo_shaping.dashboard.study_view import StudyView
 from bo_shaping.dashboard.trials_rows import remarks_html
 from bo_shaping.text.escaping import escape
 from bo_shaping.text.hidden_characters import visible_lines
-from bo_shaping.text.wording import describe_weights
+from bo_shaping.text.wording import describe_value, describe_weights
 from bo_shaping.views.report.style import component_colours
 from bo_shaping.views.report.tokens import token_credit_html
 from bo_shaping.views.status import TrialStatus
@@ -64,7 +64,7 @@ def _facts(view: StudyView, trial: TrialStatus) -> str:
         tile(f"weight of {name}", f"{weight:.2f}", colour=colours.get(name, "#7a828e"))
         for name, weight in record.weights.items()
     ]
-    tiles += [tile(name, f"{value:.3g}") for name, value in record.parameters.items()]
+    tiles += [tile(name, describe_value(value)) for name, value in record.parameters.items()]
     if record.mean is not None:
         sem = "" if record.sem is None else f"± {record.sem:.3f}"
         tiles.append(tile(view.status.reward, f"{record.mean:.3f}", sem))

@@ -1,11 +1,12 @@
 """The table of trials: one row each, with a link to its page."""
 
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.dashboard.frame import badge
 from bo_shaping.dashboard.links import Links
 from bo_shaping.dashboard.study_view import StudyView
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.text.escaping import escape
-from bo_shaping.text.wording import describe_attempts, describe_weights
+from bo_shaping.text.wording import describe_attempts, describe_value, describe_weights
 from bo_shaping.views.report.style import component_colours
 from bo_shaping.views.status import TrialStatus
 
@@ -17,7 +18,8 @@ def trials_head(view: StudyView) -> str:
     space = view.config.search_space
     texts = ["#", "state", "mixture", *space.components, *space.parameters, "reward"]
     texts += [*(["final"] if _has_final(view) else []), "KL", "seconds", "origin", "remarks"]
-    return "<tr>" + "".join(map(_head, texts)) + "</tr>"
+    words = {name for name, parameter in space.choices.items() if parameter.are_words}
+    return "<tr>" + "".join(_head(text, text in words) for text in texts) + "</tr>"
 
 
 def trial_rows(view: StudyView, links: Links, *, only: str = "") -> dict[str, str]:
@@ -69,7 +71,7 @@ def _row(view: StudyView, trial: TrialStatus, links: Links, has_final: bool, is_
         f"<td>{badge(trial.status)}</td>",
         f"<td>{weights_bar(record.weights, space.components)}</td>",
         *(_number(record.weights.get(name), ".2f") for name in space.components),
-        *(_number(record.parameters.get(name), ".3g") for name in space.parameters),
+        *(_setting(record.parameters.get(name)) for name in space.parameters),
         f'<td class="number">{reward_html(record)}</td>',
         *([_number(record.final, ".3f")] if has_final else []),
         _kl_cell(record, view.kl_limit),
@@ -106,12 +108,18 @@ def _has_final(view: StudyView) -> bool:
     return any(trial.record.final is not None for trial in view.trials)
 
 
-def _head(text: str) -> str:
+def _head(text: str, are_words: bool) -> str:
     if text in ("mixture", "remarks"):
         return f'<th scope="col">{text}</th>'
-    if text in ("state", "origin"):
-        return f'<th scope="col" data-sort="word">{text}</th>'
+    if are_words or text in ("state", "origin"):
+        return f'<th scope="col" data-sort="word">{escape(text)}</th>'
     return f'<th scope="col"{"" if text == "#" else " class=number"} data-sort="number">{escape(text)}</th>'
+
+
+def _setting(value: Value | None) -> str:
+    if isinstance(value, str):
+        return f"<td>{escape(value)}</td>"
+    return f'<td class="number">{_NONE if value is None else describe_value(value)}</td>'
 
 
 def _number(value: float | None, form: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from bo_shaping.config.searched_parameter import Value
+
 Outcome = tuple[float | None, float | None]
 """Value and standard error, where they are known."""
 
@@ -20,6 +22,8 @@ class ForeignTrial:
     """Why it has no outcome that counts: it failed, is running, was abandoned."""
     seeds: tuple[int, ...] | None = None
     """Seeds of its trainings, if those are ours."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """What else a table says of it, by column: of a parameter that holds words this is its value."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class ForeignExperiment:
     trials: list[ForeignTrial]
     minimised: frozenset[str] = frozenset()
     """Metrics of which the source wants less."""
-    constants: Mapping[str, float] = field(default_factory=dict)
+    constants: Mapping[str, Value] = field(default_factory=dict)
     """Parameters that all its trials share without naming them."""
     differs: tuple[str, ...] = ()
     """What of its trainings is not as in the study that they are for; none if they are the same task."""
@@ -39,6 +43,11 @@ class ForeignExperiment:
     def parameters(self) -> list[str]:
         """Names of all parameters, in the order in which they come."""
         return _names(trial.parameters for trial in self.trials)
+
+    @property
+    def words(self) -> list[str]:
+        """Names of columns that hold words."""
+        return _names(trial.words for trial in self.trials)
 
     @property
     def metrics(self) -> list[str]:

@@ -12,7 +12,7 @@ from bo_shaping.exchange.names import Names, match_names
 from bo_shaping.exchange.sources import read_source
 from bo_shaping.generation.design import initial_design
 from bo_shaping.running.tell import told
-from bo_shaping.space.arms import PREFIX, to_arm
+from bo_shaping.space.arms import PREFIX, Arm, to_arm
 from bo_shaping.storage.ledger import trial_of_arm
 from bo_shaping.storage.records import Entry
 from bo_shaping.surrogate.outcomes import KL, REWARD
@@ -157,9 +157,7 @@ def _related(
     return RelatedTask(source=foreign.source, differs=foreign.differs, trials=tuple(trials))
 
 
-def _entry(
-    config: StudyConfig, index: int, trial: ForeignTrial, names: Names, arm: dict[str, float]
-) -> tuple[Entry, bool]:
+def _entry(config: StudyConfig, index: int, trial: ForeignTrial, names: Names, arm: Arm) -> tuple[Entry, bool]:
     """A trial as completed, and whether it had a standard error that is not used."""
     values, sem = matched_outcome(trial, names)
     seeds: Sequence[int] | None = trial.seeds

@@ -3,6 +3,7 @@
 import math
 
 from bo_shaping.config import StudyConfig
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.config.tunable import TUNABLE, value_of
 from bo_shaping.errors import TellError
 from bo_shaping.exchange.foreign import ForeignExperiment, ForeignTrial
@@ -19,29 +20,30 @@ class NoMatchError(Exception):
 
 def matched_arm(
     trial: ForeignTrial, foreign: ForeignExperiment, names: Names, config: StudyConfig
-) -> tuple[dict[str, float], dict[str, float]]:
+) -> tuple[dict[str, float], dict[str, Value]]:
     """Weights and training parameters of a trial.
 
     Raises:
         NoMatchError: If it is not a point of the study's search space.
     """
     _refuse_what_is_held_here(trial, foreign, config)
-    arm = {}
+    weights: dict[str, float] = {}
     for name in config.search_space.components:
         spelling = names.parameters.get(PREFIX + name)
         # A component that an old study did not have had no weight.
-        arm[name] = 0.0 if spelling is None else _number(spelling, trial.parameters.get(spelling))
+        weights[name] = 0.0 if spelling is None else _number(spelling, trial.parameters.get(spelling))
     if names.completed is not None:
-        arm[names.completed] = round(1.0 - sum(arm.values()), 12)
+        weights[names.completed] = round(1.0 - sum(weights.values()), 12)
+    parameters: dict[str, Value] = {}
     for name in config.search_space.parameters:
         spelling = names.parameters.get(name)
-        value = foreign.constants.get(name) if spelling is None else trial.parameters.get(spelling)
-        arm[name] = _number(name, value)
-    total = sum(arm[name] for name in config.search_space.components)
+        value = foreign.constants.get(name) if spelling is None else _cell(trial, spelling)
+        parameters[name] = value if isinstance(value, str) else _number(name, value)
+    total = sum(weights.values())
     if abs(total - 1) > SUM_ATOL:
         raise NoMatchError(f"its weights sum to {total:.4g}, not to 1")
     try:
-        return checked_arm(config, arm)
+        return checked_arm(config, weights | parameters)
     except TellError as error:
         raise NoMatchError(str(error).rstrip(".")) from None
 
@@ -58,7 +60,7 @@ def _refuse_what_is_held_here(trial: ForeignTrial, foreign: ForeignExperiment, c
                 raise NoMatchError(f"it has weight on {component}, which the study does not mix")
         elif name in TUNABLE and name not in space.parameters:
             here = value_of(name, config.ppo, config.attribution)
-            if here is None or not math.isclose(_number(name, value), here, rel_tol=1e-6):
+            if here is None or not _is_same(value if isinstance(value, str) else _number(name, value), here):
                 raise NoMatchError(f"its {name} is {value}, and the study holds {here}")
 
 
@@ -81,6 +83,16 @@ def matched_outcome(trial: ForeignTrial, names: Names) -> tuple[dict[str, float]
         if metric == REWARD and error is not None and math.isfinite(error) and error >= 0:
             sem = float(error)
     return values, sem
+
+
+def _cell(trial: ForeignTrial, name: str) -> object:
+    return trial.parameters.get(name, trial.words.get(name))
+
+
+def _is_same(one: Value, other: Value) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return math.isclose(one, other, rel_tol=1e-6)
 
 
 def _number(name: str, value: object) -> float:

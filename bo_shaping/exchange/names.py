@@ -54,12 +54,16 @@ def _parameters(
 ) -> tuple[dict[str, str], str | None]:
     """Names of weights and training parameters, and the component that is left out."""
     weights, there = [PREFIX + name for name in config.search_space.components], foreign.parameters
+    with_words = {name: [*there, *foreign.words] for name, own in config.search_space.choices.items() if own.are_words}
     wanted = [*weights, *config.search_space.parameters]
-    given = _given(maps, "--map", there, {name.removeprefix(PREFIX): name for name in wanted} | {n: n for n in wanted})
+    all_there = list(dict.fromkeys([*there, *(name for names in with_words.values() for name in names)]))
+    given = _given(
+        maps, "--map", all_there, {name.removeprefix(PREFIX): name for name in wanted} | {n: n for n in wanted}
+    )
     found = {}
     for name in wanted:
         spellings = [given[name]] if name in given else [name, name.removeprefix(PREFIX)]
-        if (spelling := next((each for each in spellings if each in there), None)) is not None:
+        if (spelling := next((each for each in spellings if each in with_words.get(name, there)), None)) is not None:
             found[name] = spelling
     missing = [name for name in wanted if name not in found and name not in foreign.constants]
     if foreign.constants:

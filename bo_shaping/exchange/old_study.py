@@ -31,7 +31,9 @@ def from_study(
         if key.split(".")[0] in _OUTCOME and key.split(".")[-1] not in searched
     )
     held = {name: value_of(name, old.ppo, old.attribution) for name in TUNABLE}
-    constants = {name: float(value) for name, value in held.items() if value is not None}
+    constants = {
+        name: value if isinstance(value, str) else float(value) for name, value in held.items() if value is not None
+    }
     trials = [
         ForeignTrial(
             str(record.index),

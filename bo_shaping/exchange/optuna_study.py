@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.config.tunable import is_integer
 from bo_shaping.errors import ExperimentFileError
 from bo_shaping.exchange.foreign import ForeignExperiment, ForeignTrial, Outcome
@@ -35,13 +36,15 @@ def to_optuna(folder: StudyFolder, file: Path) -> int:
         raise ExperimentFileError(f"{file} exists already; name another file.")
     config, states = folder.config(), optuna.trial.TrialState
     space = config.search_space
-    ranges = {
+    ranges: dict[str, Any] = {
         f"{PREFIX}{name}": optuna.distributions.FloatDistribution(low, high)
         for name, (low, high) in space.weight_bounds.items()
     }
-    for name, parameter in space.parameters.items():
+    for name, parameter in space.ranges.items():
         kind = optuna.distributions.IntDistribution if is_integer(name) else optuna.distributions.FloatDistribution
         ranges[name] = kind(*parameter.bounds, log=parameter.log)
+    for name, choice in space.choices.items():
+        ranges[name] = optuna.distributions.CategoricalDistribution(choice.values)
     study = optuna.create_study(storage=f"sqlite:///{file}", study_name=config.name, direction="maximize")
     study.set_user_attr("reward", config.objective.reward_in_words)
     n_trials = 0
@@ -70,8 +73,10 @@ def to_optuna(folder: StudyFolder, file: Path) -> int:
 _STATES = {"completed": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}
 
 
-def _within(value: float, distribution: Any) -> float:
+def _within(value: Value, distribution: Any) -> Value:
     """The value where Optuna takes it: an optimiser may have gone past the end by a rounding error."""
+    if hasattr(distribution, "choices"):
+        return value
     return min(max(value, distribution.low), distribution.high)
 
 

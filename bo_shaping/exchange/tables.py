@@ -1,6 +1,7 @@
 """Trials from a table: CSV with a header, or JSON with one object per trial, our own exports among them.
 
 Columns of numbers are parameters or metrics, whichever the study looks for; `NAME_sem` is the standard error of `NAME`.
+A column of words is the parameter of that name, if the study searches words there.
 A column `status` or `state` says which trials count.
 """
 
@@ -49,19 +50,24 @@ def _trial(number: int, row: Mapping[str, Any]) -> ForeignTrial:
     state = next((str(cells[name]).strip().lower() for name in _STATES if cells.get(name) is not None), "")
     label = next((str(cells[name]) for name in _LABELS if cells.get(name) not in (None, "")), str(number))
     values: dict[str, object] = {}
+    words: dict[str, str] = {}
     for name, cell in cells.items():
         if name in (*_STATES, *_LABELS):
             continue
-        if isinstance(cell, Mapping):  # as in our JSON: weights, parameters, measures
-            values |= {f"w_{key}" if name == "weights" else str(key): value for key, value in cell.items()}
-        elif (value := _number(cell)) is not None:
-            values[name] = value
+        # In our JSON: weights, parameters, measures.
+        nested = cell if isinstance(cell, Mapping) else {name: cell}
+        for key, value in nested.items():
+            own = f"w_{key}" if isinstance(cell, Mapping) and name == "weights" else str(key)
+            if (known := _number(value)) is not None:
+                values[own] = known
+            elif isinstance(value, str) and value:
+                words[own] = value
     outcomes = {
         name: (_number(value), _number(values.get(f"{name}{SEM}")))
         for name, value in values.items()
         if not name.endswith(SEM)
     }
-    return ForeignTrial(label, values, outcomes, None if state in _FINISHED else f"it is {state}")
+    return ForeignTrial(label, values, outcomes, None if state in _FINISHED else f"it is {state}", words=words)
 
 
 def _number(cell: object) -> float | None:

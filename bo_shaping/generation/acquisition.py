@@ -4,7 +4,7 @@ Ax's default polishes twenty starts found by hit-and-run sampling, which takes a
 dimensions of a study and finds the same optimum.
 
 Notation: d columns, of which those of `simplex` sum to `total`; `bounds` is `2 x d`, with equal rows where a column is
-fixed.
+fixed. Columns `places` hold the places 0, 1, ... of values in an order, and nothing between.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from bo_shaping.generation.knowledge_gradient import LatticeKnowledgeGradient
 from bo_shaping.libraries.ax_internals import to_equality_constraints
 from bo_shaping.libraries.botorch_internals import never_compile
 from bo_shaping.space.encoding import MIN_DISTANCE
-from bo_shaping.space.quasi_random import onto_simplex, scan_points
+from bo_shaping.space.quasi_random import onto_places, onto_simplex, scan_points, with_each_place
 
 N_SCAN = 1024
 """Points scanned; twice as many beyond four free dimensions."""
@@ -78,11 +78,12 @@ class SimplexAcquisition(Acquisition):
             return super().optimize(n=n, search_space_digest=search_space_digest, **options)
         bounds = _bounds_of(search_space_digest, options.get("fixed_features"), self.dtype)
         rounding_func: Callable[[Tensor], Tensor] | None = options.get("rounding_func")
+        places = _places_of(search_space_digest)
         pending: Tensor | None = self.X_pending
         chosen: list[Tensor] = []
         values: list[Tensor] = []
         for _ in range(n):
-            candidate, value = self._best_candidate(bounds, equality, rounding_func)
+            candidate, value = self._best_candidate(bounds, equality, places, rounding_func)
             chosen.append(candidate)
             values.append(value)
             if n > 1:
@@ -96,7 +97,11 @@ class SimplexAcquisition(Acquisition):
         return torch.cat(chosen), torch.stack(values), torch.ones(n, dtype=self.dtype)
 
     def _best_candidate(
-        self, bounds: Tensor, equality: list[Equality], rounding_func: Callable[[Tensor], Tensor] | None
+        self,
+        bounds: Tensor,
+        equality: list[Equality],
+        places: list[int],
+        rounding_func: Callable[[Tensor], Tensor] | None,
     ) -> tuple[Tensor, Tensor]:
         """The best point (`1 x d`) apart from those that were run or are running, and its value."""
         simplex, total = _simplex_of(equality)
@@ -104,15 +109,16 @@ class SimplexAcquisition(Acquisition):
         # The sum takes one dimension from the columns.
         more = 1 if int(is_free.sum()) - len(equality) <= 4 else 2
         X = scan_points(more * N_SCAN, bounds, simplex, total, seed=int(torch.randint(2**31, (1,))))
+        X = onto_places(X, bounds, places)
         width = torch.where(is_free, bounds[1] - bounds[0], 1.0)
         is_new = self._is_new(X, width)
         # In a small space every point may be near one that was run: then the best of them is run again.
         X = X[is_new] if bool(is_new.any()) else X
         values = self._values(X)
         starts = _apart(X[values.argsort(descending=True)], width, more * N_POLISHED)
-        rough = self._polished(starts, bounds, equality, ROUGH_ITERATIONS)
+        rough = with_each_place(self._polished(starts, bounds, equality, ROUGH_ITERATIONS), bounds, places)
         leaders = rough[self._values(rough).argsort(descending=True)[:N_LEADERS]]
-        polished = torch.cat([rough, self._polished(leaders, bounds, equality, POLISH_ITERATIONS)])
+        polished = torch.cat([rough, *self._polished_in_place(leaders, bounds, equality, places)])
         candidates = torch.cat([onto_simplex(polished, bounds, simplex, total), starts])
         if rounding_func is not None:
             # Whole numbers are rounded, and what counts is the value of the rounded point.
@@ -140,6 +146,20 @@ class SimplexAcquisition(Acquisition):
         )
         return polished.detach().reshape(-1, starts.shape[1])
 
+    def _polished_in_place(
+        self, starts: Tensor, bounds: Tensor, equality: list[Equality], places: list[int]
+    ) -> list[Tensor]:
+        """`starts` moved uphill to the end, together if they have the same places, which they keep."""
+        if not places:
+            return [self._polished(starts, bounds, equality, POLISH_ITERATIONS)]
+        held, group = starts[:, places].unique(dim=0, return_inverse=True)
+        polished = []
+        for own, values in enumerate(held):
+            inside = bounds.clone()
+            inside[:, places] = values
+            polished.append(self._polished(starts[group == own], inside, equality, POLISH_ITERATIONS))
+        return polished
+
     def _values(self, X: Tensor) -> Tensor:
         with torch.no_grad():
             return torch.cat([self.acqf(chunk.unsqueeze(-2)) for chunk in X.split(CHUNK)])
@@ -166,6 +186,7 @@ class SimplexAcquisition(Acquisition):
         bounds = _bounds_of(self.search_space_digest, self._fixed_features, self.dtype)
         simplex, total = _simplex_of(self._equality or [])
         points = scan_points(N_LATTICE, bounds, simplex, total, seed=0)
+        points = onto_places(points, bounds, _places_of(self.search_space_digest))
         return points if self.X_observed is None else torch.cat([points, self.X_observed])
 
 
@@ -181,6 +202,7 @@ class SimplexFrontier(MultiAcquisition):
         equality: list[Equality] = options.get("equality_constraints") or []
         bounds = _bounds_of(search_space_digest, options.get("fixed_features"), self.dtype)
         X = scan_points(N_SCAN, bounds, *_simplex_of(equality), seed=0)
+        X = onto_places(X, bounds, _places_of(search_space_digest))
         if (rounding_func := options.get("rounding_func")) is not None:
             X = torch.stack([rounding_func(x) for x in X])
         with torch.no_grad():
@@ -197,6 +219,11 @@ def _bounds_of(space: SearchSpaceDigest, fixed_features: dict[int, float] | None
     for column, value in (fixed_features or {}).items():
         bounds[:, column] = value
     return bounds
+
+
+def _places_of(space: SearchSpaceDigest) -> list[int]:
+    """Columns of values in an order: counts are floats by then."""
+    return sorted(space.ordinal_features)
 
 
 def _simplex_of(equality: list[Equality]) -> tuple[Tensor, float]:

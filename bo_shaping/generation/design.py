@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from bo_shaping.config import ParameterRange, SearchSpaceConfig, StudyConfig
+from bo_shaping.config import SearchSpaceConfig, StudyConfig
+from bo_shaping.config.searched_parameter import SearchedParameter, Value
 from bo_shaping.config.tunable import value_of
-from bo_shaping.space.arms import corner, from_arm, to_arm
+from bo_shaping.space.arms import Arm, corner, from_arm, to_arm
 from bo_shaping.space.simplex import Weights, from_cube, mean_point, vertices
 from bo_shaping.surrogate.older_surfaces import older_best
 from inner_loop.spec import SPARSE
-
-Arm = dict[str, float]
 
 MIN_DESIGN = 6
 """Arms that a design may always have: the corners, the centre and the second looks of three components."""
@@ -82,13 +81,13 @@ def _design_with_older_tasks(config: StudyConfig) -> list[Arm]:
 
 
 def _corners_and_looks(
-    config: StudyConfig, corners: list[Weights], centre: Weights, usual: dict[str, float]
+    config: StudyConfig, corners: list[Weights], centre: Weights, usual: dict[str, Value]
 ) -> list[Arm]:
     """Corners, the first of them sparse, the centre, and looks at the training parameters."""
     space = config.search_space
     middle = {name: parameter.at(0.5) for name, parameter in space.parameters.items()}
     horizon = space.parameters.get("gae_lambda")
-    long_horizon = usual | {"gae_lambda": horizon.bounds[1]} if horizon else middle
+    long_horizon = usual | {"gae_lambda": horizon.at(1.0)} if horizon else middle
     if len(space.parameters) <= FEW:
         looks = [*((weights, usual) for weights in (*corners, centre)), (corners[0], long_horizon), (centre, middle)]
     else:
@@ -106,7 +105,7 @@ def random_arm(config: StudyConfig, index: int) -> Arm:
     return to_arm(from_cube(shares, space.weight_bounds), parameters, space)
 
 
-def _spread(config: StudyConfig, n: int) -> list[dict[str, float]]:
+def _spread(config: StudyConfig, n: int) -> list[dict[str, Value]]:
     """`n` points all over the box, `INTERIOR` of the way from its middle to its edge."""
     from scipy.stats.qmc import Sobol
 
@@ -130,8 +129,8 @@ def _interior(config: StudyConfig, centre: Weights) -> list[Arm]:
     return arms
 
 
-def _at(box: Mapping[str, ParameterRange], shares: Iterable[float]) -> dict[str, float]:
-    """The point of the box at a share of each range."""
+def _at(box: Mapping[str, SearchedParameter], shares: Iterable[float]) -> dict[str, Value]:
+    """The point of the box at a share of each axis."""
     return {name: parameter.at(share) for (name, parameter), share in zip(box.items(), shares, strict=True)}
 
 
@@ -157,8 +156,9 @@ def _coordinates(arm: Arm, space: SearchSpaceConfig) -> NDArray[np.float64]:
     return np.array([*weights.values(), *box])
 
 
-def _usual(config: StudyConfig, name: str) -> float:
-    """The value of a parameter in the configuration, within its range; where it is off, the middle of the range."""
+def _usual(config: StudyConfig, name: str) -> Value:
+    """The value of a parameter in the configuration, or the nearest one searched; where there is none, the middle."""
     value, parameter = value_of(name, config.ppo, config.attribution), config.search_space.parameters[name]
-    lower, upper = parameter.bounds
-    return parameter.at(0.5) if value is None else min(max(float(value), lower), upper)
+    if value is None or parameter.refusal(usual := parameter.within(value)) is not None:
+        return parameter.at(0.5)
+    return usual

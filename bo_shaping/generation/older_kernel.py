@@ -19,7 +19,8 @@ from gpytorch.kernels import AdditiveKernel, Kernel, ScaleKernel
 from gpytorch.priors import LogNormalPrior
 from torch import Tensor
 
-from bo_shaping.config import RelatedTask
+from bo_shaping.config import ParameterValues, RelatedTask
+from bo_shaping.config.searched_parameter import SearchedParameter
 from bo_shaping.surrogate.gaussian_process import SIGNAL_PRIOR, SLOPE_PRIOR, GaussianProcess
 from bo_shaping.surrogate.older_surfaces import older_surfaces
 from bo_shaping.surrogate.seed_effects import axes_of_space
@@ -90,10 +91,7 @@ def surrogate_spec(space: SearchSpace, related: tuple[RelatedTask, ...]) -> Surr
     """
     axes = axes_of_space(space)
     # What Ax hands over are the coordinates of `encode`, but for the range of the parameters.
-    bounds = torch.tensor(
-        [[scale(zero), scale(one)] for zero, one, log in axes.values() for scale in [math.log if log else float]],
-        dtype=torch.double,
-    ).T
+    bounds = torch.tensor([_ends(axis) for axis in axes.values()], dtype=torch.double).T
     configs = {}
     for metric in sorted({metric for task in related for trial in task.trials for metric in trial.outcomes}):
         older = older_surfaces(related, axes, metric)
@@ -107,6 +105,14 @@ def surrogate_spec(space: SearchSpace, related: tuple[RelatedTask, ...]) -> Surr
                 )
             ]
     return SurrogateSpec(metric_to_model_configs=configs)
+
+
+def _ends(axis: SearchedParameter) -> tuple[float, float]:
+    """What Ax hands over at 0 and at 1: places of a few values, and decimal logarithms."""
+    if isinstance(axis, ParameterValues):
+        return 0.0, len(axis.values) - 1.0
+    lower, upper = axis.bounds
+    return (math.log10(lower), math.log10(upper)) if axis.log else (lower, upper)
 
 
 def _sum_of(X: Tensor, inputs: Tensor, lengths: Tensor, factors: Tensor, constants: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from ax.core.trial_status import TrialStatus
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.generation.design import initial_design
-from bo_shaping.space.arms import PREFIX
+from bo_shaping.space.arms import PREFIX, Arm
 from bo_shaping.space.encoding import MIN_DISTANCE, axes_of, encode
 from bo_shaping.surrogate.joint_posterior import MIN_FINISHED, Posterior, posterior_of
 from bo_shaping.surrogate.observations import finished
@@ -31,7 +31,7 @@ ROUND = 3
 class Proposal:
     """What to run next, and why."""
 
-    arm: dict[str, float]
+    arm: Arm
     seeds: list[int]
     origin: str
 
@@ -96,7 +96,7 @@ def _open_round(experiment: Experiment, config: StudyConfig) -> list[BaseTrial]:
     return members if len(members) < ROUND else []
 
 
-def _next_of_round(posterior: Posterior, leader: int, members: list[BaseTrial]) -> dict[str, float] | None:
+def _next_of_round(posterior: Posterior, leader: int, members: list[BaseTrial]) -> Arm | None:
     """Sparse at its best, then the best other arms that were run; None if there is none that the round lacks."""
     taken = encode(axes_of(posterior.space), [trial.arm.parameters for trial in members])
     pure = set(posterior.points_of(SPARSE).tolist())

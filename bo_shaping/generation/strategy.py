@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from ax.adapter.registry import Generators
+from ax.adapter.transforms.choice_encode import OrderedChoiceToIntegerRange
 from ax.adapter.transforms.derelativize import Derelativize
 from ax.adapter.transforms.int_to_float import IntToFloat
 from ax.adapter.transforms.log import Log
@@ -52,9 +53,18 @@ from bo_shaping.surrogate.seed_effects import ComparableOutcomes
 BASELINE = "baseline"
 """Name of the first arm, pure sparse: Ax's status quo."""
 
-# Held weights are no inputs, and counts are modelled as if they were continuous. Beyond that, outcomes are only made
+# Held weights are no inputs, and counts are modelled as if they were continuous. Values in an order become their places
+# after that, so that they stay whole: `SimplexAcquisition` tries each of them. Beyond that, outcomes are only made
 # comparable and scaled: winsorising or log-compressing them would leave the posterior in units that nobody can read.
-_TRANSFORMS = [Derelativize, ComparableOutcomes, RemoveFixed, IntToFloat, Log, StandardizeY]
+_TRANSFORMS = [
+    Derelativize,
+    ComparableOutcomes,
+    RemoveFixed,
+    IntToFloat,
+    Log,
+    OrderedChoiceToIntegerRange,
+    StandardizeY,
+]
 
 
 def new_experiment(config: StudyConfig) -> Experiment:

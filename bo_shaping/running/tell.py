@@ -7,15 +7,13 @@ from typing import Any
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.limits import MEASURES, SECONDS
+from bo_shaping.config.searched_parameter import SLACK, Value
 from bo_shaping.errors import TellError
 from bo_shaping.running.transitions import failed
 from bo_shaping.storage.records import Entry, TrialRecord
 from bo_shaping.surrogate.outcomes import DECIMALS, KL, LARGEST, REWARD, Outcome, observations
 from inner_loop.io.schema import nearest
 from inner_loop.spec import SUM_ATOL
-
-SLACK = 1e-9
-"""How far beyond a bound rounding may take a number."""
 
 
 def told(
@@ -104,7 +102,7 @@ def _waiting(entry: Entry) -> TrialRecord:
     return record
 
 
-def checked_arm(config: StudyConfig, parameters: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+def checked_arm(config: StudyConfig, parameters: Mapping[str, Value]) -> tuple[dict[str, float], dict[str, Value]]:
     """Weights and training parameters of an arm that somebody chose; weights that are left out are 0.
 
     Raises:
@@ -118,29 +116,28 @@ def checked_arm(config: StudyConfig, parameters: Mapping[str, float]) -> tuple[d
                 f"Unknown weight or parameter {name!r}, did you mean {nearest(name, known)!r}? The study searches over "
                 f"{', '.join(known)}."
             )
-    numbers = {name: _number(name, value) for name, value in parameters.items()}
-    weights = {name: numbers.get(name, 0.0) for name in space.components}
+    weights = {name: _number(name, parameters.get(name, 0.0)) for name in space.components}
     if min(weights.values()) < 0 or abs(sum(weights.values()) - 1) > SUM_ATOL:
         raise TellError(f"Mixing weights must be >= 0 and sum to 1, got {weights}.")
     for name, weight in weights.items():
         lower, upper = space.bounds.get(name, (0.0, 1.0))
-        _check_between(name, weight, space.fixed.get(name, lower), space.fixed.get(name, upper))
-    extra = {}
+        lower, upper = space.fixed.get(name, lower), space.fixed.get(name, upper)
+        if not lower - SLACK <= weight <= upper + SLACK:
+            raise TellError(f"{name} must be between {lower:g} and {upper:g}, got {weight:g}.")
+    extra: dict[str, Value] = {}
     for name, parameter in space.parameters.items():
-        if name not in numbers:
+        if name not in parameters:
             raise TellError(f"The arm has no value for {name!r}.")
-        _check_between(name, numbers[name], *parameter.bounds)
-        extra[name] = numbers[name]
+        given: Any = _only_number_of(parameters[name])
+        value = given if isinstance(given, str) else _number(name, given)
+        if (refusal := parameter.refusal(value)) is not None:
+            raise TellError(f"{name} {refusal}.")
+        extra[name] = parameter.exact(value)
     return weights, extra
 
 
 def _option(name: str) -> str:
     return "--kl KL" if name == KL else f"--measure {name}=VALUE"
-
-
-def _check_between(name: str, value: float, lower: float, upper: float) -> None:
-    if not lower - SLACK <= value <= upper + SLACK:
-        raise TellError(f"{name} must be between {lower:g} and {upper:g}, got {value:g}.")
 
 
 def _outcome(config: StudyConfig, values: Mapping[str, float], has_replicates: bool) -> Outcome:

@@ -1,4 +1,4 @@
-"""The mixing weights and the box of training parameters, as Ax parameters and as trial specs.
+"""The mixing weights and the training parameters, as Ax parameters and as trial specs.
 
 An arm in Ax is `{"w_shap": ..., "w_lime": ..., "w_sparse": ..., "gae_lambda": ...}`; all weights are parameters, tied
 by the equality constraint that they sum to 1, so that the Gaussian process treats the components alike. A weight that
@@ -9,14 +9,18 @@ the others.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bo_shaping.config import SearchSpaceConfig, StudyConfig
-from bo_shaping.config.tunable import is_integer, with_parameters
+from bo_shaping.config import ParameterRange, SearchSpaceConfig, StudyConfig
+from bo_shaping.config.searched_parameter import SearchedParameter, Value
+from bo_shaping.config.tunable import TUNABLE, is_integer, with_parameters
 from bo_shaping.space import simplex
 from inner_loop.spec import TrialSpec
 
 if TYPE_CHECKING:
     from ax.core.parameter import Parameter
     from ax.core.search_space import SearchSpace
+
+Arm = dict[str, Value]
+"""Ax parameters: weights as `w_NAME`, training parameters by name."""
 
 PREFIX = "w_"
 
@@ -46,30 +50,35 @@ def corner(space: SearchSpaceConfig, component: str) -> dict[str, float]:
 
 
 def to_arm(
-    weights: Mapping[str, float], parameters: Mapping[str, float], space: SearchSpaceConfig | None = None
-) -> dict[str, float]:
+    weights: Mapping[str, float], parameters: Mapping[str, Value], space: SearchSpaceConfig | None = None
+) -> Arm:
     """Ax parameters of mixing weights and training parameters; those that count are ints."""
-    return {PREFIX + name: weight for name, weight in project(weights, space).items()} | {
-        name: round(value) if is_integer(name) else value for name, value in parameters.items()
+    arm: Arm = {PREFIX + name: weight for name, weight in project(weights, space).items()}
+    return arm | {
+        name: round(value) if is_integer(name) and not isinstance(value, str) else value
+        for name, value in parameters.items()
     }
 
 
 def from_arm(
-    arm: Mapping[str, float], space: SearchSpaceConfig | None = None
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Mixing weights, projected, and training parameters of an Ax arm, all floats."""
-    weights = {name.removeprefix(PREFIX): value for name, value in arm.items() if name.startswith(PREFIX)}
-    parameters = {name: float(value) for name, value in arm.items() if not name.startswith(PREFIX)}
+    arm: Mapping[str, Value], space: SearchSpaceConfig | None = None
+) -> tuple[dict[str, float], dict[str, Value]]:
+    """Mixing weights, projected, and training parameters of an Ax arm, all floats but for words."""
+    weights = {name.removeprefix(PREFIX): float(value) for name, value in arm.items() if name.startswith(PREFIX)}
+    parameters = {
+        name: value if isinstance(value, str) else float(value)
+        for name, value in arm.items()
+        if not name.startswith(PREFIX)
+    }
     return project(weights, space), parameters
 
 
-def to_specs(config: StudyConfig, arm: Mapping[str, float], seeds: Sequence[int]) -> list[TrialSpec]:
+def to_specs(config: StudyConfig, arm: Mapping[str, Value], seeds: Sequence[int]) -> list[TrialSpec]:
     """One spec per seed, equal but for the seed."""
     weights, parameters = from_arm(arm, config.search_space)
     for name, parameter in config.search_space.parameters.items():
         # An optimiser may leave a range by a rounding error, which the schema of `ppo` would refuse.
-        lower, upper = parameter.bounds
-        parameters[name] = min(max(parameters[name], lower), upper)
+        parameters[name] = parameter.within(parameters[name])
     stop = [kl for kl in (config.ppo.stop_at_kl, config.objective.held_kl) if kl is not None]
     guards = {"stop_at_kl": min(stop)} if stop else {}
     ppo, attribution = with_parameters(config.ppo, config.attribution, parameters | guards)
@@ -102,11 +111,25 @@ def ax_search_space(config: SearchSpaceConfig) -> "SearchSpace":
             parameters.append(RangeParameter(PREFIX + name, ParameterType.FLOAT, lower=lower, upper=upper))
             movable.append(PREFIX + name)
     for name, parameter in config.parameters.items():
-        kind, number = (ParameterType.INT, int) if is_integer(name) else (ParameterType.FLOAT, float)
-        lower, upper = (number(bound) for bound in parameter.bounds)
-        parameters.append(RangeParameter(name, kind, lower=lower, upper=upper, log_scale=parameter.log))
+        parameters.append(_ax_parameter(name, parameter))
     constraints = []
     if movable:
         rest = 1 - sum(lower for lower, upper in config.weight_bounds.values() if lower == upper)
         constraints.append(ParameterConstraint(equality=f"{' + '.join(movable)} == {rest:.{simplex.DIGITS}f}"))
     return SearchSpace(parameters=parameters, parameter_constraints=constraints)
+
+
+def _ax_parameter(name: str, parameter: SearchedParameter) -> "Parameter":
+    from ax.core.parameter import ChoiceParameter, ParameterType, RangeParameter
+
+    number = int if is_integer(name) else float
+    kind = {int: ParameterType.INT, float: ParameterType.FLOAT, str: ParameterType.STRING}[TUNABLE[name]]
+    if isinstance(parameter, ParameterRange):
+        lower, upper = (number(bound) for bound in parameter.bounds)
+        return RangeParameter(name, kind, lower=lower, upper=upper, log_scale=parameter.log)
+    # An ordered choice, and no range of places: plain Ax, its SQL and its pictures then show `words`, not 1. Ax keeps
+    # the order of words, and sorts numbers, as `ParameterValues` does; the strategy turns both into places.
+    values = [value if isinstance(value, str) else number(value) for value in parameter.values]
+    return ChoiceParameter(
+        name, kind, values=values, is_ordered=True, sort_values=not parameter.are_words, log_scale=False
+    )

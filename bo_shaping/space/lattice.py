@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from bo_shaping.config import ParameterRange, SearchSpaceConfig
+from bo_shaping.config import SearchSpaceConfig
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.config.tunable import is_integer
 from bo_shaping.config.weight_bounds import DIGITS, SLACK, free
-from bo_shaping.space.arms import from_arm, to_arm
+from bo_shaping.space.arms import Arm, from_arm, to_arm
 from bo_shaping.space.simplex import Weights, from_cube, vertices
-
-Arm = dict[str, float]
 
 N_POINTS = 2200
 """About how many points cover the whole space."""
 FINEST = 20
 """Most lattice steps per weight: steps of 0.05."""
 LEVELS = {0: 1, 1: 9, 2: 5}
-"""Levels per training parameter, by their number; more than two get random values together."""
+"""Levels per range, by the number of training parameters; more than two get random values together. Of a parameter
+with a few values, each is a level."""
 N_RANDOM_LEVELS = 27
 N_BETWEEN = 1000
 """Random points between those of a coarse lattice."""
@@ -70,15 +70,15 @@ def surface_weights(space: SearchSpaceConfig) -> list[Weights]:
     return weight_lattice(space, lattice_steps(space, N_SURFACE))
 
 
-def parameter_levels(space: SearchSpaceConfig) -> list[dict[str, float]]:
+def parameter_levels(space: SearchSpaceConfig) -> list[dict[str, Value]]:
     """Values of the training parameters: a full grid of one or two, random ones of more."""
     parameters = space.parameters
     n_levels = LEVELS.get(len(parameters))
     if n_levels is None:
         shares = qmc.Sobol(len(parameters), rng=0).random(32)[:N_RANDOM_LEVELS]
         return [_at(space, row) for row in shares]
-    axes = [np.linspace(0, 1, n_levels)] * len(parameters)
-    levels = [_at(space, np.array(row)) for row in itertools.product(*axes)]
+    grid = itertools.product(*(parameter.levels(n_levels) for parameter in parameters.values()))
+    levels = [_of_fields(dict(zip(parameters, row, strict=True))) for row in grid]
     return [level for i, level in enumerate(levels) if level not in levels[:i]]
 
 
@@ -93,11 +93,18 @@ def random_arms(space: SearchSpaceConfig, n: int, seed: int) -> list[Arm]:
     ]
 
 
-def _at(space: SearchSpaceConfig, shares: NDArray[np.float64]) -> dict[str, float]:
-    """Training parameters at shares between 0 and 1 of their ranges."""
+def _at(space: SearchSpaceConfig, shares: NDArray[np.float64]) -> dict[str, Value]:
+    """Training parameters at shares between 0 and 1 of their axes."""
     named = zip(space.parameters.items(), shares, strict=True)
-    values = {name: parameter.at(float(share)) for (name, parameter), share in named}
-    return {name: round(value) if is_integer(name) else value for name, value in values.items()}
+    return _of_fields({name: parameter.at(float(share)) for (name, parameter), share in named})
+
+
+def _of_fields(values: dict[str, Value]) -> dict[str, Value]:
+    """The values, whole where their fields are."""
+    return {
+        name: round(value) if is_integer(name) and not isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 def is_coarse(space: SearchSpaceConfig) -> bool:
@@ -109,7 +116,7 @@ def nearby(space: SearchSpaceConfig, arm: Arm, radius: float, n: int, rng: np.ra
     """Arms around `arm`: weight is moved from one component to another, or everything towards a random arm.
 
     Weights move by at most `radius` and come in hundredths, which is as finely as they matter; parameters move by at
-    most that share of the way.
+    most that share of the way; of a few values in an order, every other arm has that of a random arm.
     """
     weights, parameters = from_arm(arm, space)
     movable = free(space.weight_bounds)
@@ -124,15 +131,9 @@ def nearby(space: SearchSpaceConfig, arm: Arm, radius: float, n: int, rng: np.ra
             moved = {name: weight + share * (far_weights[name] - weight) for name, weight in weights.items()}
         moved = {name: max(round(weight, 2), 0.0) for name, weight in moved.items()}
         shifted = {
-            name: _between(name, parameter, parameters[name], far_parameters[name], share)
+            name: parameter.near(parameters[name], far_parameters[name], share, rng)
             for name, parameter in space.parameters.items()
         }
         # Every fourth leaves the weights alone, every fourth the parameters.
         arms.append(to_arm(weights if i % 4 == 0 else moved, parameters if i % 4 == 3 else shifted, space))
     return arms
-
-
-def _between(name: str, parameter: ParameterRange, here: float, there: float, share: float) -> float:
-    here, there = parameter.share_of(here), parameter.share_of(there)
-    value = parameter.at(here + share * (there - here))
-    return round(value) if is_integer(name) else value

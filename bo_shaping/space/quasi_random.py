@@ -1,7 +1,7 @@
 """Quasi-random points of a simplex times a box, for an acquisition function to be scanned on.
 
 Notation: d columns, of which those of `simplex` sum to `total`; `bounds` is `2 x d`, with equal rows where a column is
-fixed.
+fixed. Columns `places` hold the places 0, 1, ... of values in an order, and nothing between.
 """
 
 import torch
@@ -62,3 +62,30 @@ def onto_simplex(X: Tensor, bounds: Tensor, simplex: Tensor, total: float) -> Te
     on_it = (weights.sum(dim=1, keepdim=True) - total).abs() < 1e-12
     X[:, simplex] = torch.where(on_it, weights, (weights - (least + most) / 2).clamp(low, high))
     return X
+
+
+def onto_places(X: Tensor, bounds: Tensor, places: list[int]) -> Tensor:
+    """`X` (`n x d`) with whole numbers in the columns `places`: each has an equal part of what lies between bounds."""
+    if not places:
+        return X
+    low, high = bounds[:, places]
+    steps = high - low
+    share = torch.where(steps > 0, (X[:, places] - low) / steps.clamp(min=1.0), 0.0)
+    whole = X.clone()
+    whole[:, places] = low + (share * (steps + 1)).floor().clamp(min=0.0).minimum(steps)
+    return whole
+
+
+def with_each_place(X: Tensor, bounds: Tensor, places: list[int]) -> Tensor:
+    """`m x d`: of every row of `X` (`n x d`) the nearest with whole `places`, and each that differs from it in one."""
+    if not places:
+        return X
+    nearest = X.clone()
+    nearest[:, places] = X[:, places].round().clamp(bounds[0, places], bounds[1, places])
+    rows = [nearest]
+    for column in places:
+        for value in torch.arange(int(bounds[0, column]), int(bounds[1, column]) + 1, dtype=X.dtype):
+            other = nearest.clone()
+            other[:, column] = value
+            rows.append(other)
+    return torch.cat(rows).unique(dim=0)

@@ -20,6 +20,7 @@ from ax.storage.json_store.encoder import object_to_json
 from ax.storage.json_store.registry import CORE_CLASS_ENCODER_REGISTRY, CORE_ENCODER_REGISTRY
 
 from bo_shaping.config import StudyConfig
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.errors import BoShapingError, ConnectionLostError, StorageError, TooManyFailuresError
 from bo_shaping.generation.strategy import new_client, propose
 from bo_shaping.libraries.ax_internals import experiment_of
@@ -135,7 +136,7 @@ class Ledger:
         self.write(entry)
         return entry
 
-    def new_entry(self, arm: Mapping[str, float], status: Status, origin: Origin) -> Entry:
+    def new_entry(self, arm: Mapping[str, Value], status: Status, origin: Origin) -> Entry:
         """A trial to be added with an arm that somebody chose, which gets the first seeds of the study."""
         seeds = range(self.config.seed, self.config.seed + self.config.noise.replicates)
         return trial_of_arm(len(self.entries), arm, status, seeds, origin)
@@ -192,7 +193,7 @@ class Ledger:
                 os.utime(self.folder.snapshot_file)
 
 
-def trial_of_arm(index: int, arm: Mapping[str, float], status: Status, seeds: Iterable[int], origin: Origin) -> Entry:
+def trial_of_arm(index: int, arm: Mapping[str, Value], status: Status, seeds: Iterable[int], origin: Origin) -> Entry:
     """A trial that has no outcome yet."""
     weights, parameters = from_arm(arm)
     record = TrialRecord(

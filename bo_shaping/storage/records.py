@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.surrogate.outcomes import Observation
 from inner_loop.io.schema import StrictModel
 
@@ -27,7 +28,7 @@ class TrialRecord(StrictModel):
     because its learning curve fell behind."""
     weights: dict[str, float]
     """Mixing weights of the arm."""
-    parameters: dict[str, float]
+    parameters: dict[str, Value]
     """Training parameters of the arm."""
     seeds: tuple[int, ...] = (0,)
     """Seeds of its trainings, one per replicate."""
@@ -62,7 +63,7 @@ class Entry(StrictModel):
     """One trial as the journal knows it: enough to build the trial of the Ax experiment again."""
 
     record: TrialRecord
-    arm: dict[str, float | int]
+    arm: dict[str, int | Value]
     """The Ax parameters, to the last digit."""
     data: tuple[Observation, ...] = ()
     """What the surrogate is told."""

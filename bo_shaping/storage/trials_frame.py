@@ -28,5 +28,6 @@ def trials_frame(config: StudyConfig, records: Sequence[TrialRecord]) -> "pd.Dat
         for record in records
     ]
     frame = pd.DataFrame(rows, columns=columns)
-    words = ("index", "status", "reason", "origin", "seeds", "attempt", "earlier")
+    words = ["index", "status", "reason", "origin", "seeds", "attempt", "earlier"]
+    words += [name for name, parameter in space.choices.items() if parameter.are_words]
     return frame.astype(dict.fromkeys([name for name in columns if name not in words], float))

@@ -17,7 +17,7 @@ from bo_shaping.config import SearchSpaceConfig, StudyConfig
 from bo_shaping.config.limits import Constraint
 from bo_shaping.errors import TooFewTrialsError
 from bo_shaping.space import lattice
-from bo_shaping.space.arms import PREFIX, from_arm, to_arm
+from bo_shaping.space.arms import PREFIX, Arm, from_arm, to_arm
 from bo_shaping.space.encoding import MIN_DISTANCE, axes_of, encode
 from bo_shaping.surrogate.gaussian_process import GaussianProcess
 from bo_shaping.surrogate.observations import TrialOutcome, finished, rows
@@ -47,7 +47,7 @@ class Posterior:
     """Finished trials by index."""
     processes: dict[str, GaussianProcess]
     """By metric."""
-    arms: list[dict[str, float]]
+    arms: list[Arm]
     """`g` Ax arms."""
     X: Array
     """`g x d`, the arms as points of the unit cube."""
@@ -169,21 +169,21 @@ def process_of(
     return GaussianProcess.of(encode(axes, data.arms), data, older=older, random_seed=random_seed)
 
 
-def _tried_arms(outcomes: Mapping[int, TrialOutcome], space: SearchSpaceConfig) -> list[dict[str, float]]:
+def _tried_arms(outcomes: Mapping[int, TrialOutcome], space: SearchSpaceConfig) -> list[Arm]:
     """Arms of finished trials, each once, projected: people may have attached what is a rounding error outside."""
     arms = [to_arm(*from_arm(outcome.arm, space), space) for outcome in outcomes.values()]
     return [arm for i, arm in enumerate(arms) if arm not in arms[:i]]
 
 
 def _refined(
-    arms: list[dict[str, float]],
+    arms: list[Arm],
     processes: Mapping[str, GaussianProcess],
     constraints: list[Constraint],
     space: SearchSpaceConfig,
     seed: int,
-) -> list[dict[str, float]]:
+) -> list[Arm]:
     """Points around the best one, nearer and nearer; rounded to hundredths, which is as finely as weights matter."""
-    refined: list[dict[str, float]] = []
+    refined: list[Arm] = []
     candidates = arms
     rng = np.random.default_rng(seed)
     for radius in (0.3, 0.1, 0.03):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bo_shaping.space.arms import Arm
 from bo_shaping.surrogate.outcomes import REWARD
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Curve = dict[float, float]
 class TrialOutcome:
     """What is known of one finished trial."""
 
-    arm: dict[str, float]
+    arm: Arm
     """Ax parameters."""
     seeds: list[int]
     means: dict[str, float]
@@ -47,7 +48,7 @@ class TrialOutcome:
 class Rows:
     """Observations of one metric, `n` in all."""
 
-    arms: list[dict[str, float]]
+    arms: list[Arm]
     y: Array
     seeds: list[int]
     known: Array

@@ -16,7 +16,7 @@ from bo_shaping.config import RelatedTask, SearchSpaceConfig, StudyConfig
 from bo_shaping.config.limits import Constraint
 from bo_shaping.config.related import MIN_TRIALS
 from bo_shaping.space import lattice
-from bo_shaping.space.arms import PREFIX, to_arm
+from bo_shaping.space.arms import PREFIX, Arm, to_arm
 from bo_shaping.space.encoding import Axes, axes_of, encode
 from bo_shaping.surrogate.gaussian_process import GaussianProcess
 from bo_shaping.surrogate.outcomes import REWARD
@@ -54,7 +54,8 @@ def older_surfaces(related: Sequence[RelatedTask], axes: Axes, metric: str) -> O
         if len(trials) < MIN_TRIALS:
             continue
         arms = [
-            {f"{PREFIX}{name}": weight for name, weight in trial.weights.items()} | trial.parameters for trial in trials
+            {**{f"{PREFIX}{name}": weight for name, weight in trial.weights.items()}, **trial.parameters}
+            for trial in trials
         ]
         sources.append(task.source)
         processes.append(
@@ -67,7 +68,7 @@ def older_surfaces(related: Sequence[RelatedTask], axes: Axes, metric: str) -> O
     return OlderSurfaces(sources, processes) if processes else None
 
 
-def older_best(config: StudyConfig) -> list[dict[str, float]]:
+def older_best(config: StudyConfig) -> list[Arm]:
     """For each older task the arm that would be best there, as far as its trials say, within this study's limits."""
     space = config.search_space
     arms = lattice.covering(space)

@@ -16,6 +16,7 @@ from bo_shaping.surrogate.leave_one_out import fit_of
 from bo_shaping.surrogate.outcomes import KL, REWARD
 from bo_shaping.surrogate.recommendation import CREDIBILITY, TAILS, Array, Best, FrontPoint, Group, Surface
 from bo_shaping.surrogate.simplest import costs_of_leaving_out, prob_of_face, simplest, what_matters
+from bo_shaping.text.wording import describe_value
 from inner_loop.spec import SPARSE
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def recommend(experiment: "Experiment", config: StudyConfig) -> tuple[Best, Surf
     """
     posterior = posterior_of(experiment, config)
     best = recommended_point(posterior, remeasured(experiment))
-    best_draws = _arms_as_array(posterior)[posterior.best_per_draw()]
+    best_draws = _numbers(posterior)[posterior.best_per_draw()]
     return _describe(posterior, best, best_draws, config), _surface(posterior, best, best_draws, config)
 
 
@@ -97,7 +98,7 @@ def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyC
     space = config.search_space
     weights, parameters = from_arm(posterior.arms[best], space)
     low, high = _shortest(best_draws)
-    names = [*space.components, *space.parameters]
+    names = [*space.components, *space.ranges]
     prob_better_than = {component: _prob_better(posterior, best, component) for component in space.components}
     mean_low, mean_high = np.quantile(posterior.draws[REWARD][:, best], TAILS)
     correlation = _seed_correlation(posterior)
@@ -126,6 +127,7 @@ def _describe(posterior: Posterior, best: int, best_draws: Array, config: StudyC
         leaving_out=costs_of_leaving_out(posterior, best),
         matters=what_matters(posterior),
         prob_face=prob_of_face(posterior, best),
+        prob_value=_prob_value(posterior),
         borrowed=borrowed(posterior, config),
     )
 
@@ -149,9 +151,9 @@ def _surface(posterior: Posterior, best: int, best_draws: Array, config: StudyCo
     )
 
 
-def _arms_as_array(posterior: Posterior) -> Array:
-    space = posterior.space
-    parameters = [[arm[name] for name in space.parameters] for arm in posterior.arms]
+def _numbers(posterior: Posterior) -> Array:
+    """`g x c`: the weights, and the training parameters that have a range."""
+    parameters = [[arm[name] for name in posterior.space.ranges] for arm in posterior.arms]
     return np.concatenate([posterior.weights, np.array(parameters).reshape(len(posterior.arms), -1)], axis=1)
 
 
@@ -182,6 +184,17 @@ def _prob_best(posterior: Posterior) -> dict[str, float]:
     return {
         component: float(np.isin(best, posterior.points_of(component)).mean())
         for component in posterior.space.components
+    }
+
+
+def _prob_value(posterior: Posterior) -> dict[str, dict[str, float]]:
+    """P(the best point of all has the value), by training parameter and value."""
+    best = [posterior.arms[point] for point in posterior.best_per_draw()]
+    return {
+        name: {
+            describe_value(value, 12): sum(arm[name] == value for arm in best) / len(best) for value in parameter.values
+        }
+        for name, parameter in posterior.space.choices.items()
     }
 
 

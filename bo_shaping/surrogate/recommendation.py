@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.surrogate.fit import Fit
 
 Array = NDArray[np.float64]
@@ -31,7 +32,7 @@ class FrontPoint:
     """A point that no other is expected to beat in both reward and KL."""
 
     weights: dict[str, float]
-    parameters: dict[str, float]
+    parameters: dict[str, Value]
     mean: float
     """Expected validation reward."""
     mean_interval: tuple[float, float]
@@ -57,7 +58,7 @@ class Simplest:
     """A mixture of fewer components that is not known to be worse than the recommended one."""
 
     weights: dict[str, float]
-    parameters: dict[str, float]
+    parameters: dict[str, Value]
     """The training parameters that are best with these weights."""
     cost: Cost
     prob_best: float
@@ -112,10 +113,10 @@ class Best:
 
     weights: dict[str, float]
     """Mixing weights by component, summing to 1."""
-    parameters: dict[str, float]
+    parameters: dict[str, Value]
     """Training parameters that go with the weights, such as `gae_lambda`."""
     interval: dict[str, tuple[float, float]]
-    """90 % credible interval of the best value of every weight and training parameter."""
+    """90 % credible interval of the best value of every weight, and of every training parameter with a range."""
     mean: float
     """Expected validation reward."""
     mean_interval: tuple[float, float]
@@ -155,6 +156,9 @@ class Best:
     prob_face: float | None = None
     """Probability that no further component is needed: that a mixture of those of the recommended one, at some training
     parameters, is the best of all; None where that was not asked."""
+    prob_value: dict[str, dict[str, float]] = field(default_factory=dict)
+    """By training parameter of which a few values are searched: the probability of each value, in their order, that the
+    best of all allowed points has it."""
     borrowed: Borrowed | None = None
     """What trials of other tasks have brought; None if the study has none."""
 
@@ -209,7 +213,7 @@ class Surface:
     """Order of the columns of `weights` and `draws`."""
     weights: Array
     """`g x k` mixing weights."""
-    parameters: dict[str, float]
+    parameters: dict[str, Value]
     """The recommended training parameters."""
     mean: Array
     """`g` posterior means of the reward."""

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from ax.adapter.data_utils import ExperimentData
 from ax.adapter.transforms.base import Transform
-from ax.core.parameter import RangeParameter
+from ax.core.parameter import ChoiceParameter, Parameter, RangeParameter
 from ax.core.search_space import SearchSpace
 from ax.storage.transform_registry import register_transform
 
+from bo_shaping.config import ParameterRange, ParameterValues
+from bo_shaping.config.searched_parameter import SearchedParameter
 from bo_shaping.libraries.ax_internals import experiment_of_adapter
 from bo_shaping.space.arms import PREFIX
-from bo_shaping.space.encoding import Axes, encode
+from bo_shaping.space.encoding import WEIGHT, Axes, encode
 from bo_shaping.surrogate.gaussian_process import GaussianProcess
 from bo_shaping.surrogate.observations import TrialOutcome, finished, pooled_sems, rows
 
@@ -64,13 +66,21 @@ class ComparableOutcomes(Transform):
         return ExperimentData(arm_data=arm_data.loc[arm_data.index.isin(frame.index)], observation_data=frame)
 
 
-def axes_of_space(space: SearchSpace) -> dict[str, tuple[float, float, bool]]:
+def axes_of_space(space: SearchSpace) -> dict[str, SearchedParameter]:
     """The coordinates of `encoding.axes_of`, from what Ax knows."""
-    return {
-        name: (0.0, 1.0, False) if name.startswith(PREFIX) else (parameter.lower, parameter.upper, parameter.log_scale)
-        for name, parameter in space.parameters.items()
-        if isinstance(parameter, RangeParameter)
-    }
+    axes = {name: _axis(parameter) for name, parameter in space.parameters.items()}
+    return {name: axis for name, axis in axes.items() if axis is not None}
+
+
+def _axis(parameter: Parameter) -> SearchedParameter | None:
+    """None where nothing is searched."""
+    if isinstance(parameter, ChoiceParameter):
+        return ParameterValues(values=tuple(parameter.values))
+    if not isinstance(parameter, RangeParameter):
+        return None
+    if parameter.name.startswith(PREFIX):
+        return WEIGHT
+    return ParameterRange(bounds=(parameter.lower, parameter.upper), log=parameter.log_scale)
 
 
 def _adjusted(outcome: TrialOutcome | None, metric: str, shifts: Mapping[int, float]) -> Any:

@@ -14,6 +14,26 @@ def describe_weights(weights: Mapping[str, float], *, digits: int = 2) -> str:
     return f"pure {kept[0][1]}" if pure else " + ".join(f"{w:.{digits}f} {n}" for w, n in sorted(kept, reverse=True))
 
 
+def describe_value(value: float | str, digits: int = 3) -> str:
+    """A training parameter: a word as it is, a number with that many digits, a whole one with all of its own.
+
+    >>> describe_value("words"), describe_value(0.8333), describe_value(4.0), describe_value(1024.0)
+    ('words', '0.833', '4', '1024')
+    """
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e6 else f"{value:.{digits}g}"
+
+
+def describe_shares(shares: Mapping[str, float]) -> str:
+    """How probable each of a few values is, in their order.
+
+    >>> describe_shares({"tokens": 0.72, "words": 0.28, "spans": 0.0})
+    'tokens 72 %, words 28 %, spans < 1 %'
+    """
+    return ", ".join(f"{value} {describe_probability(share)}" for value, share in shares.items())
+
+
 def describe_probability(probability: float) -> str:
     """A probability in per cent, never rounded to certainty.
 

@@ -6,7 +6,7 @@ from bo_shaping.config import StudyConfig
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.surrogate.recommendation import Best
-from bo_shaping.text.wording import describe_weights
+from bo_shaping.text.wording import describe_value, describe_weights
 from bo_shaping.views.equal_kl import speed
 from inner_loop.spec import SPARSE, CurvePoint
 
@@ -19,13 +19,16 @@ WORDS = {"gae_lambda": "lambda", "kl_coef": "KL price", "max_units": "units at m
 """Parameters that are not said as they are named."""
 LEVELS = {f"{unit}s": f"{unit}-level " for unit in ("token", "word", "span", "sentence", "turn")}
 """How units are said of credit; nothing is said where they depend on the response (`auto`)."""
+UNITS = "units"
+"""A parameter that is said of the mixture, where it is searched."""
 
 
 def in_short(folder: StudyFolder, config: StudyConfig, best: Best, records: Sequence[TrialRecord]) -> str:
     """The sentence about a study, its learning curves read from its files."""
     sparse = best_sparse(records)
     compared = [index for index in (best.nearest_trial, sparse) if index is not None]
-    return sentence(config.attribution.units, best, sparse, folder.curves(folder.results(compared)))
+    units = str(best.parameters.get(UNITS, config.attribution.units))
+    return sentence(units, best, sparse, folder.curves(folder.results(compared)))
 
 
 def best_sparse(records: Sequence[TrialRecord]) -> int | None:
@@ -42,7 +45,7 @@ def sentence(units: str, best: Best, sparse: int | None, curves: Mapping[int, Se
     """'In short: span-level 0.75 shap + 0.25 sparse, lambda 0.83; trial 2, ...; leaving out lime costs nothing ...'.
 
     Args:
-        units: What credit is given to, as `attribution.units` has it.
+        units: What credit is given to, as `attribution.units` or the recommendation has it.
         best: The recommendation.
         sparse: The best trial of pure sparse.
         curves: Learning curves of that trial and of the one that is nearest to the recommendation, where there are any.
@@ -50,7 +53,11 @@ def sentence(units: str, best: Best, sparse: int | None, curves: Mapping[int, Se
     mixture = describe_weights(best.weights)
     pays_at_the_end = best.weights.get(SPARSE, 0.0) >= 1 - SHOWN
     what = mixture if pays_at_the_end else f"{LEVELS.get(units, '')}{mixture}"
-    settings = [f"{WORDS.get(name, name.replace('_', ' '))} {value:.2g}" for name, value in best.parameters.items()]
+    settings = [
+        f"{WORDS.get(name, name.replace('_', ' '))} {describe_value(value, 2)}"
+        for name, value in best.parameters.items()
+        if name != UNITS or (units not in LEVELS and not pays_at_the_end)
+    ]
     parts = [", ".join([what, *settings]), *_speed(best.nearest_trial, sparse, curves), *_superfluous(best)]
     return f"In short: {'; '.join(parts)}."
 

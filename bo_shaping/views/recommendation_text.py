@@ -6,10 +6,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.surrogate.recommendation import Best, Cost, Simplest
 from bo_shaping.text.hidden_characters import visible_text
-from bo_shaping.text.wording import describe_prob_best, describe_probability, describe_rivals
+from bo_shaping.text.wording import (
+    describe_prob_best,
+    describe_probability,
+    describe_rivals,
+    describe_shares,
+    describe_value,
+)
 from bo_shaping.views.trials_table import arm_text, reward_text
 
 _SAME = 1e-6
@@ -18,11 +25,12 @@ _SAME = 1e-6
 
 def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> None:
     """Print the recommendation; `records` are those of the study's trials."""
-    width = max(12, *map(len, best.interval))
-    for title, values in (("weight", best.weights), ("parameter", best.parameters)):
-        for name, value in values.items():
-            low, high = best.interval[name]
-            console.print(f"{title:>9} {name:<{width}} {value:6.3g}   90 % between {low:.3g} and {high:.3g}")
+    names = {**dict.fromkeys(best.weights, "weight"), **dict.fromkeys(best.parameters, "parameter")}
+    values = {name: describe_value(value) for name, value in {**best.weights, **best.parameters}.items()}
+    width, room = max(12, *map(len, names)), max(6, *map(len, values.values()))
+    for name, title in names.items():
+        how_sure = _how_sure(best, name)
+        console.print(Text(f"{title:>9} {name:<{width}} {values[name]:>{room}}   {how_sure}"), soft_wrap=True)
     low, high = best.mean_interval
     beats = describe_rivals(best.prob_better_than, best.weights)
     divergence = "" if best.kl is None else f", expected KL {best.kl:.1f}"
@@ -64,6 +72,13 @@ def print_posterior(console: Console, best: Best) -> None:
     )
 
 
+def _how_sure(best: Best, name: str) -> str:
+    if name in best.prob_value:
+        return f"best with probability: {describe_shares(best.prob_value[name])}"
+    low, high = best.interval[name]
+    return f"90 % between {low:.3g} and {high:.3g}"
+
+
 def _simpler(other: Simplest) -> str:
     return (
         f"simpler, and not known to be worse: {arm_text(other.weights, other.parameters)}; it costs "
@@ -89,7 +104,7 @@ def _print_front(console: Console, best: Best) -> None:
         table.add_column(name, justify="right", no_wrap=True)
     for point in best.front:
         values = [f"{weight:.2f}" for weight in point.weights.values()]
-        values += [f"{value:.3g}" for value in point.parameters.values()]
+        values += map(describe_value, point.parameters.values())
         (low, high), (least, most) = point.mean_interval, point.kl_interval
         table.add_row(
             *values, f"{point.mean:.3f}", f"{low:.2f} to {high:.2f}", f"{point.kl:.1f}", f"{least:.1f} to {most:.1f}"
@@ -117,8 +132,14 @@ def _measured(best: Best, records: Sequence[TrialRecord]) -> str:
 
 
 def _is_run_of(best: Best, trial: TrialRecord) -> bool:
-    here, there = best.weights | best.parameters, trial.weights | trial.parameters
-    return all(abs(here[name] - there[name]) <= _SAME * max(1.0, abs(here[name])) for name in here)
+    here, there = {**best.weights, **best.parameters}, {**trial.weights, **trial.parameters}
+    return all(_is_same(value, there[name]) for name, value in here.items())
+
+
+def _is_same(one: Value, other: Value) -> bool:
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return abs(one - other) <= _SAME * max(1.0, abs(one))
 
 
 def _listed(words: dict[str, str]) -> str:

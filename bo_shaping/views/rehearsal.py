@@ -7,6 +7,7 @@ from typing import Any
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.inner_loop import DEFAULT_INNER_LOOP, check_inner_loop
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.errors import BoShapingError
 from bo_shaping.exchange.gathering import Gathered, gather
 from bo_shaping.generation.design import initial_design
@@ -28,7 +29,7 @@ class Arm:
     """One trial of the design."""
 
     weights: dict[str, float]
-    parameters: dict[str, float]
+    parameters: dict[str, Value]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bo_shaping.text.hidden_characters import visible_text
-from bo_shaping.text.wording import describe_duration, describe_weights
+from bo_shaping.text.wording import describe_duration, describe_value, describe_weights
 from bo_shaping.views.credit_similarity import SHARE, similarity_rows
 from bo_shaping.views.rehearsal import Cost, Rehearsal
 from inner_loop.spec.credit_similarity import CreditSimilarity
@@ -89,7 +89,7 @@ def _design(rehearsal: Rehearsal) -> Table:
         table.add_column(name, justify="right")
     for index, arm in enumerate(rehearsal.design[:MAX_ARMS]):
         table.add_row(
-            str(index), Text(describe_weights(arm.weights)), *(f"{arm.parameters[name]:.3g}" for name in names)
+            str(index), Text(describe_weights(arm.weights)), *(describe_value(arm.parameters[name]) for name in names)
         )
     if len(rehearsal.design) > MAX_ARMS:
         table.add_row("…", f"{len(rehearsal.design) - MAX_ARMS} more", *[""] * len(names))

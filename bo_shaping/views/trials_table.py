@@ -9,10 +9,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.text.hidden_characters import visible_text
-from bo_shaping.text.wording import describe_attempts
+from bo_shaping.text.wording import describe_attempts, describe_value
 from bo_shaping.views.running import Running
 from bo_shaping.views.status import TrialStatus
 from bo_shaping.views.whole_lines import UNBOUNDED, whole_lines
@@ -71,7 +72,7 @@ class TrialsView:
     def _table(self, details: bool, one_column: bool) -> Table:
         table = Table(box=None, header_style="bold", pad_edge=False)
         has_final = any(trial.record.final is not None for trial in self.trials)
-        arm = list((self.trials[0].record.weights | self.trials[0].record.parameters) if self.trials else ())
+        arm = [name for trial in self.trials[:1] for name in (*trial.record.weights, *trial.record.parameters)]
         table.add_column("trial", justify="right", no_wrap=True)
         table.add_column("status", no_wrap=True)
         if details:
@@ -104,10 +105,10 @@ def print_trials(console: Console, trials: Sequence[TrialStatus], *, details: bo
     console.print(TrialsView(trials, details), crop=False)
 
 
-def arm_text(weights: dict[str, float], parameters: dict[str, float]) -> str:
+def arm_text(weights: Mapping[str, float], parameters: Mapping[str, Value]) -> str:
     """An arm in one line: 'shap 0.50 lime 0.25 sparse 0.25, gae_lambda 0.95'."""
     mixture = " ".join(f"{name} {weight:.2f}" for name, weight in weights.items())
-    return ", ".join([mixture, *(f"{name} {value:.3g}" for name, value in parameters.items())])
+    return ", ".join([mixture, *(f"{name} {describe_value(value)}" for name, value in parameters.items())])
 
 
 def reward_text(record: TrialRecord) -> str:
@@ -163,7 +164,7 @@ def _who(trial: TrialStatus) -> Text:
 
 
 def _arm_cells(record: TrialRecord) -> list[str]:
-    return [f"{weight:.2f}" for weight in record.weights.values()] + [f"{v:.3g}" for v in record.parameters.values()]
+    return [f"{weight:.2f}" for weight in record.weights.values()] + [*map(describe_value, record.parameters.values())]
 
 
 def _short_arm(record: TrialRecord, brief: bool) -> str:

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from bo_shaping.config import ParameterRange, StudyConfig
-from bo_shaping.config.tunable import NOT_TUNABLE, OF_ATTRIBUTION, TUNABLE
+from bo_shaping.config import ParameterRange, ParameterValues, StudyConfig
+from bo_shaping.config.tunable import NOT_TUNABLE, OF_ATTRIBUTION, ONLY_VALUES, TUNABLE
 from experiments.docs.markdown import table
 
 HEAD = """# Configuration
@@ -21,6 +21,13 @@ key is an error that names the nearest valid one. `bo-shaping init` writes a com
 
 This page is made from the schema by `python -m experiments.docs`.
 """
+
+
+_ORDER = """Values are taken in the order that they are given, and neighbours to be alike: what a trial says of one
+value, it says in part of the next. Numbers stand from the smallest to the largest, and are evenly spaced whatever they
+are; words need an order that means something, as units have from fine to coarse. Two values have no wrong order. Three
+or more words without an order, of which each would be a thing of its own, cannot be searched in one study: give the
+two that are in question, or launch a study for each."""
 
 
 def configuration_reference(model: type[BaseModel] = StudyConfig) -> str:
@@ -76,6 +83,8 @@ def _words(annotation: Any) -> str:
         return "null"
     if annotation is ParameterRange:
         return "{bounds: [low, high], log: false}"
+    if annotation is ParameterValues:
+        return "{values: [one, other, …]}"
     if origin is typing.Annotated:
         return ", ".join([_words(arguments[0]), *filter(None, map(_limit, arguments[1:]))])
     if origin is typing.Literal:
@@ -112,10 +121,15 @@ def _first_paragraph(model: type[BaseModel]) -> str:
 
 
 def _searchable() -> str:
-    searched = ", ".join(f"`{name}`" for name in TUNABLE)
+    searched = ", ".join(f"`{name}`" for name in TUNABLE if name not in ONLY_VALUES)
+    by_values = [[f"`{name}`", reason, f"`{{values: {example}}}`"] for name, (reason, example) in ONLY_VALUES.items()]
     rows = [[f"`{name}`", reason] for name, reason in NOT_TUNABLE.items()]
-    own = " and ".join(f"`{name}`" for name in OF_ATTRIBUTION)
+    *most, last = [f"`{name}`" for name in OF_ATTRIBUTION]
     return (
-        f"`search_space.parameters` takes these fields: {searched}. {own} are fields of `attribution`, all others of "
-        "`ppo`.\n\nThese are refused:\n\n" + table(["field", "why"], rows)
+        "`search_space.parameters` takes these fields, over a range of numbers (`bounds`) or a few `values`: "
+        f"{searched}. {', '.join(most)} and {last} are fields of `attribution`, all others of `ppo`.\n\n"
+        "These are searched by their values only:\n\n"
+        + table(["field", "why not over a range", "for example"], by_values)
+        + f"\n\n{_ORDER}\n\nThese are refused:\n\n"
+        + table(["field", "why"], rows)
     )

@@ -1,6 +1,7 @@
 """An inner loop in closed form, with a known optimum: what the outer loop is tested on.
 
-Reward: 2 - 4 |w - OPTIMUM|^2 - 3 (gae_lambda - 0.8)^2; KL: 4 + 20 (1 - gae_lambda) (1 - w_sparse).
+Reward: 2 - 4 |w - OPTIMUM|^2 - 3 (gae_lambda - 0.8)^2; KL: 4 + 20 (1 - gae_lambda) (1 - w_sparse). Where units count,
+the reward has OF_UNITS beside.
 """
 
 import math
@@ -13,6 +14,7 @@ from inner_loop.spec import CurvePoint, ExplainedResponse, StepStats, TrialProgr
 
 OPTIMUM = {"shap": 0.5, "lime": 0.3, "sparse": 0.2}
 BEST_LAMBDA = 0.8
+OF_UNITS = {"tokens": 0.0, "words": 0.5, "spans": 1.2, "sentences": 0.4}
 
 
 def reward(weights: dict[str, float], gae_lambda: float) -> float:
@@ -52,6 +54,12 @@ def run_trial(spec: TrialSpec) -> Iterator[TrialProgress]:
     for step in range(spec.ppo.steps + 1):
         yield TrialProgress(step=step, n_steps=spec.ppo.steps, score=0.1 * step, kl=1.0)
     return result_of(spec, reward(spec.weights, spec.ppo.gae_lambda) + 0.01 * spec.seed)
+
+
+def run_by_units(spec: TrialSpec) -> Iterator[TrialProgress]:
+    """As `run_trial`, and which units credit is given to makes a difference."""
+    yield TrialProgress(step=0, n_steps=1)
+    return result_of(spec, reward(spec.weights, spec.ppo.gae_lambda) + OF_UNITS[spec.attribution.units])
 
 
 def run_slowly(spec: TrialSpec) -> Iterator[TrialProgress]:

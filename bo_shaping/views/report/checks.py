@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.config.sections import EarlyStoppingConfig
 from bo_shaping.text.escaping import escape
 from bo_shaping.views.report.cost import cost_of, cost_sentences
@@ -83,10 +84,10 @@ def _noise(data: Material) -> Check | None:
 def _by_arm(trials: pd.DataFrame, fit: "Fit") -> list[list[float]]:
     """What the trainings of each arm were worth."""
     names = [WEIGHT_PREFIX + name for name in component_names(trials)] + extra_parameters(trials)
-    table = trials[names].astype(float).round(SAME_ARM_DIGITS).to_numpy()
+    table = trials[names].infer_objects().round(SAME_ARM_DIGITS).to_numpy()
     arms = {int(index): tuple(row) for index, row in zip(trials["index"], table, strict=True)}
     stopped = set(trials.loc[trials["status"] == "stopped", "index"])
-    values: dict[tuple[float, ...], list[float]] = {}
+    values: dict[tuple[Value, ...], list[float]] = {}
     for one in fit.predictions:
         if one.trial not in stopped:
             values.setdefault(arms[one.trial], []).append(one.measured)

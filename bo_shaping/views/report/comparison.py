@@ -1,13 +1,15 @@
 """A comparison in a notebook: `look_at_comparison(file)` has the verdict, the pictures and the table, one per cell."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bo_shaping.comparison.statistics import Interval
 from bo_shaping.comparison.stored import StoredComparison, read_comparison
 from bo_shaping.comparison.summary import Comparison, Row
+from bo_shaping.config.searched_parameter import Value
 from bo_shaping.text.escaping import escape
+from bo_shaping.text.wording import describe_value
 from bo_shaping.views.comparison_table import at_equal_kl, sentences, short
 from bo_shaping.views.html_table import html_table
 from bo_shaping.views.report.comparison_figures import by_kl_figure, by_step_figure, differences_figure
@@ -62,7 +64,7 @@ class ComparisonView:
         """At which parameters each method was at its best, what was learned, and the seconds of a training."""
         heads = ("method", "weights", "parameters", "seconds")
         rows = [
-            (row.method, _named(row.weights, _WEIGHT_IN_SIGHT), _named(row.parameters), f"{row.seconds:.1f}")
+            (row.method, _named(_in_sight(row.weights)), _named(row.parameters), f"{row.seconds:.1f}")
             for row in self._rows
         ]
         return _table(heads, rows, "Where each method is at its best")
@@ -113,5 +115,9 @@ def _numbers(row: Row, comparison: Comparison) -> tuple[str, ...]:
     )
 
 
-def _named(values: dict[str, float], least: float = -math.inf) -> str:
-    return ", ".join(f"{name} {value:.3g}" for name, value in values.items() if value >= least)
+def _in_sight(weights: Mapping[str, float]) -> dict[str, float]:
+    return {name: weight for name, weight in weights.items() if weight >= _WEIGHT_IN_SIGHT}
+
+
+def _named(values: Mapping[str, Value]) -> str:
+    return ", ".join(f"{name} {describe_value(value)}" for name, value in values.items())

@@ -47,7 +47,7 @@ class Material:
     reward: str
     """What the study maximises, in words."""
     bounds: Mapping[str, tuple[float, float]]
-    """Searched range of each training parameter."""
+    """Searched range of each training parameter that has one."""
 
     @property
     def kl_limit(self) -> float | None:
@@ -107,7 +107,7 @@ def material_of(study: "Study") -> Material:
         kl_budget=objective.max_kl,
         kl_held=kl_held,
         reward=objective.reward_in_words,
-        bounds={name: space.bounds for name, space in study.config.search_space.parameters.items()},
+        bounds={name: space.bounds for name, space in study.config.search_space.ranges.items()},
     )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.text.escaping import escape
-from bo_shaping.text.wording import describe_probability, describe_weights
+from bo_shaping.text.wording import describe_probability, describe_value, describe_weights
 from bo_shaping.views.credit_similarity import similarity_html
 from bo_shaping.views.html_table import html_table
 from bo_shaping.views.report.frame import html_page, page_template
@@ -17,6 +17,7 @@ from bo_shaping.views.report.tokens import token_credit_html
 from bo_shaping.views.report.trial_frame import WEIGHT_PREFIX, Landmarks, component_names, finished_trials
 from bo_shaping.views.report.trial_table import trial_table_html
 from bo_shaping.views.report.verdict import Verdict
+from bo_shaping.views.spread import spread_text
 from inner_loop.spec import SPARSE, ExplainedResponse
 from inner_loop.spec.credit_similarity import CreditSimilarity
 
@@ -89,7 +90,7 @@ def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -
         for name, weight in best.weights.items():
             tiles.append(_tile(f"weight of {name}", f"{weight:.2f}", _range(best.interval[name]), colours[name]))
         for name, value in best.parameters.items():
-            tiles.append(_tile(name, f"{value:.3g}", _range(best.interval[name], ".3g")))
+            tiles.append(_tile(name, describe_value(value), spread_text(best, name)))
         tiles.append(_tile(f"expected {best.reward}", f"{best.mean:.2f}", _range(best.mean_interval)))
         tiles.append(_tile("expected regret", f"{best.regret:.3f}", "what the best point may give beyond this one"))
         budget = "no KL budget" if kl_budget is None else f"budget {kl_budget:g} nats per response"
@@ -126,7 +127,7 @@ def _notes(notes: list[str]) -> str:
 def _simplex_lead(best: "Best | None", k: int) -> str:
     if best is None:
         return "Every trial is one short PPO training with its own mixture of credit components."
-    where = ", ".join(f"{name} {value:.3g}" for name, value in best.parameters.items())
+    where = ", ".join(f"{name} {describe_value(value)}" for name, value in best.parameters.items())
     at = f" at the recommended {where}" if where else ""
     surface = {
         2: f"The curve is the expected {best.reward}{at}; ",
@@ -153,7 +154,7 @@ def _front(best: "Best | None", png: bytes | None) -> str:
 
 def _front_row(point: "FrontPoint") -> list[str]:
     (low, high), (least, most) = point.mean_interval, point.kl_interval
-    arm = [f"{weight:.2f}" for weight in point.weights.values()] + [f"{v:.3g}" for v in point.parameters.values()]
+    arm = [f"{weight:.2f}" for weight in point.weights.values()] + [*map(describe_value, point.parameters.values())]
     return [*arm, f"{point.mean:.2f}", f"{low:.2f} to {high:.2f}", f"{point.kl:.1f}", f"{least:.1f} to {most:.1f}"]
 
 

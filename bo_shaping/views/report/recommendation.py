@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from bo_shaping.text.wording import describe_prob_best, describe_rivals
+from bo_shaping.text.wording import describe_prob_best, describe_rivals, describe_value
 from bo_shaping.views.html_table import html_table
+from bo_shaping.views.spread import spread_text
 
 if TYPE_CHECKING:
     from bo_shaping.surrogate.recommendation import Best
@@ -23,10 +24,14 @@ TABLE_CSS = """
 
 
 def weights_table_html(best: "Best") -> str:
-    """One row per weight and training parameter: the recommended value, and the 90 % interval of the best one."""
+    """One row per weight and training parameter: the recommended value, and the 90 % interval of the best one.
+
+    Of a parameter with a few values it is how probably each is the best.
+    """
     values = {**best.weights, **best.parameters}
-    rows = [(name, f"{value:.3g}", "{:.3g} to {:.3g}".format(*best.interval[name])) for name, value in values.items()]
-    return html_table(("", "recommended", "90 %"), rows, "Recommended weights and parameters")
+    rows = [(name, describe_value(value), spread_text(best, name)) for name, value in values.items()]
+    head = "90 %, or the probability of each value" if best.prob_value else "90 %"
+    return html_table(("", "recommended", head), rows, "Recommended weights and parameters")
 
 
 def rivals_html(best: "Best") -> str:

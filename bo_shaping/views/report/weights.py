@@ -1,4 +1,7 @@
-"""What the study knows about the best weights: a density and a 90 % interval per component, and per extra parameter."""
+"""What the study knows about the best weights: a density and a 90 % interval per component, and per extra parameter.
+
+Of an extra parameter with a few values it is the probability of each.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -8,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from bo_shaping.text.wording import describe_probability, describe_value
 from bo_shaping.views.report.style import ACCENT, INK, MUTED, component_colours, new_figure, say_nothing_yet, tidy_axes
 
 if TYPE_CHECKING:
@@ -39,7 +43,10 @@ def weights_figure(
     panels = np.atleast_1d(figure.subplots(len(heights), 1, height_ratios=heights))
     _draw_components(panels[0], best, components, surface)
     for ax, name in zip(panels[1:], extras, strict=True):
-        _draw_extra(ax, name, best.parameters[name], best.interval[name], (bounds or {}).get(name))
+        if name in best.prob_value:
+            _draw_shares(ax, name, describe_value(best.parameters[name], 12), best.prob_value[name])
+        else:
+            _draw_extra(ax, name, float(best.parameters[name]), best.interval[name], (bounds or {}).get(name))
     return figure
 
 
@@ -75,6 +82,25 @@ def _draw_extra(ax: Axes, name: str, value: float, interval: _Range, bounds: _Ra
     if ax.get_xscale() == "linear":
         ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:.3g}"))
+    _name_row(ax, name)
+
+
+def _draw_shares(ax: Axes, name: str, recommended: str, shares: Mapping[str, float]) -> None:
+    """A bar per value, in their order; the recommended one is marked."""
+    tidy_axes(ax)
+    places = range(len(shares))
+    colours = [ACCENT if value == recommended else MUTED for value in shares]
+    ax.bar(places, [1.1 * share for share in shares.values()], bottom=-0.5, width=0.8, color=colours, alpha=0.4)
+    for place, share in zip(places, shares.values(), strict=True):
+        text = describe_probability(share)
+        ax.text(place, 0.1, text, ha="center", va="center", fontsize=8, color=INK, gid="probability")
+    ax.set_xticks(places, list(shares), parse_math=False)
+    ax.set_xlim(-0.6, len(shares) - 0.4)
+    ax.grid(axis="x", visible=False)
+    _name_row(ax, name)
+
+
+def _name_row(ax: Axes, name: str) -> None:
     ax.set_ylim(-0.5, 0.7)
     ax.set_yticks([0.0], [name], parse_math=False)
     ax.tick_params(axis="y", labelsize=9, labelcolor=INK, length=0)

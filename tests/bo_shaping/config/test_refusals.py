@@ -97,7 +97,7 @@ def speaks_for_itself(message: str, *keys: str) -> None:
         (
             "search_space: {parameters: {gae_lambda: [0.5, 1]}}",
             "search_space.parameters.gae_lambda",
-            "a list is given; write keys and values. Valid keys: bounds, log",
+            "write {bounds: [low, high]} for a range, or {values: [one, other]} for a few values, got a list",
         ),
         (
             "search_space: {parameters: {epochs: {bounds: [0, 3]}}}",

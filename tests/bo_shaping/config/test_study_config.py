@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from bo_shaping.config import ParameterRange, StudyConfig, WorkersConfig
 from bo_shaping.config.limits import Constraint, parse_constraint
-from bo_shaping.config.tunable import NOT_TUNABLE, OF_ATTRIBUTION, TUNABLE, is_integer
+from bo_shaping.config.tunable import NOT_TUNABLE, OF_ATTRIBUTION, ONLY_VALUES, TUNABLE, is_integer
 from bo_shaping.errors import ConfigError
 from bo_shaping.executors.heartbeat import BEAT_SECONDS
 from bo_shaping.space.arms import to_specs
@@ -117,7 +117,10 @@ ALL = "shap, lime, owen, prefix, attention, uniform, sparse"
         ("fixed: {lime: 0.2, shap: 0.2}, parameters: {}", "nothing is left to search"),
         ("fixed: {lime: 0.5}, bounds: {shap: [0.5, 1]}, parameters: {}", "nothing is left to search"),
         ("parameters: {steps: {bounds: [5, 50]}}", "steps cannot be searched: it changes what a trial costs"),
-        ("parameters: {minibatch_size: {bounds: [8, 32]}}", "minibatch_size cannot be searched: it must divide"),
+        (
+            "parameters: {minibatch_size: {bounds: [8, 32]}}",
+            "minibatch_size cannot be searched over a range: it must divide",
+        ),
         ("parameters: {temperature: {bounds: [0.5, 1]}}", "temperature cannot be searched: .*what is measured"),
         ("parameters: {precision: {bounds: [0, 1]}}", "unknown key 'precision'"),
         ("parameters: {epochs: {bounds: [1, 2.5]}}", "epochs: 2.5 is not a whole number"),
@@ -148,8 +151,12 @@ def test_every_number_of_ppo_is_searchable_or_says_why_not():
     numbers = {name for name, value in PPOConfig().model_dump().items() if type(value) in (int, float)}
     off_by_default = {"adaptive_kl", "target_kl", "top_k", "stop_at_kl", "trainable_layers"}
     off_by_default |= {"critic_lambda"}
-    assert {*TUNABLE, *NOT_TUNABLE} == numbers | off_by_default | {*OF_ATTRIBUTION}
-    assert {name for name in TUNABLE if is_integer(name)} == {"epochs", "adaptive_kl_horizon", "max_units"}
+    words = {name for name, kind in TUNABLE.items() if kind is str}
+    assert {*TUNABLE, *NOT_TUNABLE} - words == (numbers | off_by_default | {*OF_ATTRIBUTION}) - {"units"}
+    assert words == {"units", "reward_scale", "kl_estimator", "missing_eos"}
+    sizes = {"samples_per_prompt", "minibatch_size", "accumulate"}
+    assert words | sizes == {*ONLY_VALUES}
+    assert {name for name in TUNABLE if is_integer(name)} == {"epochs", "adaptive_kl_horizon", "max_units"} | sizes
 
 
 def test_a_box_in_which_some_arm_would_be_refused_is_refused():

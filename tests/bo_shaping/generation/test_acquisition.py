@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bo_shaping.generation.acquisition import SimplexAcquisition
-from bo_shaping.space.quasi_random import scan_points
+from bo_shaping.space.quasi_random import onto_places, scan_points, with_each_place
 
 BOUNDS = torch.tensor([[0.0, 0.0, 0.0, 0.5], [1.0, 1.0, 1.0, 1.0]], dtype=torch.float64)
 SIMPLEX = torch.tensor([0, 1, 2])
@@ -40,6 +40,7 @@ class StubAcquisition(SimplexAcquisition):
 
 class Digest:
     bounds = tuple(map(tuple, BOUNDS.T.tolist()))
+    ordinal_features = ()
 
 
 EQUALITY = [(SIMPLEX, torch.ones(3, dtype=torch.float64), 1.0)]
@@ -140,3 +141,56 @@ def test_scanned_weights_stay_within_their_bounds_and_sum_to_what_is_left():
     torch.testing.assert_close(X.sum(dim=1), torch.full((512,), 0.7, dtype=torch.float64))
     assert ((bounds[0] - 1e-12 <= X) & (bounds[1] + 1e-12 >= X)).all()
     assert X.std(dim=0).min() > 0.03
+
+
+PLACED = torch.tensor([[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 3.0]], dtype=torch.float64)
+
+
+class Placed(Digest):
+    bounds = tuple(map(tuple, PLACED.T.tolist()))
+    ordinal_features = (3,)
+
+
+def test_places_get_equal_parts_of_the_scan():
+    X = torch.linspace(0, 3, 1201, dtype=torch.float64).unsqueeze(1).expand(-1, 4).clone()
+    placed = onto_places(X, PLACED, [3])
+    assert placed[:, 3].unique(return_counts=True)[1].tolist() == [300, 300, 300, 301]
+    assert torch.equal(placed[:, :3], X[:, :3])
+    held = PLACED.clone()
+    held[:, 3] = 2.0
+    assert set(onto_places(torch.full((5, 4), 2.0, dtype=torch.float64), held, [3])[:, 3].tolist()) == {2.0}
+    assert torch.equal(onto_places(X, PLACED, []), X)
+
+
+def test_each_place_of_a_column_is_tried():
+    bounds = torch.tensor([[0.0, 0.0, 0.0], [1.0, 2.0, 1.0]], dtype=torch.float64)
+    rows = with_each_place(torch.tensor([[0.3, 1.4, 0.9]], dtype=torch.float64), bounds, [1, 2])
+    assert rows.tolist() == [[0.3, 0.0, 1.0], [0.3, 1.0, 0.0], [0.3, 1.0, 1.0], [0.3, 2.0, 1.0]]
+
+
+def test_a_peak_that_only_one_place_has_is_found_and_polished_there():
+    class Rugged(StubAcquisition):
+        """The second place is best, although between places the function is highest at 2.5."""
+
+        def __init__(self):
+            super().__init__([0.6, 0.3, 0.1, 0.0])
+            height = torch.tensor([0.0, 1.0, 0.6, 0.6], dtype=torch.float64)
+
+            def value(X):
+                x = X.squeeze(-2)
+                place = x[..., 3]
+                # Linear between places, and a bump between 2 and 3 that no place has.
+                left = place.floor().clamp(0, 2).long()
+                line = height[left] + (place - left) * (height[left + 1] - height[left])
+                bump = 3.0 * (place > 2) * (place - 2) * (3 - place)
+                return line + bump - 4 * (x[..., :3] - self._peak[:3]).pow(2).sum(dim=-1)
+
+            self.acqf = value
+
+    torch.manual_seed(0)
+    candidates, values, _ = Rugged().optimize(1, Placed(), equality_constraints=EQUALITY)
+    torch.testing.assert_close(
+        candidates[0], torch.tensor([0.6, 0.3, 0.1, 1.0], dtype=torch.float64), atol=0.01, rtol=0
+    )
+    assert candidates[0, 3] == 1.0
+    assert values.item() == pytest.approx(1.0, abs=1e-3)

@@ -128,3 +128,47 @@ def test_with_all_weights_held_ax_searches_the_parameters():
 )
 def test_the_corner_of_a_component_is_the_centre_of_the_face_where_it_has_most_weight(space, component, expected):
     assert tuple(corner(space, component).values()) == pytest.approx(expected, abs=1e-11)
+
+
+CHOICES = SearchSpaceConfig(
+    components=("shap", "sparse"),
+    parameters={
+        "units": {"values": ("spans", "tokens", "words")},
+        "samples_per_prompt": {"values": (1, 2, 4)},
+        "sharpness": {"values": (0.5, 1.0)},
+    },
+)
+
+
+def test_values_in_an_order_are_ordered_choices_of_ax():
+    parameters = ax_search_space(CHOICES).parameters
+    found = {
+        name: (parameters[name].values, parameters[name].is_ordered, parameters[name].parameter_type)
+        for name in CHOICES.parameters
+    }
+    assert found == {
+        "units": (["spans", "tokens", "words"], True, ParameterType.STRING),
+        "samples_per_prompt": ([1, 2, 4], True, ParameterType.INT),
+        "sharpness": ([0.5, 1.0], True, ParameterType.FLOAT),
+    }
+
+
+def test_the_axes_of_an_ax_experiment_are_those_of_the_study():
+    from bo_shaping.space.encoding import axes_of, encode
+    from bo_shaping.surrogate.seed_effects import axes_of_space
+
+    for space in (CHOICES, BOUNDED):
+        ours, axs = axes_of(space), axes_of_space(ax_search_space(space))
+        config = StudyConfig(name="a", search_space=space)
+        arms = initial_design(config)
+        assert list(ours) == list(axs)
+        assert encode(ours, arms).tolist() == encode(axs, arms).tolist()
+
+
+def test_words_and_sizes_go_through_an_arm_into_a_spec():
+    config = StudyConfig(name="a", search_space=CHOICES)
+    arm = to_arm({"shap": 0.5, "sparse": 0.5}, {"units": "words", "samples_per_prompt": 2.0, "sharpness": 0.5})
+    assert (arm["units"], arm["samples_per_prompt"], type(arm["samples_per_prompt"])) == ("words", 2, int)
+    assert from_arm(arm)[1] == {"units": "words", "samples_per_prompt": 2.0, "sharpness": 0.5}
+    (spec,) = to_specs(config, arm, [0])
+    assert (spec.attribution.units, spec.ppo.samples_per_prompt, spec.attribution.sharpness) == ("words", 2, 0.5)

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -66,3 +68,26 @@ def test_points_nearby_are_near_in_the_space_and_reach_its_faces():
     assert any(other["w_owen"] == 0 for other in near)
     assert any(other["gae_lambda"] == 0.9 and other["w_lime"] != 0.48 for other in near)
     assert min(other["w_shap"] for other in near) >= 0.1
+
+
+def test_every_value_in_an_order_is_a_level_and_nothing_between():
+    units = ["tokens", "words", "spans", "sentences"]
+    both = space(parameters={"units": {"values": units}, "gae_lambda": {"bounds": [0.5, 1]}})
+    levels = lattice.parameter_levels(both)
+    assert sorted({level["gae_lambda"] for level in levels}) == [0.5, 0.625, 0.75, 0.875, 1.0]
+    assert [level["units"] for level in levels] == [unit for unit in units for _ in range(5)]
+    # Of more than two, random levels have all values about equally often: 27 of 32 Sobol points.
+    many = space(parameters={**both.model_dump()["parameters"], "kl_coef": {"bounds": [0, 1]}})
+    counted = Counter(level["units"] for level in lattice.parameter_levels(many))
+    assert set(counted) == set(units)
+    assert max(counted.values()) - min(counted.values()) <= 3
+    assert Counter(arm["units"] for arm in lattice.random_arms(both, 256, seed=0)) == dict.fromkeys(units, 64)
+
+
+def test_neighbours_of_an_arm_have_its_value_or_that_of_another():
+    both = space(parameters={"units": {"values": ["tokens", "words", "spans"]}, "gae_lambda": {"bounds": [0.5, 1]}})
+    arm = to_arm({"shap": 0.5, "leave_one_out": 0.2, "sparse": 0.3}, {"units": "tokens", "gae_lambda": 0.8})
+    near = lattice.nearby(both, arm, 0.03, 200, np.random.default_rng(0))
+    assert {other["units"] for other in near} == {"tokens", "words", "spans"}
+    assert sum(other["units"] == "tokens" for other in near) > 100
+    assert max(abs(other["gae_lambda"] - 0.8) for other in near) <= 0.03 * 0.5 + 1e-12
