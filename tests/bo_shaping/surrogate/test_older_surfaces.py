@@ -6,8 +6,11 @@ import torch
 
 from bo_shaping.generation.design import initial_design
 from bo_shaping.generation.older_kernel import OlderSurfacesKernel, WithOlderSurfaces
+from bo_shaping.generation.strategy import fit_strategy, new_client, new_experiment
+from bo_shaping.libraries.ax_internals import strategy_of
 from bo_shaping.space.arms import from_arm
-from bo_shaping.space.encoding import axes_of
+from bo_shaping.space.encoding import axes_of, encode
+from bo_shaping.space.lattice import random_arms
 from bo_shaping.surrogate.older_surfaces import older_best, older_surfaces
 from tests.bo_shaping.closed_form import OPTIMUM, kl, reward
 
@@ -91,3 +94,29 @@ def test_a_surface_that_explains_nothing_does_not_break_the_fit(make_config):
     assert torch.isfinite(kernel.slope_prior.log_prob(kernel.slopes)).all()
     kernel.sample_from_prior("slope_prior")
     assert (kernel.slopes > 1e-4).all()
+
+
+def test_what_ax_hands_over_is_put_on_the_axes_of_the_older_surfaces(make_config):
+    """Decimal logarithms of a range, places of a few values: both from 0 to 1, as `encode` has them."""
+    space = {
+        "parameters": {
+            "kl_coef": {"bounds": [0.01, 1], "log": True},
+            "units": {"values": ["tokens", "words", "spans"]},
+            "gae_lambda": {"bounds": [0.5, 1]},
+        }
+    }
+    older = task()
+    for i, trial in enumerate(older["trials"]):
+        trial["parameters"] |= {"kl_coef": 10.0 ** -(i % 3), "units": ["tokens", "words", "spans"][i % 3]}
+    config = make_config(search_space=space, related=[older])
+    experiment = new_experiment(config)
+    client = new_client(experiment, config.related)
+    for i, arm in enumerate(random_arms(config.search_space, 8, seed=0)):
+        client.complete_trial(client.attach_trial(arm), raw_data={"reward": float(i), "kl": 1.0})
+    fit_strategy(client, seed=0)
+    surrogate = strategy_of(client).adapter.generator.surrogate
+    place = surrogate.outcomes.index("reward")
+    model = surrogate.model.models[place]
+    arms = [trial.arm.parameters for trial in experiment.trials.values()]
+    expected = encode(axes_of(config.search_space), arms)
+    np.testing.assert_allclose(model.input_transform(surrogate.training_data[place].X).numpy(), expected, atol=1e-9)
