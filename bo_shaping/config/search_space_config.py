@@ -112,10 +112,10 @@ class SearchSpaceConfig(StrictModel):
 
 
 def _of_field(name: str, parameter: SearchedParameter) -> SearchedParameter:
-    """The parameter with whole numbers where its field holds them: 2.0 is 2."""
-    if not isinstance(parameter, ParameterValues) or not is_integer(name):
+    """The parameter with values of the type that its field holds: 2.0 is 2 of a size, and 1 is 1.0 of a rate."""
+    if not isinstance(parameter, ParameterValues):
         return parameter
-    return ParameterValues(values=tuple(int(value) for value in parameter.values))
+    return ParameterValues(values=tuple(TUNABLE[name](value) for value in parameter.values))
 
 
 @functools.lru_cache(maxsize=1024)

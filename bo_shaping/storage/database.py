@@ -12,6 +12,7 @@ from typing import Any
 from ax.core.base_trial import BaseTrial
 from ax.core.data import Data
 from ax.core.experiment import Experiment
+from ax.exceptions.core import AxParameterWarning
 from ax.exceptions.storage import SQADecodeError
 from ax.storage.sqa_store import db
 from ax.storage.sqa_store.delete import delete_experiment
@@ -99,7 +100,10 @@ class Database:
             if "experiment_v2" not in inspect(self._engine()).get_table_names():
                 raise StorageError(f"{self._place} holds no experiment; {self._remedy}")
             try:
-                experiment = load_experiment(name)
+                with warnings.catch_warnings():
+                    # Ax does not keep whether a choice is sorted, and says what it takes: the order of words as it is.
+                    warnings.simplefilter("ignore", category=AxParameterWarning)
+                    experiment = load_experiment(name)
             except (KeyError, TypeError, AttributeError):
                 # By other names than this Ax has for things.
                 raise StorageError(

@@ -57,8 +57,8 @@ def large_study(n_trials: int) -> Study:
     with ledger.driven():
         for _ in range(n_trials):
             weights = dict(zip(space.components, map(float, rng.dirichlet(np.ones(3))), strict=True))
-            low, high = space.parameters["gae_lambda"].bounds
-            parameters = {name: float(np.mean(space.parameters[name].bounds)) for name in space.parameters}
+            low, high = space.ranges["gae_lambda"].bounds
+            parameters = {name: float(np.mean(own.bounds)) for name, own in space.ranges.items()}
             parameters["gae_lambda"] = float(rng.uniform(low, high))
             entry = ledger.new_entry(to_arm(weights, parameters, space), "running", "random")
             result = _result(rng, 1 - 3 * (weights["shap"] - 0.5) ** 2 + 0.2 * rng.standard_normal())

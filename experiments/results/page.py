@@ -20,6 +20,7 @@ from bo_shaping.comparison.statistics import (
 )
 from bo_shaping.comparison.stored import read_comparison
 from bo_shaping.comparison.summary import Comparison, Row
+from bo_shaping.text.wording import describe_value
 from bo_shaping.views.comparison_table import at_equal_kl, short
 from experiments.docs.markdown import table
 from experiments.results.tasks import ResultTask
@@ -85,7 +86,7 @@ def _at_their_best(comparison: Comparison) -> str:
     rows = [
         [
             row.method,
-            ", ".join(f"{name} {value:.3g}" for name, value in row.parameters.items()),
+            ", ".join(f"{name} {describe_value(value)}" for name, value in row.parameters.items()),
             short(row.held),
             short(row.final),
             f"{row.kl:.1f}",

@@ -99,13 +99,18 @@ def test_values_that_cannot_be_searched_are_refused_in_one_sentence(parameters, 
     assert message.count(". ") <= 1  # the valid keys stand behind the sentence
 
 
-def test_sizes_are_judged_beside_those_of_the_study_and_whole_numbers_are_whole():
-    parameters = {"minibatch_size": {"values": [6, 12.0]}, "samples_per_prompt": {"values": [1, 3]}}
+def test_sizes_are_judged_beside_those_of_the_study_and_each_value_has_the_type_of_its_field():
+    parameters = {
+        "minibatch_size": {"values": [6, 12.0]},
+        "samples_per_prompt": {"values": [1, 3]},
+        "sharpness": {"values": [1, 2.5]},
+    }
     config = StudyConfig(
         name="a", ppo={"rollout_size": 24, "minibatch_size": 24}, search_space={"parameters": parameters}
     )
-    values = config.search_space.parameters["minibatch_size"].values
-    assert [(value, type(value)) for value in values] == [(6, int), (12, int)]
+    sizes, rates = (config.search_space.choices[name].values for name in ("minibatch_size", "sharpness"))
+    assert [(value, type(value)) for value in sizes] == [(6, int), (12, int)]
+    assert [(value, type(value)) for value in rates] == [(1.0, float), (2.5, float)]
 
 
 def test_a_parameter_that_works_with_one_of_the_searched_words_is_searched_with_them():
