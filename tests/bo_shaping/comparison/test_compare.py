@@ -123,6 +123,7 @@ def test_what_a_method_does_not_read_is_not_tuned(make_config):
     ranges = {
         **LAMBDA,
         "max_units": {"bounds": (4, 12)},
+        "units": {"values": ("words", "spans")},
         "to_sparse": {"bounds": (0.0, 1.0)},
         "learning_rate": {"bounds": (1e-4, 1e-3), "log": True},
     }

@@ -62,3 +62,10 @@ def test_best_prints_it(finished, bo_shaping):
     assert in_short(finished.folder, finished.config, best, records) in out
     assert 0 < best.prob_face <= 1
     assert "no other component is needed" in out
+
+
+def test_searched_units_are_said_of_the_mixture_once():
+    best = make_best(THREE, parameters={"units": "spans", "samples_per_prompt": 4.0})
+    assert sentence("spans", best, None, {}) == "In short: span-level 0.75 shap + 0.25 sparse, samples per prompt 4."
+    best = make_best(THREE, parameters={"units": "auto"})
+    assert sentence("auto", best, None, {}) == "In short: 0.75 shap + 0.25 sparse, units auto."

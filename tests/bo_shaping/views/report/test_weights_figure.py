@@ -61,3 +61,17 @@ def test_draws_on_the_lattice_leave_no_gaps():
 
 def test_without_a_recommendation_the_figure_says_so():
     assert [text.get_text() for text in weights_figure(None).texts] == ["No recommendation yet"]
+
+
+def test_values_in_an_order_have_a_bar_each_as_high_as_they_are_probable():
+    best = make_best(("shap", "sparse"))
+    shares = {"tokens": 0.1, "words": 0.7, "spans": 0.2}
+    best = replace(best, parameters={"units": "words"}, prob_value={"units": shares})
+    ax = weights_figure(best, bounds={}).axes[1]
+    assert [label.get_text() for label in ax.get_xticklabels()] == list(shares)
+    assert [text.get_text() for text in ax.texts] == ["10 %", "70 %", "20 %"]
+    heights = np.array([bar.get_height() for bar in ax.patches])
+    np.testing.assert_allclose(heights / heights.sum(), list(shares.values()))
+    colours = [bar.get_facecolor() for bar in ax.patches]
+    assert colours[0] == colours[2] != colours[1]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["units"]
