@@ -97,6 +97,11 @@ def is_integer(name: str) -> bool:
     return TUNABLE.get(name) is int
 
 
+def of_field(name: str, value: Value) -> Value:
+    """The value as its field holds it: a whole number is rounded, whatever an optimiser has made of it."""
+    return round(value) if is_integer(name) and not isinstance(value, str) else value
+
+
 def check_tunable(name: str, parameter: SearchedParameter) -> None:
     """Raise `ValueError`, with the reason or the nearest name, unless `name` can be searched so."""
     if name in NOT_TUNABLE:

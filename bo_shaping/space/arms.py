@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bo_shaping.config import ParameterRange, SearchSpaceConfig, StudyConfig
 from bo_shaping.config.searched_parameter import SearchedParameter, Value
-from bo_shaping.config.tunable import TUNABLE, is_integer, with_parameters
+from bo_shaping.config.tunable import TUNABLE, is_integer, of_field, with_parameters
 from bo_shaping.space import simplex
 from inner_loop.spec import TrialSpec
 
@@ -54,10 +54,7 @@ def to_arm(
 ) -> Arm:
     """Ax parameters of mixing weights and training parameters; those that count are ints."""
     arm: Arm = {PREFIX + name: weight for name, weight in project(weights, space).items()}
-    return arm | {
-        name: round(value) if is_integer(name) and not isinstance(value, str) else value
-        for name, value in parameters.items()
-    }
+    return arm | {name: of_field(name, value) for name, value in parameters.items()}
 
 
 def from_arm(

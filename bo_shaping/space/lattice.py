@@ -13,7 +13,7 @@ from scipy.stats import qmc
 
 from bo_shaping.config import SearchSpaceConfig
 from bo_shaping.config.searched_parameter import Value
-from bo_shaping.config.tunable import is_integer
+from bo_shaping.config.tunable import of_field
 from bo_shaping.config.weight_bounds import DIGITS, SLACK, free
 from bo_shaping.space.arms import Arm, from_arm, to_arm
 from bo_shaping.space.simplex import Weights, from_cube, vertices
@@ -101,10 +101,7 @@ def _at(space: SearchSpaceConfig, shares: NDArray[np.float64]) -> dict[str, Valu
 
 def _of_fields(values: dict[str, Value]) -> dict[str, Value]:
     """The values, whole where their fields are."""
-    return {
-        name: round(value) if is_integer(name) and not isinstance(value, str) else value
-        for name, value in values.items()
-    }
+    return {name: of_field(name, value) for name, value in values.items()}
 
 
 def is_coarse(space: SearchSpaceConfig) -> bool:
