@@ -25,6 +25,8 @@ from ax.core.trial_status import TrialStatus
 from ax.generation_strategy.generation_strategy import GenerationNode, GenerationStrategy
 from ax.generation_strategy.generator_spec import GeneratorSpec
 from ax.generators.torch.botorch_modular.multi_acquisition import MultiAcquisition
+from ax.generators.torch.botorch_modular.surrogate import SurrogateSpec
+from ax.generators.torch.botorch_modular.utils import ModelConfig
 from ax.utils.common.random import with_rng_seed
 from botorch.acquisition.acquisition import AcquisitionFunction
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
@@ -32,6 +34,7 @@ from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolu
 
 from bo_shaping.config import RelatedTask, StudyConfig
 from bo_shaping.generation.acquisition import SimplexAcquisition, SimplexFrontier
+from bo_shaping.generation.candidate_process import CandidateProcess
 from bo_shaping.generation.design import initial_design, random_arm
 from bo_shaping.generation.knowledge_gradient import LatticeKnowledgeGradient
 from bo_shaping.generation.older_kernel import surrogate_spec
@@ -101,7 +104,11 @@ def new_client(experiment: Experiment, related: tuple[RelatedTask, ...] = ()) ->
     """
     quiet_ax()
     client = Client()
-    older = {"surrogate_spec": surrogate_spec(experiment.search_space, related)} if related else {}
+    surrogates = (
+        surrogate_spec(experiment.search_space, related)
+        if related
+        else SurrogateSpec(model_configs=[ModelConfig(botorch_model_class=CandidateProcess)])
+    )
     client.set_experiment(experiment)
     node = GenerationNode(
         name="simplex-gp",
@@ -112,7 +119,7 @@ def new_client(experiment: Experiment, related: tuple[RelatedTask, ...] = ()) ->
                     "transforms": _TRANSFORMS,
                     "acquisition_class": SimplexAcquisition,
                     "botorch_acqf_class": _acquisition_function(experiment, "lognei"),
-                    **older,
+                    "surrogate_spec": surrogates,
                 },
             )
         ],

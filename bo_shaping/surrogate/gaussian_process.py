@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from bo_shaping.surrogate.observations import Rows
+from bo_shaping.surrogate.thinning import evenly
 
 Array = NDArray[np.float64]
 Surfaces = Callable[[Array], Array]
@@ -89,10 +90,9 @@ class _Observed(NamedTuple):
 
     def thinned(self, n_most: int) -> "_Observed":
         """At most so many of them, evenly spread over their order; the same object if they are no more."""
-        n = len(self.y)
-        if n <= n_most:
+        if len(self.y) <= n_most:
             return self
-        rows = np.linspace(0, n - 1, n_most).round().astype(int)
+        rows = evenly(len(self.y), n_most)
         return _Observed(self.squares[np.ix_(rows, rows)], *(part[rows] for part in self[1:]))
 
 

@@ -1,0 +1,124 @@
+"""BoTorch's own process is the reference: what ours finds and predicts must be what that one does."""
+
+import pytest
+import torch
+from botorch.fit import fit_gpytorch_mll
+from botorch.models import SingleTaskGP
+from botorch.models.transforms.input import Normalize
+from gpytorch.mlls import ExactMarginalLogLikelihood
+
+from bo_shaping.generation import candidate_process
+from bo_shaping.generation.candidate_process import CandidateProcess
+
+BOUNDS = torch.tensor([[0.0, 0.0, -2.0], [1.0, 1.0, 2.0]], dtype=torch.float64)
+
+
+def data(n, noise=0.3):
+    """Inputs in a box and two standardised outcomes."""
+    random = torch.Generator().manual_seed(n)
+    X = BOUNDS[0] + (BOUNDS[1] - BOUNDS[0]) * torch.rand(n, 3, dtype=torch.float64, generator=random)
+    Y = torch.stack([torch.sin(5 * X[:, 0]) - X[:, 2] ** 2, X[:, 1]], dim=1)
+    Y = Y + noise * torch.randn(n, 2, dtype=torch.float64, generator=random)
+    return X, (Y - Y.mean(dim=0)) / Y.std(dim=0)
+
+
+def made(kind, X, Y, Yvar=None):
+    return kind(X, Y, Yvar, outcome_transform=None, input_transform=Normalize(3, bounds=BOUNDS))
+
+
+def fitted(kind, X, Y, Yvar=None):
+    model = made(kind, X, Y, Yvar)
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    return model
+
+
+def log_density(model):
+    """Of the hyper-parameters, as BoTorch has it, by outcome."""
+    mll = ExactMarginalLogLikelihood(model.likelihood, model).train()
+    with torch.no_grad():
+        return (mll(model(*model.train_inputs), model.train_targets) * model.train_targets.shape[-1]).numpy()
+
+
+@pytest.mark.parametrize("n", [9, 40])
+@pytest.mark.parametrize("has_known_noise", [False, True])
+def test_the_hyper_parameters_are_at_least_as_probable_as_those_that_botorch_finds(n, has_known_noise):
+    X, Y = data(n)
+    Yvar = (
+        torch.full_like(Y, 0.05) * torch.linspace(0.5, 2, n, dtype=torch.float64)[:, None] if has_known_noise else None
+    )
+    ours, theirs = fitted(CandidateProcess, X, Y, Yvar), fitted(SingleTaskGP, X, Y, Yvar)
+    assert not ours.training
+    assert (log_density(ours) >= log_density(theirs) - 1e-3).all()
+
+
+def test_one_outcome_is_fitted_as_among_several():
+    X, Y = data(20)
+    alone, both = fitted(CandidateProcess, X, Y[:, :1]), fitted(CandidateProcess, X, Y)
+    torch.testing.assert_close(alone.covar_module.lengthscale, both.covar_module.lengthscale[0])
+    torch.testing.assert_close(alone.posterior(X).mean, both.posterior(X).mean[..., :1])
+
+
+def test_more_trials_than_the_fit_looks_at_leave_the_prediction_that_of_all(monkeypatch):
+    monkeypatch.setattr(candidate_process, "MOST_FOR_FIT", 15)
+    X, Y = data(60)
+    many, few = (
+        fitted(CandidateProcess, X, Y),
+        fitted(CandidateProcess, X[[0, *range(4, 59, 4), 59]], Y[[0, *range(4, 59, 4), 59]]),
+    )
+    assert many.posterior(X).variance.mean() < few.posterior(X).variance.mean()
+    reference = made(SingleTaskGP, X, Y).eval()
+    reference.load_state_dict(many.state_dict())
+    torch.testing.assert_close(many.posterior(X).mean, reference.posterior(X).mean, atol=1e-7, rtol=0)
+
+
+@pytest.fixture
+def pair():
+    """Ours and BoTorch's, with the same hyper-parameters."""
+    X, Y = data(25)
+    ours = fitted(CandidateProcess, X, Y)
+    theirs = made(SingleTaskGP, X, Y).eval()
+    theirs.load_state_dict(ours.state_dict())
+    return ours, theirs
+
+
+@pytest.mark.parametrize("is_expected", [False, True])
+def test_joint_posteriors_and_their_slopes_are_those_of_botorch(pair, is_expected):
+    ours, theirs = pair
+    baseline, new = data(4)[0], data(6)[0].reshape(6, 1, 3)
+    if is_expected:
+        ours.expect(baseline)
+    found = []
+    for model in (ours, theirs):
+        X = new.clone().requires_grad_()
+        posterior = model.posterior(torch.cat([baseline.expand(6, -1, -1), X], dim=-2))
+        covariance = posterior.distribution.covariance_matrix
+        (posterior.mean[..., 0].sum() + (covariance[..., -1, :] ** 2).sum()).backward()
+        found.append((posterior.mean.detach(), covariance.detach(), X.grad))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-7, rtol=1e-6)
+
+
+def test_other_points_than_the_expected_ones_are_answered_too(pair):
+    ours, theirs = pair
+    ours.expect(data(4)[0])
+    for X in (data(4)[0], data(7)[0], data(3)[0][:1]):
+        torch.testing.assert_close(ours.posterior(X).variance, theirs.posterior(X).variance, atol=1e-7, rtol=0)
+
+
+def test_changed_hyper_parameters_change_the_posterior(pair):
+    ours, theirs = pair
+    X = data(5)[0]
+    ours.posterior(X)
+    for model in pair:
+        model.likelihood.noise = torch.full((2, 1), 0.5)
+    torch.testing.assert_close(ours.posterior(X).mean, theirs.posterior(X).mean, atol=1e-7, rtol=0)
+
+
+def test_it_can_be_asked_for_one_outcome_and_learn_imagined_results(pair):
+    X = data(5)[0]
+    alone = [model.subset_output([1]) for model in pair]
+    torch.testing.assert_close(alone[0].posterior(X).mean, alone[1].posterior(X).mean, atol=1e-7, rtol=0)
+    # GPyTorch wants to have been asked before.
+    pair[1].posterior(X)
+    learned = [model.condition_on_observations(X, torch.ones(5, 2, dtype=torch.float64)) for model in pair]
+    torch.testing.assert_close(learned[0].posterior(X).mean, learned[1].posterior(X).mean, atol=1e-6, rtol=0)
