@@ -1,12 +1,13 @@
 """Private names of Ax that a study cannot do without (`ax-platform` 1.3)."""
 
+import copy
 from typing import Any
 
 from ax.adapter.base import Adapter, GenResults
 from ax.adapter.torch import TorchAdapter
 from ax.api.client import Client
 from ax.core.base_trial import BaseTrial
-from ax.core.data import DataRow
+from ax.core.data import Data, DataRow
 from ax.core.experiment import Experiment
 from ax.core.generator_run import GeneratorRun
 from ax.generation_strategy.generation_node import GenerationNode
@@ -28,6 +29,7 @@ __all__ = [
     "set_run_metadata",
     "strategy_of",
     "to_equality_constraints",
+    "with_trials",
 ]
 
 
@@ -98,6 +100,13 @@ def set_run_metadata(trial: BaseTrial, metadata: dict[str, Any]) -> None:
 def data_rows(experiment: Experiment) -> list[DataRow]:
     """The experiment's data row by row; `data.df` makes a table of them at every call, which takes far longer."""
     return list(experiment.data._data_rows)
+
+
+def with_trials(experiment: Experiment, trials: dict[int, BaseTrial]) -> Experiment:
+    """A shallow copy of the experiment with these trials in place of its own, and without data."""
+    other = copy.copy(experiment)
+    other._trials, other.data = trials, Data()
+    return other
 
 
 def order_trials(experiment: Experiment) -> None:

@@ -6,7 +6,6 @@ load the study brings them in line. The snapshot for plain Ax is a fourth, deriv
 """
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,8 +15,6 @@ from pathlib import Path
 from ax.api.client import Client
 from ax.core.base_trial import BaseTrial
 from ax.core.experiment import Experiment
-from ax.storage.json_store.encoder import object_to_json
-from ax.storage.json_store.registry import CORE_CLASS_ENCODER_REGISTRY, CORE_ENCODER_REGISTRY
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.searched_parameter import Value
@@ -29,12 +26,11 @@ from bo_shaping.space.arms import from_arm
 from bo_shaping.storage.database import Database
 from bo_shaping.storage.home import Home
 from bo_shaping.storage.lease_holder import Holder
-from bo_shaping.storage.portable import KEY, FinishedTrial, PortableStudy, portable_study
 from bo_shaping.storage.records import Entry, Origin, Status, TrialRecord
 from bo_shaping.storage.recovery import ORIGIN, SEEDS, apply, bring_in_line
+from bo_shaping.storage.snapshot import Known, write_snapshot
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.surrogate.outcomes import curve_observations
-from inner_loop.io.atomic_file import write_atomically
 from inner_loop.spec import TrialProgress
 
 SNAPSHOT_SECONDS = 30.0
@@ -54,7 +50,7 @@ class Ledger:
         self.config = config
         self._database = database
         self._snapshot_at = 0.0
-        self._finished: dict[int, FinishedTrial] = {}
+        self._known = Known()
         self._snapshot_is_old = _is_older(folder.snapshot_file, folder.journal.path)
         self._reload()
 
@@ -184,7 +180,7 @@ class Ledger:
 
     def _snapshot(self, *, at_once: bool) -> None:
         if self._snapshot_is_old and (at_once or time.monotonic() >= self._snapshot_at):
-            write_snapshot(self.experiment, self.folder, self.config, self._finished)
+            write_snapshot(self.experiment, self.folder, self.config, self._known)
             self._snapshot_is_old = False
             self._snapshot_at = time.monotonic() + SNAPSHOT_SECONDS
         elif at_once:
@@ -221,28 +217,6 @@ def hold(folder: StudyFolder, config: StudyConfig, database: Database, has_lock:
         contextlib.nullcontext() if has_lock else folder.driver_lock(take_over=True),
     ):
         yield folder.journal.open(fence, str(Holder.me()))
-
-
-def snapshot(experiment: Experiment, study: PortableStudy) -> str:
-    """The experiment for `Client.load_from_json_file`, which then needs nothing of this package.
-
-    Args:
-        experiment: The Ax experiment.
-        study: What `portable_study` gave; it stands among the experiment's properties.
-    """
-    content = object_to_json(
-        experiment, encoder_registry=CORE_ENCODER_REGISTRY, class_encoder_registry=CORE_CLASS_ENCODER_REGISTRY
-    )
-    content["properties"] = {**content["properties"], KEY: study.model_dump(mode="json")}
-    # Without a strategy, which would name our acquisition class: plain Ax chooses its own when it is asked.
-    return json.dumps({"_type": "Client", "experiment": content, "generation_strategy": None})
-
-
-def write_snapshot(
-    experiment: Experiment, folder: StudyFolder, config: StudyConfig, known: dict[int, FinishedTrial] | None = None
-) -> None:
-    """Write the snapshot, in one step; `known` is that of `portable_study`."""
-    write_atomically(folder.snapshot_file, snapshot(experiment, portable_study(folder, config, known)))
 
 
 def remedy(folder: StudyFolder) -> str:

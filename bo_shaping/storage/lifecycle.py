@@ -14,8 +14,9 @@ from bo_shaping.storage.database import Database
 from bo_shaping.storage.home import Home, refuse_another_home, refuse_taken_name
 from bo_shaping.storage.journal import Journal
 from bo_shaping.storage.lease_holder import Holder
-from bo_shaping.storage.ledger import Ledger, hold, remedy, write_snapshot
+from bo_shaping.storage.ledger import Ledger, hold, remedy
 from bo_shaping.storage.recovery import bring_in_line, entries_of
+from bo_shaping.storage.snapshot import write_snapshot
 from bo_shaping.storage.study_folder import StudyFolder
 from inner_loop.io.atomic_file import write_atomically
 from inner_loop.spec import TaskConfig

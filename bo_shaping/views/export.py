@@ -66,9 +66,9 @@ def export_ax_json(folder: StudyFolder, *, keeps_responses: bool = False) -> str
         folder: The study.
         keeps_responses: Whether explained responses go with it, for whoever wants to see them.
     """
-    from bo_shaping.storage.ledger import snapshot
     from bo_shaping.storage.lifecycle import reopen
     from bo_shaping.storage.portable import portable_study
+    from bo_shaping.storage.snapshot import snapshot
 
     ledger = reopen(folder, folder.config(), allow_change=False)
     return snapshot(ledger.experiment, portable_study(folder, ledger.config, keeps_responses=keeps_responses))
