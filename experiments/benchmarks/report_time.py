@@ -20,9 +20,7 @@ from bo_shaping.space.arms import to_arm, to_specs
 from bo_shaping.storage.study_folder import ROOT_VARIABLE
 from bo_shaping.storage.trial_folder import Job
 from bo_shaping.views.report import write_report
-from inner_loop.spec import CurvePoint, ExplainedResponse, StepStats, TrialResult
-
-STEPS = 20
+from experiments.benchmarks.full_result import STEPS, full_result
 
 
 def main() -> None:
@@ -61,56 +59,13 @@ def large_study(n_trials: int) -> Study:
             parameters = {name: float(np.mean(own.bounds)) for name, own in space.ranges.items()}
             parameters["gae_lambda"] = float(rng.uniform(low, high))
             entry = ledger.new_entry(to_arm(weights, parameters, space), "running", "random")
-            result = _result(rng, 1 - 3 * (weights["shap"] - 0.5) ** 2 + 0.2 * rng.standard_normal())
+            result = full_result(1 - 3 * (weights["shap"] - 0.5) ** 2 + 0.2 * rng.standard_normal(), 9.0, rng)
             trial = study.folder.trial(entry.record.index)
             job = Job.of(config.inner_loop, to_specs(config, entry.arm, list(entry.record.seeds)))
             trial.prepare(job)
             trial.write_results(job.token, [result])
             ledger.write(completed(config, entry, [result]))
     return study
-
-
-def _result(rng: np.random.Generator, mean: float) -> TrialResult:
-    shares = np.linspace(0, 1, STEPS + 1)
-    noise = 0.05 * rng.standard_normal(STEPS + 1)
-    curve = [
-        CurvePoint(
-            step=i, mean=mean * share + e, sem=0.1, kl=9 * share, kl_k3=9 * share, entropy=1, length=24, distinct_2=1
-        )
-        for i, (share, e) in enumerate(zip(shares, noise, strict=True))
-    ]
-    stats = {
-        "score": mean,
-        "kl": 1,
-        "length": 24,
-        "policy_loss": 0,
-        "value_loss": 0,
-        "clip_fraction": 0,
-        "grad_norm": 1,
-    }
-    tokens = [f" word{i}" for i in range(24)]
-    credit = [mean / 24] * 24
-    sample = ExplainedResponse(
-        prompt="a film",
-        response="".join(tokens),
-        score=mean,
-        base_value=0,
-        tokens=tokens,
-        components=dict.fromkeys(("shap", "lime", "sparse"), credit),
-        rewards=credit,
-    )
-    return TrialResult(
-        mean=curve[-1].mean,
-        sem=0.1,
-        kl=9.0,
-        curve=curve,
-        scores=[mean] * 48,
-        steps=[StepStats(**stats, n_evaluations=512) for _ in range(STEPS)],
-        samples=[sample] * 8,
-        seconds={"sample": 8.0, "attribute": 4.0, "update": 16.0},
-        peak_memory_mb=400.0,
-        seed=0,
-    )
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def main() -> int:
     )
     parser.add_argument("--only", choices=tuple(PARTS), action="append", help="run this part; may be repeated (all)")
     parser.add_argument("--quick", action="store_true", help="a small version of every part")
+    parser.add_argument("--driven", type=int, help="scale: trials at the end of a leg that are driven (all)")
     parser.add_argument("--work", type=Path, default=WORK, help="where `studies` and candidates keep their lines")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="the JSON file")
     arguments = parser.parse_args()
@@ -54,7 +55,7 @@ def main() -> int:
     for part in arguments.only or PARTS:
         start = time.monotonic()
         print(f"\n# {part}", flush=True)
-        result = measure(part, quick=arguments.quick, work=arguments.work)
+        result = measure(part, quick=arguments.quick, work=arguments.work, driven=arguments.driven)
         bars = PARTS[part].bars(result)
         print(PARTS[part].table_of(result), *bars, sep="\n", flush=True)
         missed += sum(not bar.passed for bar in bars)
@@ -70,7 +71,7 @@ def main() -> int:
     return int(missed > 0)
 
 
-def measure(part: str, *, quick: bool, work: Path) -> dict[str, Any]:
+def measure(part: str, *, quick: bool, work: Path, driven: int | None = None) -> dict[str, Any]:
     """Results of one part as plain data."""
     if part == "candidates":
         with tempfile.TemporaryDirectory() as folder:
@@ -78,7 +79,7 @@ def measure(part: str, *, quick: bool, work: Path) -> dict[str, Any]:
                 return candidates.measure(Path(folder) / "candidates.jsonl", n_states=2, n_plain=1)
         return candidates.measure(work / "candidates.jsonl")
     if part == "scale":
-        return scale.measure(legs=(8, 12, 16), parallel=4) if quick else scale.measure()
+        return scale.measure(legs=(12, 16, 20), wait_seconds=4) if quick else scale.measure(driven=driven)
     if part == "efficiency":
         return efficiency.measure(work / "studies.jsonl")
     return description.measure()

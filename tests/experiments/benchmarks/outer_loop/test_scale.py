@@ -7,7 +7,7 @@ from bo_shaping.config import StudyConfig
 from bo_shaping.study import Study
 from experiments.benchmarks.outer_loop.fast_loop import LOG_VARIABLE
 from experiments.benchmarks.outer_loop.scale import audit, bars, table_of
-from experiments.benchmarks.outer_loop.scale_job import NAME
+from experiments.benchmarks.outer_loop.scale_job import NAME, fill
 from tests.bo_shaping.bare_study import write_record
 
 
@@ -38,29 +38,41 @@ def test_the_audit_finds_a_lost_number_and_a_training_too_many(driven):
     assert audit(driven) == {"n_trained": 4, "n_records": 3, "n_same_in_ax": 2}
 
 
-def leg(n_trials, cpu_seconds, rss):
+def leg(trial_cpu_seconds, rss):
     return {
-        "n_trials": n_trials,
-        "cpu_seconds": cpu_seconds,
-        "proposing_cpu_seconds": cpu_seconds / 2,
-        "wall_seconds": 2 * cpu_seconds,
+        "n_trials": len(trial_cpu_seconds),
+        "cpu_seconds": sum(trial_cpu_seconds),
+        "proposing_cpu_seconds": sum(trial_cpu_seconds) / 2,
+        "snapshot_cpu_seconds": sum(trial_cpu_seconds) / 8,
+        "trial_cpu_seconds": trial_cpu_seconds,
+        "wall_seconds": 2 * sum(trial_cpu_seconds),
         "rss_mb": rss,
     }
 
 
-def test_overhead_is_over_all_legs_and_every_lost_trial_counts():
+def test_overhead_is_over_all_legs_with_waiting_and_every_lost_trial_counts():
     result = {
-        "legs": [leg(100, 60.0, 500.0), leg(400, 840.0, 520.0)],
+        "legs": [leg([0.4, 0.6], 500.0), leg([0.6, 0.8, 1.6], 520.0)],
         "resume": [{"resume_seconds": seconds, "resume_cpu_seconds": 1.0} for seconds in (2.0, 7.0, 3.0)],
         "n_trials_at_resume": 100,
         "n_trained": 501,
         "n_records": 500,
         "n_same_in_ax": 499,
+        # Of two trials that are waited for at once, each has half of the second.
+        "waiting": {"parallel": 2, "cpu_seconds_per_second": 0.01},
     }
-    overhead, whole, memory, lost, twice, resume = bars(result)
-    assert overhead.value == pytest.approx(0.9 / 60)
-    assert whole.value == pytest.approx(1.8 / 60)
+    mean, median, worst, memory, lost, twice, resume = bars(result)
+    assert mean.value == pytest.approx((0.8 + 0.3) / 60)
+    assert median.value == pytest.approx((0.6 + 0.3) / 60)
+    assert worst.value == pytest.approx((1.6 + 0.3) / 60)
     assert memory.value == pytest.approx(1.04)
     assert (lost.value, twice.value, resume.value) == (1, 1, 3.0)
-    assert [bar.passed for bar in bars(result)] == [True, False, True, False, False, True]
-    assert "0.60" in table_of(result)
+    assert [bar.passed for bar in bars(result)] == [True, True, False, True, False, False, True]
+    assert "0.80" in table_of(result)
+
+
+def test_trials_that_are_filled_in_are_whole(tmp_path, monkeypatch):
+    monkeypatch.setenv("BO_SHAPING_STUDIES", str(tmp_path))
+    monkeypatch.setenv(LOG_VARIABLE, str(tmp_path / "log.jsonl"))
+    fill(5, 2)
+    assert audit(tmp_path) == {"n_trained": 5, "n_records": 5, "n_same_in_ax": 5}
