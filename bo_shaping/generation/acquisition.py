@@ -23,7 +23,6 @@ from botorch.optim.optimize import optimize_acqf
 from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
 
-from bo_shaping.generation.candidate_process import CandidateProcess
 from bo_shaping.generation.knowledge_gradient import LatticeKnowledgeGradient
 from bo_shaping.libraries.ax_internals import to_equality_constraints
 from bo_shaping.libraries.botorch_internals import never_compile
@@ -68,10 +67,6 @@ class SimplexAcquisition(Acquisition):
         super().__init__(
             surrogate=surrogate, search_space_digest=search_space_digest, torch_opt_config=torch_opt_config, **options
         )
-        if (baseline := getattr(self.acqf, "X_baseline", None)) is not None:
-            for model in getattr(self.acqf.model, "models", [self.acqf.model]):
-                if isinstance(model, CandidateProcess):
-                    model.expect(baseline)
 
     def optimize(self, n: int, search_space_digest: SearchSpaceDigest, **options: Any) -> tuple[Tensor, Tensor, Tensor]:
         """The best candidates (`n x d`), their acquisition values (`n`) and arm weights (`n`).

@@ -15,16 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from botorch.models import SingleTaskGP
-from gpytorch.distributions import MultivariateNormal
 from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
 from gpytorch.mlls import MarginalLogLikelihood
-from gpytorch.settings import prior_mode
-from linear_operator import to_linear_operator
-from linear_operator.utils.cholesky import psd_safe_cholesky
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
-from torch import Tensor
 
 from bo_shaping.surrogate.thinning import evenly
 
@@ -64,109 +59,8 @@ class Found(NamedTuple):
     constant: float
 
 
-class _Conditioned(NamedTuple):
-    """What follows from the trials; every tensor may have dimensions of outcomes in front."""
-
-    data: tuple[Tensor, Tensor]
-    """The inputs and outcomes that it follows from."""
-    hyper: list[Tensor]
-    """The hyper-parameters that it follows from."""
-    scaled: Tensor
-    """`n x d` inputs in units of the lengths."""
-    half: Tensor
-    """`n x n` square root of the inverse covariance: times its transpose it is that."""
-    alpha: Tensor
-    """`n x 1`, inverse covariance times outcomes less the constant."""
-    fixed: Tensor
-    """`f x d` scaled points that most questions begin with, perhaps none."""
-    fixed_half: Tensor
-    """`f x n`, their covariance with the trials times `half`."""
-    fixed_mean: Tensor
-    """`f x 1`, less the constant."""
-    fixed_covariance: Tensor
-    """`f x f`, given the trials."""
-
-
 class CandidateProcess(SingleTaskGP):
     """BoTorch's process with its default kernel and mean, for one outcome or several, with noise known or inferred."""
-
-    _fixed: Tensor | None = None
-    _conditioned: _Conditioned | None = None
-
-    def expect(self, X: Tensor) -> None:
-        """Be ready for questions on joint distributions whose first points are `X` (`f x d`).
-
-        An acquisition function with a noisy baseline asks thousands of them: what they share is then computed once.
-        """
-        self._fixed, self._conditioned = X.detach(), None
-
-    def __call__(self, *inputs: Tensor, **options: Any) -> MultivariateNormal:
-        """Prior in training, else the posterior at points `... x q x d`; as of BoTorch, in a third of the time.
-
-        GPyTorch asks its kernel for all covariances of trials and points at every call, and multiplies all of them with
-        the inverse, thousands of times the same ones.
-        """
-        if self.training or self.prediction_strategy is not None or len(inputs) != 1 or prior_mode.on():
-            return super().__call__(*inputs, **options)
-        known = self._given_trials()
-        constant = self.mean_module.constant.unsqueeze(-1)
-        scaled = inputs[0] / self.covar_module.lengthscale
-        n_fixed = known.fixed.shape[-2]
-        if n_fixed >= scaled.shape[-2] or not bool((scaled[..., :n_fixed, :] == known.fixed).all()):
-            n_fixed = 0
-        new = scaled[..., n_fixed:, :]
-        cross = _kernel(new, known.scaled)
-        half = cross @ known.half
-        mean, covariance = cross @ known.alpha, _kernel(new, new) - half @ half.transpose(-1, -2)
-        if n_fixed:
-            beside = _kernel(new, known.fixed) - half @ known.fixed_half.transpose(-1, -2)
-            shape = scaled.shape[:-2]
-            upper = torch.cat([known.fixed_covariance.expand(*shape, -1, -1), beside.transpose(-1, -2)], dim=-1)
-            covariance = torch.cat([upper, torch.cat([beside, covariance], dim=-1)], dim=-2)
-            mean = torch.cat([known.fixed_mean.expand(*shape, -1, -1), mean], dim=-2)
-        return MultivariateNormal(mean.squeeze(-1) + constant, to_linear_operator(covariance))
-
-    def get_fantasy_model(self, inputs: Tensor, targets: Tensor, **options: Any) -> "CandidateProcess":
-        """As of GPyTorch, which needs what it would have kept of an earlier question."""
-        if self.prediction_strategy is None:
-            super().__call__(self.train_inputs[0][..., :1, :])
-        return super().get_fantasy_model(inputs, targets, **options)
-
-    def _given_trials(self) -> _Conditioned:
-        data, last = (self.train_inputs[0], self.train_targets), self._conditioned
-        hyper = [parameter.detach() for parameter in self.parameters()]
-        if (
-            last is not None
-            and all(old is new for old, new in zip(last.data, data, strict=True))
-            and all(torch.equal(old, new) for old, new in zip(last.hyper, hyper, strict=True))
-        ):
-            return last
-        with torch.no_grad():
-            lengths, constant = self.covar_module.lengthscale, self.mean_module.constant.unsqueeze(-1)
-            scaled = self.train_inputs[0] / lengths
-            covariance = _kernel(scaled, scaled) + torch.diag_embed(
-                self.likelihood.noise.expand(self.train_targets.shape)
-            )
-            factor = psd_safe_cholesky(covariance)
-            half = torch.linalg.solve_triangular(factor, torch.eye(factor.shape[-1]).to(factor), upper=False)
-            half = half.transpose(-1, -2)
-            alpha = torch.cholesky_solve((self.train_targets - constant).unsqueeze(-1), factor)
-            fixed = self.train_inputs[0][..., :0, :] if self._fixed is None else self.transform_inputs(self._fixed)
-            fixed = fixed / lengths
-            cross = _kernel(fixed, scaled)
-            fixed_half = cross @ half
-            self._conditioned = _Conditioned(
-                data,
-                [parameter.clone() for parameter in hyper],
-                scaled,
-                half,
-                alpha,
-                fixed,
-                fixed_half,
-                cross @ alpha,
-                _kernel(fixed, fixed) - fixed_half @ fixed_half.transpose(-1, -2),
-            )
-        return self._conditioned
 
     def custom_fit(self, mll: MarginalLogLikelihood, **options: Any) -> MarginalLogLikelihood:
         """Set the most probable hyper-parameters; called by BoTorch in place of its own fit, whose options it ignores.
@@ -200,12 +94,6 @@ class CandidateProcess(SingleTaskGP):
             if not is_known:
                 _fill(noises.raw_noise, [one.noise for one in found])
         return mll.eval()
-
-
-def _kernel(A: Tensor, B: Tensor) -> Tensor:
-    """`... x a x b` correlations of scaled points."""
-    squares = (A**2).sum(-1, keepdim=True) + (B**2).sum(-1).unsqueeze(-2) - 2 * A @ B.transpose(-1, -2)
-    return torch.exp(-0.5 * squares.clamp_min(0.0))
 
 
 def most_probable(
