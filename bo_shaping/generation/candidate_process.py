@@ -139,8 +139,10 @@ def most_probable(
     ]
     result = min(results, key=lambda result: float(result.fun))
     lengths = np.exp(result.x[:d])
-    noise = float(np.exp(result.x[d])) if known is None else None
-    return Found(lengths, noise, _constant(X, y, lengths, noise if known is None else known))
+    if known is not None:
+        return Found(lengths, None, _constant(X, y, lengths, known))
+    noise = float(np.exp(result.x[d]))
+    return Found(lengths, noise, _constant(X, y, lengths, noise))
 
 
 def _log_likelihood(X: Array, y: Array, log_lengths: Array, noise: Array | float) -> tuple[float, Array]:
