@@ -2,8 +2,9 @@
 
 from bo_shaping.dashboard.frame import tile
 from bo_shaping.dashboard.study_view import StudyView
-from bo_shaping.text.wording import describe_probability, describe_value, describe_weights
+from bo_shaping.text.wording import describe_probability, describe_value, describe_weights, is_pure
 from bo_shaping.views.status import STATUSES
+from inner_loop.spec import SPARSE
 
 
 def facts_html(view: StudyView) -> str:
@@ -38,8 +39,10 @@ def _probability(view: StudyView) -> tuple[str, str, str]:
     what = "P(better than sparse)"
     if view.best is None:
         return what, "–", "needs a recommendation"
-    if view.best.prob_better_than_sparse is None:
+    if is_pure(view.best.weights, SPARSE):
         return what, "–", "sparse itself is recommended"
+    if view.best.prob_better_than_sparse is None:
+        return what, "–", "sparse alone is not searched"
     return what, describe_probability(view.best.prob_better_than_sparse), "against sparse with its own best settings"
 
 

@@ -8,6 +8,7 @@ from bo_shaping.dashboard.links import Links
 from bo_shaping.text.escaping import escape
 from bo_shaping.text.wording import describe_probability
 from bo_shaping.views.studies_table import StudyLine
+from inner_loop.spec import SPARSE
 
 _NONE = '<span class="none">–</span>'
 HEADS = ("study", "state", "trials", "recommended mixture", "expected, 90 %", "P(better than sparse)", "last change")
@@ -107,5 +108,6 @@ def _nothing(lines: Sequence[StudyLine], is_any_shown: bool) -> str:
 
 def _probability(line: StudyLine) -> str:
     if line.prob_better_than_sparse is None:
-        return "– <small>(it is sparse)</small>" if line.best else _NONE
+        why = "it is sparse" if line.best == f"pure {SPARSE}" else "not searched alone"
+        return f"– <small>({why})</small>" if line.best else _NONE
     return escape(describe_probability(line.prob_better_than_sparse))

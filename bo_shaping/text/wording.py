@@ -48,14 +48,21 @@ def describe_probability(probability: float) -> str:
 def describe_rivals(prob_better_than: Mapping[str, float | None], weights: Mapping[str, float]) -> dict[str, str]:
     """How probably a recommendation is better than each component; the one that it is cannot be its own rival.
 
-    >>> describe_rivals({"shap": 0.75, "lime": 0.0}, {"shap": 0.001, "lime": 0.999})
-    {'shap': '75 %', 'lime': '– (it is recommended)'}
+    >>> describe_rivals({"shap": 0.75, "lime": 0.0, "sparse": None}, {"shap": 0.001, "lime": 0.999, "sparse": 0.0})
+    {'shap': '75 %', 'lime': '– (it is recommended)', 'sparse': '– (not searched alone)'}
     """
-    recommended = describe_weights(weights)
-    return {
-        name: "– (it is recommended)" if value is None or recommended == f"pure {name}" else describe_probability(value)
-        for name, value in prob_better_than.items()
-    }
+    return {name: _rival(name, value, weights) for name, value in prob_better_than.items()}
+
+
+def _rival(name: str, probability: float | None, weights: Mapping[str, float]) -> str:
+    if is_pure(weights, name):
+        return "– (it is recommended)"
+    return "– (not searched alone)" if probability is None else describe_probability(probability)
+
+
+def is_pure(weights: Mapping[str, float], component: str) -> bool:
+    """Whether these are the weights of that component alone, as `describe_weights` rounds them."""
+    return describe_weights(weights) == f"pure {component}"
 
 
 def describe_duration(seconds: float) -> str:

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from bo_shaping.text.wording import describe_probability, describe_weights
+from bo_shaping.text.wording import describe_probability, describe_weights, is_pure
+from inner_loop.spec import SPARSE
 
 if TYPE_CHECKING:
     from bo_shaping.surrogate.recommendation import Best
@@ -33,8 +34,10 @@ def in_words(best: "Best | None", n_trials: int, n_steps: int, kl_budget: float 
         f"{best.mean:.2f} ({best.reward}), and with 90 % probability between {low:.2f} and {high:.2f}."
     )
     probability = best.prob_better_than_sparse
-    if probability is None:
+    if is_pure(best.weights, SPARSE):
         verdict = "That is to pay the whole score at the end of the response, as it is usually done."
+    elif probability is None:
+        verdict = "How well it does to pay the whole score at the end, as it is usually done, was not tried."
     else:
         chance = describe_probability(probability)
         usual = "than paying the whole score at the end of the response, as it is usually done"

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bo_shaping.config.sections import FINAL_REWARD
 from bo_shaping.text.escaping import escape
-from bo_shaping.text.wording import describe_probability, describe_value, describe_weights
+from bo_shaping.text.wording import describe_probability, describe_value, is_pure
 from bo_shaping.views.credit_similarity import similarity_html
 from bo_shaping.views.html_table import html_table
 from bo_shaping.views.report.frame import html_page, page_template
@@ -96,7 +96,7 @@ def _tiles(trials: pd.DataFrame, best: "Best | None", kl_budget: float | None) -
         budget = "no KL budget" if kl_budget is None else f"budget {kl_budget:g} nats per response"
         if best.kl is not None:
             tiles.append(_tile("expected KL", f"{best.kl:.1f}", budget))
-        if best.prob_better_than_sparse is not None and describe_weights(best.weights) != f"pure {SPARSE}":
+        if best.prob_better_than_sparse is not None and not is_pure(best.weights, SPARSE):
             tiles.append(
                 _tile(
                     "P(better than sparse)",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bo_shaping.text.wording import describe_probability, describe_weights
+from bo_shaping.text.wording import describe_probability, describe_weights, is_pure
 from bo_shaping.views.equal_kl import AtEqualKL, Speed, at_equal_kl, speed
 from bo_shaping.views.report.trial_frame import Landmarks, finished_trials
 from inner_loop.spec import SPARSE, CurvePoint, TrialResult
@@ -142,8 +142,10 @@ def _over_budget(finished: pd.DataFrame, landmarks: Landmarks, best: "Best", kl_
 def _headline(best: "Best", compared: Comparison | None) -> str:
     mixture = describe_weights(best.weights)
     probability = best.prob_better_than_sparse
-    if probability is None:
+    if is_pure(best.weights, SPARSE):
         return "The sparse reward itself is recommended: no mixture is expected to do better"
+    if probability is None:
+        return f"{mixture} is recommended; the sparse reward alone is not searched, so that nothing is said of it"
     if probability < PROBABLY:
         return f"{mixture} cannot be told apart from the sparse reward"
     surely = "" if probability >= SURELY else "probably "

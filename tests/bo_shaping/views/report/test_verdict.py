@@ -36,6 +36,13 @@ def test_a_sparse_winner_is_not_compared_with_itself():
     assert verdict(best).headline.startswith("The sparse reward itself")
 
 
+def test_sparse_that_cannot_be_had_alone_is_no_winner():
+    best = make_best(THREE, weights={"shap": 1.0, "lime": 0.0, "sparse": 0.0}, prob_better_than_sparse=None)
+    assert verdict(best).headline == (
+        "pure shap is recommended; the sparse reward alone is not searched, so that nothing is said of it"
+    )
+
+
 def test_few_trials_and_failures_are_said():
     few = verdict(make_best(THREE), n_finished=5, n_failed=2)
     assert any(note.startswith("Only 5 trials") for note in few.notes)
