@@ -80,6 +80,8 @@ def put_in_place_of(adapter: TorchAdapter, theirs: type[Acquisition], ours: type
 def forget_how_it_was_made(generator_run: GeneratorRun) -> None:
     """Drop the names of our classes: with them, an Ax without this package cannot load the experiment."""
     generator_run._generator_kwargs = generator_run._adapter_kwargs = None
+    if generator_run.gen_metadata is not None:
+        generator_run.gen_metadata.pop("models_used", None)
 
 
 def forget_status_reason(trial: BaseTrial) -> None:
