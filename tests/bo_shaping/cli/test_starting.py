@@ -48,7 +48,7 @@ def test_lines_that_are_commented_out_are_settings_too():
     lines = template("mine").splitlines()
     hidden = [line.replace("# ", "", 1) for line in lines if line.lstrip().startswith("# ") and ": " in line]
     settings = [line for line in hidden if line.split(":")[0].strip().isidentifier()]
-    assert len(settings) == 12
+    assert len(settings) == 14
     for line in settings:
         indent = len(line) - len(line.lstrip())
         assert isinstance(yaml.safe_load(line[indent:]), dict)
