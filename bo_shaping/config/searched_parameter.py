@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BeforeValidator, StrictFloat, StrictInt, StrictStr, field_validator, model_validator
 
+from bo_shaping.config.weight_bounds import SLACK
 from inner_loop.io.schema import StrictModel, nearest, shown
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
 
 Value = float | str
 """Of a training parameter: a number, or a word where the field holds words."""
-
-SLACK = 1e-9
-"""How far beyond a bound, or beside a value, rounding may take a number."""
 
 MOVES = 0.5
 """Chance that a neighbour of an arm has another arm's value of an ordered choice."""

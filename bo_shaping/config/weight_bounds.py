@@ -13,7 +13,7 @@ DIGITS = 12
 """Weights are rounded to so many digits: they then survive a round trip through any store."""
 
 SLACK = 1e-9
-"""Weights whose sum is this near 1, and bounds that are passed by no more than this, count as exact."""
+"""Weights whose sum is this near 1, bounds that are passed and values that are missed by no more, count as exact."""
 
 
 def tighten(bounds: Bounds) -> dict[str, tuple[float, float]]:

@@ -38,19 +38,18 @@ def weights_table(view: StudyView) -> Rows:
     best = view.best
     if best is None:
         return ["name", "recommended", "low", "high"], []
-    values = {**best.weights, **best.parameters}
-    rows: list[list[object]] = [
-        [name, value, *best.interval.get(name, (None, None)), None, None] for name, value in values.items()
-    ]
-    rows += [
-        [name, values[name], None, None, value, share]
-        for name, shares in best.prob_value.items()
-        for value, share in shares.items()
+    head, values = ["name", "recommended", "low", "high"], {**best.weights, **best.parameters}
+    ranges: list[list[object]] = [
+        [name, value, *best.interval[name]] for name, value in values.items() if name not in best.prob_value
     ]
     if not best.prob_value:
-        return ["name", "recommended", "low", "high"], [row[:4] for row in rows]
-    rows = [row for row in rows if row[0] not in best.prob_value or row[4] is not None]
-    return ["name", "recommended", "low", "high", "value", "probability"], rows
+        return head, ranges
+    shares: list[list[object]] = [
+        [name, values[name], None, None, value, share]
+        for name, of_values in best.prob_value.items()
+        for value, share in of_values.items()
+    ]
+    return [*head, "value", "probability"], [[*row, None, None] for row in ranges] + shares
 
 
 def curves_table(view: StudyView) -> Rows:

@@ -2,7 +2,7 @@
 
     y_i = m + f(x_i) + e_i        f ~ GP(0, k),  e ~ N(0, v)
 
-Notation: n observations, of which hyper-parameters see at most `MOST_FOR_FIT`, d inputs in [0, 1]; k is BoTorch's
+Notation: n observations, of which hyper-parameters see at most `MOST_FOR_HYPER`, d inputs in [0, 1]; k is BoTorch's
 squared exponential with one length l_j per input and no scale of its own, m a constant without a prior. As in BoTorch,
 the hyper-parameters are the most probable ones, with log-normal densities of l_j and v (or with known noise).
 
@@ -21,13 +21,10 @@ from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from bo_shaping.surrogate.thinning import evenly
+from bo_shaping.surrogate.thinning import MOST_FOR_HYPER, evenly
 
 Array = NDArray[np.float64]
 
-MOST_FOR_FIT = 200
-"""Observations that hyper-parameters are fitted to; f is conditioned on all. More hardly change them, and their cost is
-cubic."""
 SMOOTHER, NOISY = 4.0, 0.1
 """The second start: lengths in units of the modes of their priors, and the variance of the noise. From the modes alone,
 which hold that there is hardly noise, the optimiser now and then ends where noise passes for a ragged surface."""
@@ -78,7 +75,7 @@ class CandidateProcess(SingleTaskGP):
             length_prior = _prior(lengths.lengthscale_prior, lengths.raw_lengthscale_constraint)
             noise_prior = None if is_known else _prior(noises.noise_prior, noises.raw_noise_constraint)
             n, d = X.shape[-2:]
-            rows = evenly(n, MOST_FOR_FIT)
+            rows = evenly(n, MOST_FOR_HYPER)
             found = [
                 most_probable(
                     one_X[rows],

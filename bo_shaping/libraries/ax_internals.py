@@ -29,7 +29,7 @@ __all__ = [
     "set_run_metadata",
     "strategy_of",
     "to_equality_constraints",
-    "with_trials",
+    "without_trials",
 ]
 
 
@@ -104,10 +104,10 @@ def data_rows(experiment: Experiment) -> list[DataRow]:
     return list(experiment.data._data_rows)
 
 
-def with_trials(experiment: Experiment, trials: dict[int, BaseTrial]) -> Experiment:
-    """A shallow copy of the experiment with these trials in place of its own, and without data."""
+def without_trials(experiment: Experiment) -> Experiment:
+    """A shallow copy of the experiment that has neither its trials nor their data."""
     other = copy.copy(experiment)
-    other._trials, other.data = trials, Data()
+    other._trials, other.data = {}, Data()
     return other
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from bo_shaping.config import StudyConfig
 from bo_shaping.config.limits import MEASURES, SECONDS
-from bo_shaping.config.searched_parameter import SLACK, Value
+from bo_shaping.config.searched_parameter import Value
+from bo_shaping.config.weight_bounds import SLACK
 from bo_shaping.errors import TellError
 from bo_shaping.running.transitions import failed
 from bo_shaping.storage.records import Entry, TrialRecord

@@ -11,7 +11,7 @@ from ax.storage.json_store.registry import CORE_CLASS_ENCODER_REGISTRY, CORE_ENC
 from ax.storage.utils import data_to_data_by_trial
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.libraries.ax_internals import data_rows, with_trials
+from bo_shaping.libraries.ax_internals import data_rows, without_trials
 from bo_shaping.storage.portable import KEY, FinishedTrial, PortableStudy, portable_study
 from bo_shaping.storage.records import ENDED, Entry
 from bo_shaping.storage.study_folder import StudyFolder
@@ -53,7 +53,7 @@ def snapshot(experiment: Experiment, study: PortableStudy, known: Known | None =
         known: As of `write_snapshot`.
     """
     encoded = known.encoded if known is not None else {}
-    parts: list[dict[str, Any]] = []
+    parts: dict[int, dict[str, Any]] = {}
     rows: dict[int, list[DataRow]] = {}
     for row in data_rows(experiment):
         rows.setdefault(row.trial_index, []).append(row)
@@ -65,10 +65,10 @@ def snapshot(experiment: Experiment, study: PortableStudy, known: Known | None =
             data = Data(data_rows=rows.get(index, []))
             part = _encoded({"trial": experiment.trials[index], "data": data_to_data_by_trial(data)})
             encoded[index] = (entry, part)
-        parts.append({"index": index, **part})
-    content = _encoded(with_trials(experiment, {}))
-    content["trials"] = {part["index"]: part["trial"] for part in parts}
-    content["data_by_trial"] = {index: data for part in parts for index, data in part["data"].items()}
+        parts[index] = part
+    content = _encoded(without_trials(experiment))
+    content["trials"] = {index: part["trial"] for index, part in parts.items()}
+    content["data_by_trial"] = {index: data for part in parts.values() for index, data in part["data"].items()}
     content["properties"] = {**content["properties"], KEY: study.model_dump(mode="json")}
     # Without a strategy, which would name our acquisition class: plain Ax chooses its own when it is asked.
     return json.dumps({"_type": "Client", "experiment": content, "generation_strategy": None})

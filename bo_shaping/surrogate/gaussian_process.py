@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from bo_shaping.surrogate.observations import Rows
-from bo_shaping.surrogate.thinning import evenly
+from bo_shaping.surrogate.thinning import MOST_FOR_HYPER, evenly
 
 Array = NDArray[np.float64]
 Surfaces = Callable[[Array], Array]
@@ -37,9 +37,6 @@ N_HYPER = 16
 THINNING = 8
 BURN_IN = 80
 """Steps of the sampler between two draws that are kept, and before the first. It starts at the prior mean."""
-MOST_FOR_HYPER = 200
-"""Observations that hyper-parameters are drawn by; f is conditioned on all. More hardly change them, and a step of the
-sampler costs their cube."""
 N_FEATURES = 256
 """Random frequencies per prior draw; each gives a cosine and a sine."""
 

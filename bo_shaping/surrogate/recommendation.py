@@ -125,9 +125,9 @@ class Best:
     """Expected KL to the reference; None if trials were told without one."""
     prob_better_than_sparse: float | None
     """Probability that its expected reward exceeds that of pure sparse with sparse's own best training parameters; None
-    if it is sparse itself."""
+    if it is sparse itself, or if every arm has as much of sparse as any other."""
     prob_better_than: dict[str, float | None]
-    """The same against every single component; None for the one that is recommended, if one is."""
+    """The same against every single component."""
     prob_best: dict[str, float]
     """Probability that a component alone, at some training parameters, is the best of all allowed points."""
     regret: float

@@ -59,7 +59,7 @@ def test_one_outcome_is_fitted_as_among_several():
 
 
 def test_more_trials_than_the_fit_looks_at_leave_the_prediction_that_of_all(monkeypatch):
-    monkeypatch.setattr(candidate_process, "MOST_FOR_FIT", 15)
+    monkeypatch.setattr(candidate_process, "MOST_FOR_HYPER", 15)
     X, Y = data(60)
     many, few = (
         fitted(CandidateProcess, X, Y),
