@@ -68,8 +68,9 @@ TASKS = (
     ResultTask(
         "smollm2_sentiment",
         "Sentiment control, SmolLM2-135M-Instruct",
-        "SmolLM2-135M-Instruct, of which the top four layers are trained, continues the beginnings of film reviews by 16 "
-        "tokens; a fine-tuned MiniLM scores them (log-odds of positive). The embedded classifier and VADER judge too.",
+        "SmolLM2-135M-Instruct, of which the top four layers are trained, continues the beginnings of film reviews by "
+        "16 tokens; a fine-tuned MiniLM scores them (log-odds of positive). The embedded classifier and VADER judge "
+        "too.",
         5,
         ("sparse", "shap", "shap-untuned", "learned"),
     ),
