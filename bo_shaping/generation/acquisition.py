@@ -24,6 +24,7 @@ from botorch.utils.multi_objective.pareto import is_non_dominated
 from torch import Tensor
 
 from bo_shaping.generation.knowledge_gradient import LatticeKnowledgeGradient
+from bo_shaping.generation.noisy_improvement import NoisyImprovement
 from bo_shaping.libraries.ax_internals import to_equality_constraints
 from bo_shaping.libraries.botorch_internals import never_compile
 from bo_shaping.space.encoding import MIN_DISTANCE
@@ -252,3 +253,4 @@ def _apart(X: Tensor, width: Tensor, n: int) -> Tensor:
 
 register_acquisition(SimplexAcquisition)
 register_acquisition_function(LatticeKnowledgeGradient)
+register_acquisition_function(NoisyImprovement)

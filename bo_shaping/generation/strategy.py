@@ -29,7 +29,6 @@ from ax.generators.torch.botorch_modular.surrogate import SurrogateSpec
 from ax.generators.torch.botorch_modular.utils import ModelConfig
 from ax.utils.common.random import with_rng_seed
 from botorch.acquisition.acquisition import AcquisitionFunction
-from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 
 from bo_shaping.config import RelatedTask, StudyConfig
@@ -37,6 +36,7 @@ from bo_shaping.generation.acquisition import SimplexAcquisition, SimplexFrontie
 from bo_shaping.generation.candidate_process import CandidateProcess
 from bo_shaping.generation.design import initial_design, random_arm
 from bo_shaping.generation.knowledge_gradient import LatticeKnowledgeGradient
+from bo_shaping.generation.noisy_improvement import NoisyImprovement
 from bo_shaping.generation.older_kernel import surrogate_spec
 from bo_shaping.generation.replicates import Proposal, next_replicate, usual_seeds
 from bo_shaping.libraries.ax_internals import (
@@ -201,7 +201,7 @@ def fit_strategy(client: Client, seed: int) -> None:
 def _acquisition_function(experiment: Experiment, name: str) -> type[AcquisitionFunction]:
     if experiment.optimization_config.is_moo_problem:
         return qLogNoisyExpectedHypervolumeImprovement
-    return LatticeKnowledgeGradient if name == "kg" else qLogNoisyExpectedImprovement
+    return LatticeKnowledgeGradient if name == "kg" else NoisyImprovement
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ import torch
 from inner_loop.errors import TaskError
 from inner_loop.models.beginnings import score_logits, scores_beginnings
 from inner_loop.models.encoding import EncodedResponse, ResponseEncoder
+from inner_loop.models.first_position import first_position_only, reads_first_position
 from inner_loop.models.matrix_products import has_fast_bfloat16, use_fast_float32
 from inner_loop.models.rendering import Render, in_chat_template
 from inner_loop.models.score_of_logits import score_of_logits
@@ -86,6 +88,7 @@ class TransformersRewardModel:
             # A classifier of one's own may be a plain module around a transformers model.
             if hasattr(model, "set_attn_implementation") and (self._max_tokens or math.inf) <= MAX_TOKENS_FOR_EAGER:
                 model.set_attn_implementation("eager")
+        self._reads_first_position = reads_first_position(self.model)
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Scores of whole texts as they are; special tokens written in them are special tokens."""
@@ -139,9 +142,10 @@ class TransformersRewardModel:
         order, logits = [np.zeros(0, dtype=np.int64)], [torch.zeros(0, self.model.config.num_labels)]
         model = self._bfloat16_model if self.resolve_dtype(dtype) == "bfloat16" else self.model
         limit = TOKENS_PER_BATCH.get(model.device.type, 65536)
-        for indices, output in score_logits(model, sequences, limit, is_causal=self.scores_beginnings):
-            order.append(indices)
-            logits.append(output.float())
+        with first_position_only(model) if self._reads_first_position else nullcontext():
+            for indices, output in score_logits(model, sequences, limit, is_causal=self.scores_beginnings):
+                order.append(indices)
+                logits.append(output.float())
         logits[0] = logits[0].to(model.device)
         scores = np.empty(len(sequences), dtype=np.float32)
         scores[np.concatenate(order)] = self.score_of(torch.cat(logits)).cpu().numpy()
