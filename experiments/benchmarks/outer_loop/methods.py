@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(bo_shaping.__file__).parent
 OPTIMISER = (
     "generation.acquisition",
+    "generation.candidate_process",
+    "generation.noisy_improvement",
     "space.encoding",
     "surrogate.gaussian_process",
     "surrogate.observations",

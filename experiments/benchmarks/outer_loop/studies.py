@@ -26,6 +26,8 @@ AX = "Ax"
 METHODS = (AX, "ours", "Optuna TPE", "Optuna GP", "Sobol", "random")
 AFTER = (10, 15, 25)
 """Trials after which the recommendation is judged."""
+LONGEST = 40
+"""Trials after which that of a longer study is judged once more."""
 ROUNDS = 60
 
 
@@ -54,7 +56,7 @@ class Study:
         for trial in range(self.n_trials):
             x, seed = method.ask()
             method.tell(*problem.observe(x, trial, seed if self.common else None))
-            if trial + 1 in AFTER:
+            if trial + 1 in (*AFTER, LONGEST):
                 after = str(trial + 1)
                 regret[after] = round(problem.regret(method.recommend()), 6)
                 if isinstance(method, Ours):

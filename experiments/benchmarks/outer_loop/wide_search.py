@@ -19,7 +19,7 @@ from tabulate import tabulate
 
 from experiments.benchmarks.intervals import bootstrap_ratio_of_means
 from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
-from experiments.benchmarks.outer_loop.studies import AFTER, AX, METHODS, Study, read_lines
+from experiments.benchmarks.outer_loop.studies import AFTER, AX, LONGEST, METHODS, Study, read_lines
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS
 from experiments.benchmarks.results_file import environment, installed, save
 
@@ -27,6 +27,8 @@ LINES = Path("models/outer-loop/wide-search.jsonl")
 KIND = "wide"
 ROUNDS = 40
 AX_TRIALS = 15
+JUDGED = (*AFTER, LONGEST)
+"""Trials after which recommendations are compared."""
 PACKAGES = ("ax-platform", "botorch", "gpytorch", "optuna", "tabulate")
 
 
@@ -37,7 +39,7 @@ def run(methods: tuple[str, ...], minutes: float, file: Path) -> None:
     done = read_lines(file)
     for index in range(ROUNDS):
         for method in methods:
-            study = Study(KIND, index, method, common=False, n_trials=AX_TRIALS if method == AX else AFTER[-1])
+            study = Study(KIND, index, method, common=False, n_trials=AX_TRIALS if method == AX else LONGEST)
             if study.key in done:
                 continue
             if time.monotonic() > deadline:
@@ -51,7 +53,7 @@ def measure(lines: list[dict[str, Any]]) -> dict[str, Any]:
     regrets = {
         (method, after): {line["index"]: line["regret"][str(after)] for line in lines if _is(line, method, after)}
         for method in METHODS
-        for after in AFTER
+        for after in JUDGED
     }
     rows = []
     for (method, after), by_round in regrets.items():
@@ -74,7 +76,7 @@ def measure(lines: list[dict[str, Any]]) -> dict[str, Any]:
             }
         )
     covered = [line["covered"] for line in lines if line["method"] == "ours"]
-    coverage = {str(after): float(np.mean([row[str(after)] for row in covered])) for after in AFTER if covered}
+    coverage = {str(after): float(np.mean([row[str(after)] for row in covered])) for after in JUDGED if covered}
     return {"rows": rows, "coverage": coverage}
 
 
