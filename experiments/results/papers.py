@@ -1,5 +1,6 @@
 """The page that sets our numbers beside the papers', says what differs, and answers what a report should answer."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from bo_shaping.comparison.statistics import Interval, mean
 from bo_shaping.comparison.stored import StoredComparison, read_comparison
 from bo_shaping.views.comparison_table import short
 from experiments.docs.markdown import table
+from experiments.results.judged_policies import STORED, rows_of
 from experiments.results.page import best_single, held_differences
 from experiments.results.tasks import HERE, TASKS, ResultTask
 
@@ -49,16 +51,25 @@ DIFFERENCES = (
         "λ, learning rate and number of units searched; fixed ones beside",
     ),
     ("sparse reward", "as it is", "at its own best λ and learning rate, found with as many trials"),
-    ("length of training", "on GPUs", "20 PPO steps of 32 responses"),
+    ("length of training", "on GPUs", "20 PPO steps of 32 responses; with SmolLM2, 12 of 16"),
     ("KL", "as it comes", "every training ends at the same budget; reward is told at equal KL too"),
 )
 """What, in the papers as far as we know them, here."""
 
-WIN_RATES = """The papers report win rates over the sparse reward of 61.2 % and 56.3 %. Here nobody was asked. Rewards
-are in the units of different reward models, so only the order of methods and ratios of steps can be compared, never the
-numbers themselves.
+UNITS = """Rewards are in the units of different reward models, so only the order of methods and ratios of steps can be
+compared, never the numbers themselves.
+"""
 
-Larger tasks are ready to run, and were **not run**: instruction following from HH-RLHF on
+WIN_RATES_HEAD = """## Win rates
+
+The papers report win rates over the sparse reward of 61.2 % and 56.3 %. Here two policies that were trained under one
+seed answer the same held-out prompts. A language model reads each pair in both orders; one that agrees with itself on
+few of them cannot tell the answers apart, and its win rate says nothing. Reward models on which nobody trained prefer
+what they score higher. The share of prompts on which the first policy is preferred is a mean over seeds, with its 95 %
+interval.
+"""
+
+LARGER = """Larger tasks are ready to run, and were **not run**: instruction following from HH-RLHF on
 [one GPU](../hh_rlhf_one_gpu.yaml) and on [eight](../hh_rlhf_eight_gpus.yaml). `python -m experiments.results.win_rates`
 has a judge read every pair of answers in both orders.
 """
@@ -109,11 +120,20 @@ def overview(folder: Path = HERE) -> str:
         _scar(done),
         "## What differs",
         table(["", "papers", "here"], DIFFERENCES),
-        WIN_RATES.rstrip(),
+        UNITS.rstrip(),
+        *_win_rates(folder / STORED.name),
+        LARGER.rstrip(),
         CHECKLIST_HEAD.rstrip(),
         table(["asked", "answer"], CHECKLIST),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _win_rates(stored: Path) -> list[str]:
+    if not stored.exists():
+        return ["Win rates over the sparse reward, of which the papers report 61.2 % and 56.3 %, were not taken here."]
+    rows = rows_of(json.loads(stored.read_text(encoding="utf-8")))
+    return [WIN_RATES_HEAD.rstrip(), table(["task", "who", "judge", "win rate", "the judge"], rows)]
 
 
 def _claims(done: Sequence[tuple[ResultTask, StoredComparison]]) -> str:
