@@ -18,8 +18,22 @@ if TYPE_CHECKING:
 Value = float | str
 """Of a training parameter: a number, or a word where the field holds words."""
 
+ROUNDING = {"rel_tol": 1e-6, "abs_tol": 1e-9}
+"""What a number may lose on its way through files and other people's tools."""
+
 MOVES = 0.5
 """Chance that a neighbour of an arm has another arm's value of an ordered choice."""
+
+
+def is_same(one: Value, other: Value) -> bool:
+    """Whether two values are the same but for rounding.
+
+    >>> is_same(0.3, 0.1 + 0.2), is_same(1e-6, 2e-6), is_same("tokens", 1.0)
+    (True, False, False)
+    """
+    if isinstance(one, str) or isinstance(other, str):
+        return one == other
+    return math.isclose(one, other, **ROUNDING)
 
 
 class ParameterRange(StrictModel):

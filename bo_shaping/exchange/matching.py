@@ -3,7 +3,7 @@
 import math
 
 from bo_shaping.config import StudyConfig
-from bo_shaping.config.searched_parameter import Value
+from bo_shaping.config.searched_parameter import Value, is_same
 from bo_shaping.config.tunable import TUNABLE, value_of
 from bo_shaping.errors import TellError
 from bo_shaping.exchange.foreign import ForeignExperiment, ForeignTrial
@@ -60,7 +60,7 @@ def _refuse_what_is_held_here(trial: ForeignTrial, foreign: ForeignExperiment, c
                 raise NoMatchError(f"it has weight on {component}, which the study does not mix")
         elif name in TUNABLE and name not in space.parameters:
             here = value_of(name, config.ppo, config.attribution)
-            if here is None or not _is_same(value if isinstance(value, str) else _number(name, value), here):
+            if here is None or not is_same(value if isinstance(value, str) else _number(name, value), here):
                 raise NoMatchError(f"its {name} is {value}, and the study holds {here}")
 
 
@@ -87,12 +87,6 @@ def matched_outcome(trial: ForeignTrial, names: Names) -> tuple[dict[str, float]
 
 def _cell(trial: ForeignTrial, name: str) -> object:
     return trial.parameters.get(name, trial.words.get(name))
-
-
-def _is_same(one: Value, other: Value) -> bool:
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
-    return math.isclose(one, other, rel_tol=1e-6)
 
 
 def _number(name: str, value: object) -> float:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bo_shaping.config.searched_parameter import Value
+from bo_shaping.config.searched_parameter import is_same
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.surrogate.recommendation import Best, Cost, Simplest
 from bo_shaping.text.hidden_characters import visible_text
@@ -18,9 +18,6 @@ from bo_shaping.text.wording import (
     describe_value,
 )
 from bo_shaping.views.trials_table import arm_text, reward_text
-
-_SAME = 1e-6
-"""Arms whose numbers differ by less are the same one."""
 
 
 def print_best(console: Console, best: Best, records: Sequence[TrialRecord]) -> None:
@@ -133,13 +130,7 @@ def _measured(best: Best, records: Sequence[TrialRecord]) -> str:
 
 def _is_run_of(best: Best, trial: TrialRecord) -> bool:
     here, there = {**best.weights, **best.parameters}, {**trial.weights, **trial.parameters}
-    return all(_is_same(value, there[name]) for name, value in here.items())
-
-
-def _is_same(one: Value, other: Value) -> bool:
-    if isinstance(one, str) or isinstance(other, str):
-        return one == other
-    return abs(one - other) <= _SAME * max(1.0, abs(one))
+    return all(is_same(value, there[name]) for name, value in here.items())
 
 
 def _listed(words: dict[str, str]) -> str:
