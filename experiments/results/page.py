@@ -98,11 +98,18 @@ def _at_their_best(comparison: Comparison) -> str:
     ]
     learned = [row for row in comparison.rows if row.method == LEARNED]
     mixture = ", ".join(f"{value:.2f} {name}" for row in learned for name, value in row.weights.items())
-    words = (
+    steps = (
         f"Steps are those to the final reward of {comparison.baseline}, {comparison.goal:.2f}, in units of its own. "
-        "Seconds are of the training, explaining the reward model included."
     )
+    if not rose(comparison):
+        steps = f"{comparison.baseline} ended no higher than the policy began, so there are no steps to compare. "
+    words = f"{steps}Seconds are of the training, explaining the reward model included."
     return f"{table(heads, rows)}\n\n{words}" + (f" Learned: {mixture}." if mixture else "")
+
+
+def rose(comparison: Comparison) -> bool:
+    """Whether the baseline ended higher than the policy began: otherwise everybody is at its final reward at once."""
+    return not any(math.isnan(row.steps.value) for row in comparison.rows)
 
 
 def _beside(comparison: Comparison) -> str:

@@ -10,7 +10,7 @@ from bo_shaping.comparison.stored import StoredComparison, read_comparison
 from bo_shaping.views.comparison_table import short
 from experiments.docs.markdown import table
 from experiments.results.judged_policies import STORED, rows_of
-from experiments.results.page import best_single, held_differences
+from experiments.results.page import best_single, held_differences, rose
 from experiments.results.tasks import HERE, TASKS, ResultTask
 
 PAGE = HERE / "README.md"
@@ -145,6 +145,8 @@ def _claims(done: Sequence[tuple[ResultTask, StoredComparison]]) -> str:
 def _answer(found: StoredComparison, kind: str) -> str:
     rows = {row.method: row for row in found.comparison.rows}
     shap = rows["shap"]
+    if kind == "faster" and not rose(found.comparison):
+        return f"sparse ended no higher than it began; {_beside(found, shap.method, found.comparison.baseline)}"
     if kind == "faster":
         return f"Shapley needs {short(shap.steps)} of sparse's steps to its final reward; {_verdict(shap.difference)}"
     if kind == "higher":

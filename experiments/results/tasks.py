@@ -71,8 +71,8 @@ TASKS = (
         "SmolLM2-135M-Instruct, of which the top four layers are trained, continues the beginnings of film reviews by "
         "16 tokens; a fine-tuned MiniLM scores them (log-odds of positive). The embedded classifier and VADER judge "
         "too.",
-        8,
-        ("sparse", "shap", "shap-untuned", "learned"),
+        5,
+        ("sparse", "sparse-untuned", "shap", "shap-untuned", "learned"),
     ),
     ResultTask(
         "summaries",
