@@ -88,7 +88,8 @@ class TransformersRewardModel:
             # A classifier of one's own may be a plain module around a transformers model.
             if hasattr(model, "set_attn_implementation") and (self._max_tokens or math.inf) <= MAX_TOKENS_FOR_EAGER:
                 model.set_attn_implementation("eager")
-        self._reads_first_position = reads_first_position(self.model)
+        self.reads_first_position = reads_first_position(self.model)
+        """Whether the last layer is run for the first position alone."""
 
     def score(self, texts: Sequence[str]) -> list[float]:
         """Scores of whole texts as they are; special tokens written in them are special tokens."""
@@ -142,7 +143,7 @@ class TransformersRewardModel:
         order, logits = [np.zeros(0, dtype=np.int64)], [torch.zeros(0, self.model.config.num_labels)]
         model = self._bfloat16_model if self.resolve_dtype(dtype) == "bfloat16" else self.model
         limit = TOKENS_PER_BATCH.get(model.device.type, 65536)
-        with first_position_only(model) if self._reads_first_position else nullcontext():
+        with first_position_only(model) if self.reads_first_position else nullcontext():
             for indices, output in score_logits(model, sequences, limit, is_causal=self.scores_beginnings):
                 order.append(indices)
                 logits.append(output.float())

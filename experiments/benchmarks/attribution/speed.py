@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from statistics import median
 from typing import Any
@@ -28,6 +28,7 @@ from experiments.benchmarks.attribution.snippets import texts_of_length
 from experiments.benchmarks.bars import Bar
 from experiments.embedded.splits import Corpus
 from inner_loop.attribution import explain
+from inner_loop.models.first_position import first_position_only
 from inner_loop.models.transformers_reward_model import TransformersRewardModel
 
 N_TEXTS = 16
@@ -150,7 +151,11 @@ def recorded_calls(model: TransformersRewardModel) -> Iterator[list[Callable[[],
     calls: list[Callable[[], object]] = []
 
     def forward(self: Any, *arguments: Any, **keywords: Any) -> Any:
-        calls.append(lambda: original(self, *arguments, **keywords))
+        def again() -> object:
+            with first_position_only(self) if model.reads_first_position else nullcontext():
+                return original(self, *arguments, **keywords)
+
+        calls.append(again)
         return original(self, *arguments, **keywords)
 
     network.forward = forward

@@ -76,7 +76,11 @@ def measure(lines: list[dict[str, Any]]) -> dict[str, Any]:
             }
         )
     covered = [line["covered"] for line in lines if line["method"] == "ours"]
-    coverage = {str(after): float(np.mean([row[str(after)] for row in covered])) for after in JUDGED if covered}
+    coverage = {
+        str(after): float(np.mean(found))
+        for after in JUDGED
+        if (found := [row[str(after)] for row in covered if str(after) in row])
+    }
     return {"rows": rows, "coverage": coverage}
 
 

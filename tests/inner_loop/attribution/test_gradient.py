@@ -64,7 +64,7 @@ class LinearInEmbeddings(nn.Module):
 
 def test_of_a_linear_model_it_is_what_masking_the_token_takes():
     reward_model = bert_reward_model()
-    reward_model.model = LinearInEmbeddings(reward_model.model)
+    reward_model.model, reward_model.reads_first_position = LinearInEmbeddings(reward_model.model), False
     options = {"methods": ("gradient", "leave_one_out"), "units": "tokens", "masking": "mask", "dtype": "float32"}
     for credit in explain(reward_model, PROMPTS[:2], RESPONSES[:2], **options):
         assert np.abs(credit.values["gradient"]).max() > 0.1

@@ -103,7 +103,7 @@ def test_a_head_that_reads_other_positions_is_found_out(head):
 
 def test_scores_of_a_reward_model_are_those_of_whole_passes():
     reward_model, plain = bert_reward_model(), bert_reward_model()
-    plain._reads_first_position = False
+    plain.reads_first_position = False
     rng = np.random.default_rng(0)
     sequences = [rng.integers(5, 22, size=length).astype(np.int32) for length in (9, 3, 14, 1)]
     sequences[2][5] = ~sequences[2][5]
