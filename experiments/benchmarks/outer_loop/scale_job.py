@@ -116,6 +116,8 @@ def fill(n_trials: int, parallel: int) -> dict[str, Any]:
             trial.prepare(job)
             trial.write_results(job.token, results)
             folder.journal.write(completed(config, entry, results))
+        # The journal is ahead of the experiment, so that there is no snapshot to take.
+        study._ledger._snapshot_is_old = False
     return {"n_trials": n_trials}
 
 
