@@ -41,8 +41,9 @@ def reads_first_position(model: Any) -> bool:
         expected = _logits_of(model, sequences)
         with first_position_only(model):
             found = _logits_of(model, sequences)
-    except (RuntimeError, IndexError):
-        # There are fewer positions than the probe has, or the head reads others, too, and does not find them.
+    except (RuntimeError, IndexError, ValueError, TypeError):
+        # There are fewer positions than the probe has, or the head reads others, too, and does not find them. A model
+        # that wants more than ids and a mask will say so when it is used.
         return False
     limit = PROBE_RTOL * expected.abs().max().clamp(min=1.0)
     return found.shape == expected.shape and bool((found - expected).abs().max() <= limit)
