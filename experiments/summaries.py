@@ -10,6 +10,7 @@ preferences, and easy to satisfy with a list of the article's topics. Name it in
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch.nn.functional import normalize
 
 from experiments.articles import ASKS
 
-ENCODER = "models/all-MiniLM-L6-v2"
+ENCODER = Path(__file__).resolve().parents[1] / "models" / "all-MiniLM-L6-v2"
 NEARNESS, PER_WORD, COPYING = 5.0, 0.05, 2.0
 """What a cosine of one is worth, and what a word too many and copying everything cost."""
 

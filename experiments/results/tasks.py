@@ -77,11 +77,12 @@ TASKS = (
     ResultTask(
         "summaries",
         "Summaries of news articles, SmolLM2-135M-Instruct",
-        "SmolLM2-135M-Instruct, of which the top ten layers are trained, summarises news articles in one or two "
-        "sentences. The reward is how near the summary is to the article by all-MiniLM-L6-v2, less a price for words "
-        "over thirty and for copying (`experiments/summaries.py`); a function, whose attention nobody can see.",
+        "SmolLM2-135M-Instruct, of which the top four layers are trained, summarises the first sentences of news "
+        "articles in 24 tokens. The reward is how near the summary is to the article by all-MiniLM-L6-v2, less a price "
+        "for copying (`experiments/summaries.py`); a function, whose attention nobody can see. A judge on which nobody "
+        "trained has the headline, and counts the words that the summary shares with it.",
         5,
-        tuple(method for method in METHODS if method != "attention"),
+        ("sparse", "shap", "shap-untuned", "learned"),
     ),
 )
 """By how long they take, shortest first."""

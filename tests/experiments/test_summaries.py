@@ -1,7 +1,9 @@
+import json
+
 import pytest
 import torch
 
-from experiments import summaries
+from experiments import headlines, summaries
 from experiments.articles import ASKS, as_prompt
 from tests.inner_loop.tiny_classifiers import word_tokenizer
 
@@ -26,7 +28,7 @@ def test_a_prompt_ends_with_a_whole_sentence_and_asks_for_a_summary():
     prompt = as_prompt(article)
     assert prompt.endswith(" ten." + ASKS)
     assert "title" not in prompt
-    assert len(prompt.removesuffix(ASKS).split()) == 90
+    assert len(prompt.removesuffix(ASKS).split()) == 60
     assert as_prompt("A title\n\nToo short to be told shorter.") is None
     assert as_prompt("A title\n\n" + "word " * 200) is None
 
@@ -60,3 +62,14 @@ def test_a_summary_without_words_is_near_to_nothing(monkeypatch):
     assert rows.norm(dim=-1).tolist() == pytest.approx([1.0, 0.0, 1.0])
     alone = summaries.embed(["a mat"])
     assert torch.allclose(rows[2], alone[0], atol=1e-5)  # whatever it stands beside
+
+
+def test_a_headline_judges_by_the_words_that_a_summary_shares_with_it(tmp_path, monkeypatch):
+    file = tmp_path / "articles.jsonl"
+    file.write_text(json.dumps({"prompt": ARTICLE + ASKS, "headline": "The cat finds a warm mat"}) + "\n")
+    monkeypatch.setattr(headlines, "FILE", file)
+    headlines._headlines.cache_clear()
+    texts = [f"{ARTICLE}{ASKS} {summary}" for summary in ("Cat, on a warm mat!", "cat cat cat cat", "The of it.", "")]
+    # "finds", "cat", "warm", "mat" are the headline's words: three of three and four, one of four and four, none.
+    assert headlines.score(texts) == pytest.approx([6 / 7, 2 / 8, 0.0, 0.0])
+    headlines._headlines.cache_clear()

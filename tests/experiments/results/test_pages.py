@@ -19,11 +19,17 @@ STORED = [task for task in TASKS if task.stored.exists()]
 def test_the_stored_table_and_its_page_are_those_of_the_trainings(task):
     data = json.loads(task.stored.read_text(encoding="utf-8"))
     again = read_comparison(task.stored).comparison.to_json()
-    assert {name: again["rows"][0][name] for name in ("method", "held")} == {
-        name: data["rows"][0][name] for name in ("method", "held")
-    }
-    assert again == {name: data[name] for name in again}
+    # Processors add numbers in different orders, so the last digits may differ.
+    assert leaves(again) == pytest.approx(leaves({name: data[name] for name in again}), rel=1e-9, abs=1e-12)
     assert task.page.read_text(encoding="utf-8") == page_of(task, task.stored)
+
+
+def leaves(value, path=()):
+    """Every number and word of nested lists and dictionaries, by where it stands."""
+    if not isinstance(value, dict | list):
+        return {path: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return {place: leaf for key, inner in items for place, leaf in leaves(inner, (*path, key)).items()}
 
 
 def test_the_page_beside_the_papers_is_that_of_the_trainings():
@@ -34,7 +40,7 @@ def test_every_task_has_a_configuration_that_is_read():
     for task in TASKS:
         config = StudyConfig.from_yaml(task.config, ())
         assert config.name == task.name
-        assert config.evaluation.gold or task.name == "summaries"
+        assert config.evaluation.gold
 
 
 @pytest.fixture
