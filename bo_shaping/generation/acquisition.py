@@ -39,9 +39,11 @@ N_POLISHED = 3
 dimensions."""
 N_LEADERS = 2
 """Those of them that are polished to the end."""
-ROUGH_ITERATIONS = 12
+ROUGH_ITERATIONS = 6
 POLISH_ITERATIONS = 30
 """Steps uphill of all of them together, and then of the leaders."""
+SMALLEST_GAIN = 1e-3
+"""A step uphill that gains less is the last: values are logarithms, which Monte Carlo knows to some percent."""
 APART = 0.3
 """Starts nearer than this (in units of the box) would be polished into the same optimum."""
 N_LATTICE = 384
@@ -142,7 +144,7 @@ class SimplexAcquisition(Acquisition):
             batch_initial_conditions=starts.unsqueeze(1),
             equality_constraints=moving or None,
             fixed_features={int(i): float(bounds[0, i]) for i in (~is_free).nonzero().flatten()} or None,
-            options={"maxiter": iterations},
+            options={"maxiter": iterations} | ({"ftol": SMALLEST_GAIN} if moving else {}),
             return_best_only=False,
         )
         return polished.detach().reshape(-1, starts.shape[1])

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import torch
 from botorch.acquisition.input_constructors import acqf_input_constructor, construct_inputs_qLogNEI
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.utils import prune_inferior_points
+from botorch.models.model import Model
 from torch import Tensor
 
 from bo_shaping.generation.candidate_process import CandidateProcess
@@ -26,6 +28,11 @@ from bo_shaping.libraries.botorch_internals import draws_by_point
 
 SMALLEST_VARIANCE = 1e-10
 """Of a candidate given everything else: at an observation without noise, rounding may leave less than nothing."""
+
+
+N_PRUNING = 512
+"""Draws in one of which a point must be the best to stay in the baseline; BoTorch takes four times as many, which took
+a fifth of the time of a candidate after 500 trials."""
 
 
 class Prepared(NamedTuple):
@@ -47,10 +54,23 @@ class NoisyImprovement(qLogNoisyExpectedImprovement):
     """As its parent, for one candidate at a time and a `CandidateProcess`; whatever else there is, its parent does."""
 
     _prepared: Prepared | None = None
+    prune_baseline: bool
 
-    def _init_baseline(self, *arguments: Any, **options: Any) -> None:
-        super()._init_baseline(*arguments, **options)
+    def _init_baseline(self, model: Model, X_baseline: Tensor, **options: Any) -> None:
         self._prepared = None
+        if self.prune_baseline:
+            X_baseline = prune_inferior_points(
+                model=model,
+                X=X_baseline,
+                objective=options.get("objective"),
+                posterior_transform=options.get("posterior_transform"),
+                constraints=self._constraints,
+                marginalize_dim=self.marginalize_dim,
+                num_samples=N_PRUNING,
+            )
+            # What is pending later changes nothing about it.
+            self.prune_baseline = False
+        super()._init_baseline(model=model, X_baseline=X_baseline, **options)
 
     def _get_samples_and_objectives(self, X: Tensor) -> tuple[Tensor, Tensor]:
         """`S x b x 1 x o` draws of the outcomes at candidates `X` (`b x 1 x d`), and `S x b x 1` of the objective."""

@@ -94,8 +94,8 @@ class Driver:
         entries = self._ledger.entries
         return (
             len(entries) < n_trials
-            and not must_wait(self._ledger.experiment, self._config)
             and len(self._running) < self._config.budget.parallel
+            and not must_wait(self._ledger.experiment, self._config)
             and not self._has_failed_too_often()
             and not self._knows_enough()
         )

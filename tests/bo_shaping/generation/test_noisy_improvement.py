@@ -21,13 +21,13 @@ def keeps_below(limit):
 
 
 def pair(model, X, **options):
-    """Ours and BoTorch's, of the same draws."""
+    """Ours and BoTorch's, of the same baseline and draws."""
     made = []
     for kind in (NoisyImprovement, qLogNoisyExpectedImprovement):
         sampler = SobolQMCNormalSampler(torch.Size([64]), seed=3)
-        options = {"prune_baseline": True, "objective": ONE, **options}
+        baseline = made[0]._X_baseline if made else X
         torch.manual_seed(0)
-        made.append(kind(model, X, sampler=sampler, **options))
+        made.append(kind(model, baseline, sampler=sampler, prune_baseline=not made, **{"objective": ONE, **options}))
     return made
 
 
@@ -52,6 +52,19 @@ def test_values_and_gradients_are_those_of_botorch(n_outcomes, is_noise_known, h
     limits = [keeps_below(0.3)] if n_outcomes == 2 else None
     ours, theirs = pair(model, X, constraints=limits, X_pending=points[:3] if has_pending else None)
     assert_same(ours, theirs, points[3:].unsqueeze(1))
+
+
+def test_the_baseline_is_the_points_that_may_be_the_best():
+    X, Y = data(N)
+    model = fitted(CandidateProcess, X, Y)
+    torch.manual_seed(0)
+    ours = NoisyImprovement(model, X, objective=ONE, constraints=[keeps_below(0.3)])
+    draws = model.posterior(X).sample(torch.Size([4096]))
+    worth = draws[..., 0].where(draws[..., 1] < 0.3, -torch.inf)
+    chances = torch.nn.functional.one_hot(worth.argmax(-1), N).double().mean(0)
+    is_kept = (X.unsqueeze(1) == ours._X_baseline).all(-1).any(-1)
+    assert is_kept[chances > 0.01].all()
+    assert not is_kept[chances == 0].any()
 
 
 def test_points_that_become_pending_later_count(monkeypatch):
