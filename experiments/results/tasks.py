@@ -72,7 +72,7 @@ TASKS = (
         "16 tokens; a fine-tuned MiniLM scores them (log-odds of positive). The embedded classifier and VADER judge "
         "too.",
         5,
-        ("sparse", "sparse-untuned", "shap", "shap-untuned", "learned"),
+        ("sparse", "attention", "shap", "shap-untuned", "learned"),
     ),
     ResultTask(
         "summaries",
@@ -81,8 +81,8 @@ TASKS = (
         "articles in 24 tokens. The reward is how near the summary is to the article by all-MiniLM-L6-v2, less a price "
         "for copying (`experiments/summaries.py`); a function, whose attention nobody can see. A judge on which nobody "
         "trained has the headline, and counts the words that the summary shares with it.",
-        5,
-        ("sparse", "shap", "shap-untuned", "learned"),
+        10,
+        ("sparse", "uniform", "shap", "shap-untuned", "learned"),
     ),
 )
 """By how long they take, shortest first."""
