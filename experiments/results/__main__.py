@@ -2,6 +2,7 @@
 
     python -m experiments.results embedded_sentiment            # hours; the same command goes on after an interruption
     python -m experiments.results embedded_sentiment --pages    # seconds
+    python -m experiments.results embedded_sentiment --methods gradient --add    # one more, beside what is stored
 
 The page, its picture and the JSON with all learning curves stand beside this file.
 """
@@ -15,6 +16,7 @@ from typing import Any
 from bo_shaping.comparison.stored import read_comparison
 from bo_shaping.views.report.comparison_figures import by_kl_figure, by_step_figure
 from experiments.benchmarks.results_file import environment, one_record_a_line
+from experiments.results.added import AddedError, with_more
 from experiments.results.page import page_of
 from experiments.results.papers import write_overview
 from experiments.results.tasks import TASKS, ResultTask, task_named
@@ -30,10 +32,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, help="trainings of each method, in place of the task's")
     parser.add_argument("--remark", help="what a reader must know of the machine, such as other work on it")
     parser.add_argument("--methods", help="between commas, in place of all")
+    parser.add_argument("--add", action="store_true", help="put these --methods beside those that are stored")
     options = parser.parse_args(arguments)
     task = task_named(options.task)
     if not options.pages:
-        code = _compare(task, options.seeds or task.n_seeds, options.methods or ",".join(task.methods), options.remark)
+        methods = options.methods or ",".join(task.methods)
+        try:
+            code = _compare(task, options.seeds or task.n_seeds, methods, options.remark, add=options.add)
+        except AddedError as error:
+            sys.exit(f"error: {error}")
         if code:
             return code
     write_pages(task)
@@ -49,14 +56,17 @@ def write_pages(task: ResultTask) -> None:
     write_overview()
 
 
-def _compare(task: ResultTask, n_seeds: int, methods: str, remark: str | None) -> int:
+def _compare(task: ResultTask, n_seeds: int, methods: str, remark: str | None, *, add: bool) -> int:
     written = task.stored.with_suffix(".new.json")
     command = [sys.executable, "-m", "bo_shaping.cli", "compare", task.config, "--methods", methods]
     done = subprocess.run([*map(str, command), "--seeds", str(n_seeds), "-o", str(written)], check=False)
     if done.returncode:
         return done.returncode
     data = json.loads(written.read_text(encoding="utf-8"))
-    store(task, data | {"environment": environment({}) | {"commit": _commit()}, "remark": remark})
+    data |= {"environment": environment({}) | {"commit": _commit()}, "remark": remark}
+    if add:
+        data = with_more(json.loads(task.stored.read_text(encoding="utf-8")), data, written)
+    store(task, data)
     written.unlink()
     return 0
 

@@ -208,9 +208,13 @@ def power(differences: np.ndarray) -> str:
 
 def _made_on(data: Mapping[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
+    parts = [f"{versions}.{_machine(data)}", data.get("remark")]
+    for later in data.get("added", []):
+        parts.append(f"Trained later: {', '.join(later['methods'])}.{_machine(later)} {later['remark'] or ''}".rstrip())
+    return "\n\n".join(part for part in parts if part)
+
+
+def _machine(data: Mapping[str, Any]) -> str:
     machine = data.get("environment", {})
-    where = ", ".join(
-        f"{name} {machine[name]}" for name in ("processor", "cpus", "python", "commit") if machine.get(name)
-    )
-    remark = f"\n\n{data['remark']}" if data.get("remark") else ""
-    return f"{versions}.{f' {where}.' if where else ''}{remark}"
+    told = [f"{name} {machine[name]}" for name in ("processor", "cpus", "python", "commit") if machine.get(name)]
+    return f" {', '.join(told)}." if told else ""
