@@ -37,7 +37,7 @@ ASKS = "\n\nTL;DR:"
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=FILE, help="file to write")
+    parser.add_argument("--output", type=Path, default=FILE, help="file to write; the judge reads the usual one")
     output: Path = parser.parse_args().output
     try:
         articles = _download()

@@ -32,7 +32,8 @@ BATCH_SIZE = 64
 
 def score(texts: Sequence[str]) -> list[float]:
     """The reward of each text: an article, `TL;DR:` and its summary."""
-    parts = [text.rpartition(ASKS) for text in texts]
+    # The policy may write it again; an article has no empty line.
+    parts = [text.partition(ASKS) for text in texts]
     articles, summaries = [part[0] for part in parts], [part[2] for part in parts]
     about = torch.stack([_article_embedding(article) for article in articles])
     nearness = (about * embed(summaries)).sum(dim=-1).tolist()

@@ -43,7 +43,7 @@ ROUGH_ITERATIONS = 6
 POLISH_ITERATIONS = 30
 """Steps uphill of all of them together, and then of the leaders."""
 SMALLEST_GAIN = 1e-3
-"""A step uphill that gains less is the last: values are logarithms, which Monte Carlo knows to some percent."""
+"""A step uphill that gains less is the last, where values are logarithms: Monte Carlo knows them to some percent."""
 APART = 0.3
 """Starts nearer than this (in units of the box) would be polished into the same optimum."""
 N_LATTICE = 384
@@ -135,6 +135,7 @@ class SimplexAcquisition(Acquisition):
     def _polished(self, starts: Tensor, bounds: Tensor, equality: list[Equality], iterations: int) -> Tensor:
         """`starts` (`n x d`) moved uphill together."""
         is_free = bounds[0] < bounds[1]
+        is_log = isinstance(self.acqf, NoisyImprovement)
         moving = [(columns, factors, right) for columns, factors, right in equality if bool(is_free[columns].any())]
         polished, _ = optimize_acqf(
             acq_function=self.acqf,
@@ -144,7 +145,7 @@ class SimplexAcquisition(Acquisition):
             batch_initial_conditions=starts.unsqueeze(1),
             equality_constraints=moving or None,
             fixed_features={int(i): float(bounds[0, i]) for i in (~is_free).nonzero().flatten()} or None,
-            options={"maxiter": iterations} | ({"ftol": SMALLEST_GAIN} if moving else {}),
+            options={"maxiter": iterations} | ({"ftol": SMALLEST_GAIN} if moving and is_log else {}),
             return_best_only=False,
         )
         return polished.detach().reshape(-1, starts.shape[1])

@@ -11,7 +11,8 @@ the Cholesky factor of the posterior covariance of the baseline, both are prepar
 
     R = [A^{-1/2}, M]    G_s = [A^{-1} (y - m), 0] + M z_s'    M = [-A^{-1} K(observations, baseline); 1] L^{-T}
 
-where z_s' is the part of draw s that the baseline has. Values are BoTorch's but for rounding.
+where z_s' is the part of draw s that the baseline has. Given the baseline, values are BoTorch's but for rounding. The
+baseline is pruned with fewer draws, and once, where BoTorch prunes it again whenever points become pending.
 """
 
 from typing import Any, NamedTuple
@@ -31,8 +32,8 @@ SMALLEST_VARIANCE = 1e-10
 
 
 N_PRUNING = 512
-"""Draws in one of which a point must be the best to stay in the baseline; BoTorch takes four times as many, which took
-a fifth of the time of a candidate after 500 trials."""
+"""Number of draws; a point that is the best in none of them leaves the baseline. BoTorch takes four times as many, and
+that was a fifth of the time of a candidate after 500 trials."""
 
 
 class Prepared(NamedTuple):

@@ -65,9 +65,9 @@ def experiment_of_adapter(adapter: Adapter) -> Experiment:
 def put_in_place_of(adapter: TorchAdapter, theirs: type[Acquisition], ours: type[Acquisition]) -> None:
     """Let the adapter generate with `ours` whenever an analysis of Ax has put `theirs` into its generator.
 
-    Nor does it look for the best arm so far while it generates. Ax draws ten thousand times for every arm to see
-    whether it keeps to the constraints, which takes a third as long as finding the candidate. Whoever asks for the best
-    arm still gets it.
+    While it generates, it does not look for the best arm so far, so generator runs carry none. Where there are limits,
+    Ax draws ten thousand times for every arm to see whether it keeps to them, which takes a third as long as finding
+    the candidate. The adapter itself still knows its best arm, and `Client.get_best_parameterization` asks it.
     """
     # Ax reads the signature of `gen`, and not of `_gen`.
     generate = adapter._gen
@@ -88,7 +88,7 @@ def put_in_place_of(adapter: TorchAdapter, theirs: type[Acquisition], ours: type
 
 
 def _no_best_point(**_: Any) -> None:
-    """As for generators that cannot tell."""
+    """None, as from a generator that does not know its best point."""
 
 
 def forget_how_it_was_made(generator_run: GeneratorRun) -> None:

@@ -14,9 +14,10 @@ import sys
 from typing import Any
 
 from bo_shaping.comparison.stored import read_comparison
+from bo_shaping.config import StudyConfig
 from bo_shaping.views.report.comparison_figures import by_kl_figure, by_step_figure
 from experiments.benchmarks.results_file import environment, one_record_a_line
-from experiments.results.added import AddedError, with_more
+from experiments.results.added import AddedError, check_more, with_more
 from experiments.results.page import page_of
 from experiments.results.papers import write_overview
 from experiments.results.tasks import TASKS, ResultTask, task_named
@@ -36,9 +37,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     task = task_named(options.task)
     if not options.pages:
-        methods = options.methods or ",".join(task.methods)
+        n_seeds = options.seeds or task.n_seeds
+        methods = options.methods.split(",") if options.methods else list(task.methods)
         try:
-            code = _compare(task, options.seeds or task.n_seeds, methods, options.remark, add=options.add)
+            code = (_add if options.add else _run)(task, n_seeds, methods, options.remark)
         except AddedError as error:
             sys.exit(f"error: {error}")
         if code:
@@ -56,19 +58,45 @@ def write_pages(task: ResultTask) -> None:
     write_overview()
 
 
-def _compare(task: ResultTask, n_seeds: int, methods: str, remark: str | None, *, add: bool) -> int:
+def _run(task: ResultTask, n_seeds: int, methods: list[str], remark: str | None) -> int:
+    """Compare, and store it in place of what is stored."""
+    data, code = _compared(task, n_seeds, methods, remark)
+    if data:
+        store(task, data)
+    return code
+
+
+def _add(task: ResultTask, n_seeds: int, methods: list[str], remark: str | None) -> int:
+    """Compare, and put it beside what is stored.
+
+    Raises:
+        AddedError: If that cannot be; where it is known before anything is trained, then.
+    """
+    if not task.stored.exists():
+        raise AddedError(f"There is nothing stored of {task.name} to add to; run it without --add.")
+    stored = json.loads(task.stored.read_text(encoding="utf-8"))
+    config = StudyConfig.from_yaml(task.config, ()).model_dump(mode="json")
+    check_more(stored, methods, n_seeds=n_seeds, config=config)
+    # A comparison takes two at least.
+    data, code = _compared(task, n_seeds, methods if len(methods) > 1 else [stored["baseline"], *methods], remark)
+    if data:
+        store(task, with_more(stored, data, task.stored.with_suffix(".whole.json")))
+        task.stored.with_suffix(".whole.json").unlink()
+    return code
+
+
+def _compared(
+    task: ResultTask, n_seeds: int, methods: list[str], remark: str | None
+) -> tuple[dict[str, Any] | None, int]:
+    """What a comparison came to, with the machine it ran on, and its exit code; None if it failed."""
     written = task.stored.with_suffix(".new.json")
-    command = [sys.executable, "-m", "bo_shaping.cli", "compare", task.config, "--methods", methods]
+    command = [sys.executable, "-m", "bo_shaping.cli", "compare", task.config, "--methods", ",".join(methods)]
     done = subprocess.run([*map(str, command), "--seeds", str(n_seeds), "-o", str(written)], check=False)
     if done.returncode:
-        return done.returncode
+        return None, done.returncode
     data = json.loads(written.read_text(encoding="utf-8"))
-    data |= {"environment": environment({}) | {"commit": _commit()}, "remark": remark}
-    if add:
-        data = with_more(json.loads(task.stored.read_text(encoding="utf-8")), data, written)
-    store(task, data)
     written.unlink()
-    return 0
+    return data | {"environment": environment({}) | {"commit": _commit()}, "remark": remark}, 0
 
 
 def store(task: ResultTask, data: dict[str, Any]) -> None:

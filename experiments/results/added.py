@@ -1,6 +1,7 @@
 """Methods that were tried later, put beside those of a stored comparison."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,45 @@ class AddedError(ValueError):
     """What was tried later cannot stand beside what is stored."""
 
 
+def check_more(stored: dict[str, Any], methods: Sequence[str], **run: Any) -> None:
+    """Refuse what cannot be added, as far as it is known: before anything is trained, too.
+
+    Args:
+        stored: What came out before.
+        methods: What is to be added.
+        run: How they are run, by some of the names of `SAME`.
+
+    Raises:
+        AddedError: If a method is there already, or is not run as the others were.
+    """
+    if twice := sorted({row["method"] for row in stored["rows"]} & {*methods}):
+        raise AddedError(f"{', '.join(twice)} stands in the comparison already.")
+    differs = [name for name, value in run.items() if stored[name] != value]
+    if differs:
+        raise AddedError(f"The two comparisons differ in {', '.join(differs)}: run all methods again, without --add.")
+
+
 def with_more(stored: dict[str, Any], more: dict[str, Any], where: Path) -> dict[str, Any]:
     """The stored comparison with the methods of another one; everything is derived again from all trainings.
 
     Args:
         stored: What came out before.
-        more: What came out now, with its `environment` and `remark`.
+        more: What came out now, with its `environment` and `remark`; of the stored baseline, if it was trained again,
+            nothing is taken.
         where: A file that may be written, from which the whole is read again.
 
     Raises:
         AddedError: If a method is there already, or the two were not run alike.
     """
-    differs = [name for name in SAME if stored[name] != more[name]]
-    if differs:
-        raise AddedError(f"The two comparisons differ in {', '.join(differs)}: run all methods again, without --add.")
-    known, new = ([row["method"] for row in data["rows"]] for data in (stored, more))
-    if twice := sorted({*known} & {*new}):
-        raise AddedError(f"{', '.join(twice)} stands in the comparison already.")
-    later = {"methods": new, "environment": more["environment"], "remark": more["remark"]}
+    rows, trainings = (
+        [each for each in more[name] if each["method"] != stored["baseline"]] for name in ("rows", "trainings")
+    )
+    methods = [row["method"] for row in rows]
+    check_more(stored, methods, **{name: more[name] for name in SAME})
+    later = {"methods": methods} | {name: more[name] for name in ("environment", "versions", "remark")}
     whole = stored | {
-        "rows": stored["rows"] + more["rows"],
-        "trainings": stored["trainings"] + more["trainings"],
+        "rows": stored["rows"] + rows,
+        "trainings": stored["trainings"] + trainings,
         "added": [*stored.get("added", []), later],
     }
     where.write_text(json.dumps(whole), encoding="utf-8")

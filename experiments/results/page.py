@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from bo_shaping.views.comparison_table import at_equal_kl, short
 from experiments.docs.markdown import table
 from experiments.results.tasks import ResultTask
 
+LATER = "†"
+"""Stands at a method that was trained later than the others."""
+
 POWERED = 1.959964 + 0.841621
 """Standard errors of a difference that an interval of 95 % misses in one of five comparisons."""
 
@@ -39,17 +42,18 @@ def page_of(task: ResultTask, file: Path) -> str:
     stored = read_comparison(file)
     comparison, trainings = stored.comparison, stored.trainings
     data = json.loads(file.read_text(encoding="utf-8"))
+    later = {method for each in data.get("added", []) for method in each["methods"]}
     parts = [
         f"# {task.title}",
         _setup(task, comparison, data),
         f"![Reward by step]({task.pictures['steps'].name})",
         f"![Reward by KL]({task.pictures['kl'].name})",
         "## Each at its best",
-        _at_their_best(comparison),
+        _at_their_best(comparison, later),
         f"## Beside {comparison.baseline}",
-        _beside(comparison),
+        _beside(comparison, later),
         "## Judged by others",
-        _judged_by_others(comparison),
+        _judged_by_others(comparison, later),
         "## Does the mixture pay?",
         _mixture(comparison, trainings),
         "## Made on",
@@ -72,7 +76,7 @@ def _setup(task: ResultTask, comparison: Comparison, data: Mapping[str, Any]) ->
     )
 
 
-def _at_their_best(comparison: Comparison) -> str:
+def _at_their_best(comparison: Comparison, later: Set[str]) -> str:
     heads = [
         "method",
         "parameters",
@@ -85,7 +89,7 @@ def _at_their_best(comparison: Comparison) -> str:
     ]
     rows = [
         [
-            row.method,
+            _named(row, later),
             ", ".join(f"{name} {describe_value(value)}" for name, value in row.parameters.items()),
             short(row.held),
             short(row.final),
@@ -107,16 +111,20 @@ def _at_their_best(comparison: Comparison) -> str:
     return f"{table(heads, rows)}\n\n{words}" + (f" Learned: {mixture}." if mixture else "")
 
 
+def _named(row: Row, later: Set[str]) -> str:
+    return f"{row.method}{LATER}" if row.method in later else row.method
+
+
 def rose(comparison: Comparison) -> bool:
     """Whether the baseline ended higher than the policy began: otherwise everybody is at its final reward at once."""
     return not any(math.isnan(row.steps.value) for row in comparison.rows)
 
 
-def _beside(comparison: Comparison) -> str:
+def _beside(comparison: Comparison, later: Set[str]) -> str:
     heads = ["method", "held reward", "at equal KL", "at equal seconds", "P(better)", "got there"]
     rows = [
         [
-            row.method,
+            _named(row, later),
             *(short(each, signed=True) for each in (row.difference, row.at_kl_difference, row.at_seconds_difference)),
             f"{row.improves:.2f}",
             f"{row.n_there} of {comparison.n_seeds}",
@@ -131,7 +139,7 @@ def _beside(comparison: Comparison) -> str:
     )
 
 
-def _judged_by_others(comparison: Comparison) -> str:
+def _judged_by_others(comparison: Comparison, later: Set[str]) -> str:
     names = [*(name for name in comparison.rows[0].also if name not in ALSO_MEASURED), *ALSO_MEASURED]
     heads = ["method", *names]
 
@@ -140,7 +148,7 @@ def _judged_by_others(comparison: Comparison) -> str:
         less = f"; {short(also.at_kl_difference, signed=True)}" if also.at_kl_difference else ""
         return f"{also.at_kl.value:.3g}{less}"
 
-    rows = [[row.method, *(cell(row, name) for name in names)] for row in comparison.rows]
+    rows = [[_named(row, later), *(cell(row, name) for name in names)] for row in comparison.rows]
     return (
         f"{table(heads, rows)}\n\nThe mean at equal KL, then the difference to {comparison.baseline} at that KL. "
         "If a judge that nobody trained on agrees, the reward is not only what its model overrates."
@@ -207,14 +215,16 @@ def power(differences: np.ndarray) -> str:
 
 
 def _made_on(data: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in data["versions"].items())
-    parts = [f"{versions}.{_machine(data)}", data.get("remark")]
+    parts = [_machine(data, data["versions"]), data.get("remark")]
     for later in data.get("added", []):
-        parts.append(f"Trained later: {', '.join(later['methods'])}.{_machine(later)} {later['remark'] or ''}".rstrip())
+        newer = {name: number for name, number in later["versions"].items() if data["versions"].get(name) != number}
+        told = [f"{LATER} Trained later: {', '.join(later['methods'])}.", _machine(later, newer), later["remark"]]
+        parts.append(" ".join(part for part in told if part))
     return "\n\n".join(part for part in parts if part)
 
 
-def _machine(data: Mapping[str, Any]) -> str:
+def _machine(data: Mapping[str, Any], versions: Mapping[str, str]) -> str:
     machine = data.get("environment", {})
     told = [f"{name} {machine[name]}" for name in ("processor", "cpus", "python", "commit") if machine.get(name)]
-    return f" {', '.join(told)}." if told else ""
+    numbers = [f"{name} {version}" for name, version in versions.items()]
+    return " ".join(f"{', '.join(part)}." for part in (numbers, told) if part)

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from ax.api.client import Client
+from ax.generators.torch.botorch_modular.generator import BoTorchGenerator
 
 from bo_shaping import Study
 from bo_shaping.generation.acquisition import SimplexAcquisition
@@ -24,6 +25,17 @@ def test_the_client_is_ax_own_and_can_propose_and_predict(finished):
     # What is done to it stays in memory.
     client.attach_trial({"w_shap": 0.1, "w_lime": 0.2, "w_sparse": 0.7, "gae_lambda": 0.6})
     assert len(Study.load("closed").ax_client._experiment.trials) == 10
+
+
+def test_the_best_arm_is_looked_for_when_somebody_asks_and_not_for_every_candidate(finished, monkeypatch):
+    asked = []
+    monkeypatch.setattr(BoTorchGenerator, "best_point", lambda *_, **__: asked.append(1))
+    client = finished.ax_client
+    (index,) = client.get_next_trials(max_trials=1)
+    assert not asked
+    assert client._experiment.trials[index].generator_run.best_arm_predictions is None
+    strategy_of(client).adapter.model_best_point()
+    assert asked
 
 
 def test_axs_own_tools_show_what_was_measured(finished):

@@ -35,13 +35,14 @@ def test_a_prompt_ends_with_a_whole_sentence_and_asks_for_a_summary():
 
 @pytest.mark.usefixtures("knows_cats")
 def test_the_reward_is_nearness_less_length_and_copying():
-    near, far, copied, long, empty = summaries.score(
+    near, far, copied, long, empty, again = summaries.score(
         [
             f"{ARTICLE}{ASKS} A cat likes warmth.",
             f"{ARTICLE}{ASKS} Shares fell again.",
             f"{ARTICLE}{ASKS} The cat sat on the mat.",
             f"{ARTICLE}{ASKS} A cat" + " x" * 38,
             f"{ARTICLE}{ASKS}",
+            f"{ARTICLE}{ASKS} A cat likes warmth.{ASKS}",
         ]
     )
     assert near == pytest.approx(5.0)
@@ -49,6 +50,7 @@ def test_the_reward_is_nearness_less_length_and_copying():
     assert copied == pytest.approx(5.0 - 2.0)
     assert long == pytest.approx(5.0 - 0.05 * 10)
     assert empty == 0.0
+    assert again == pytest.approx(5.0)
 
 
 def test_a_summary_without_words_is_near_to_nothing(monkeypatch):
@@ -64,12 +66,27 @@ def test_a_summary_without_words_is_near_to_nothing(monkeypatch):
     assert torch.allclose(rows[2], alone[0], atol=1e-5)  # whatever it stands beside
 
 
-def test_a_headline_judges_by_the_words_that_a_summary_shares_with_it(tmp_path, monkeypatch):
+@pytest.fixture
+def one_headline(tmp_path, monkeypatch):
     file = tmp_path / "articles.jsonl"
-    file.write_text(json.dumps({"prompt": ARTICLE + ASKS, "headline": "The cat finds a warm mat"}) + "\n")
+    file.write_text(
+        json.dumps({"prompt": ARTICLE + ASKS, "headline": "The cat's keeper didn't find a warm mat"}) + "\n"
+    )
     monkeypatch.setattr(headlines, "FILE", file)
     headlines._headlines.cache_clear()
-    texts = [f"{ARTICLE}{ASKS} {summary}" for summary in ("Cat, on a warm mat!", "cat cat cat cat", "The of it.", "")]
-    # "finds", "cat", "warm", "mat" are the headline's words: three of three and four, one of four and four, none.
-    assert headlines.score(texts) == pytest.approx([6 / 7, 2 / 8, 0.0, 0.0])
+    yield
     headlines._headlines.cache_clear()
+
+
+@pytest.mark.usefixtures("one_headline")
+def test_a_headline_judges_by_the_words_that_a_summary_shares_with_it():
+    summaries_of_it = ("Cat, on a warm mat!", "cat cat cat cat", "The of it's.", "", f"a mat{ASKS} warm")
+    # The headline's words are cat, keeper, didnt, warm and mat; those of the last summary mat, tl, dr and warm.
+    shared = [6 / 8, 2 / 9, 0.0, 0.0, 4 / 9]
+    assert headlines.score([f"{ARTICLE}{ASKS} {summary}" for summary in summaries_of_it]) == pytest.approx(shared)
+
+
+@pytest.mark.usefixtures("one_headline")
+def test_an_article_without_a_headline_is_named():
+    with pytest.raises(ValueError, match=r"no headline of the article 'Shares fell.'; make it again: python -m"):
+        headlines.score([f"Shares fell.{ASKS} They fell."])

@@ -57,6 +57,16 @@ def test_the_peak_is_found_inside_on_a_face_and_at_a_corner(peak):
     assert (candidates >= 0).all()
 
 
+def test_the_peak_of_small_gains_is_found_too():
+    """The knowledge gradient of a long study is far below one."""
+    torch.manual_seed(0)
+    acquisition = StubAcquisition([0.62, 0.21, 0.17, 0.83])
+    whole = acquisition.acqf
+    acquisition.acqf = lambda X: 0.01 * whole(X)
+    candidates, *_ = acquisition.optimize(1, Digest(), equality_constraints=EQUALITY)
+    torch.testing.assert_close(candidates[0], acquisition._peak, atol=0.01, rtol=0)
+
+
 def test_an_arm_that_was_run_is_not_proposed_again():
     peak = [0.5, 0.3, 0.2, 0.8]
     observed = torch.tensor([peak], dtype=torch.float64)

@@ -30,7 +30,7 @@ def test_the_page_says_what_was_trained_later_and_where(tmp_path):
     whole = with_more(stored("sparse", "shap", "learned"), stored("uniform", remark="Later."), tmp_path / "all.json")
     assert whole["environment"] == {"processor": "P3"}
     page = page_of(TASKS[0], tmp_path / "all.json")
-    assert page.rstrip().endswith("Trained later: uniform. processor P1. Later.")
+    assert page.rstrip().endswith("† Trained later: uniform. processor P1. Later.")
 
 
 @pytest.mark.parametrize(
