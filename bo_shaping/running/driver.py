@@ -18,6 +18,7 @@ from bo_shaping.generation.replicates import must_wait
 from bo_shaping.running.transitions import completed, failed, stopped
 from bo_shaping.space.arms import to_specs
 from bo_shaping.storage.ledger import Ledger
+from bo_shaping.storage.records import Entry
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.storage.trial_folder import Job, TrialFolder
 from bo_shaping.surrogate.recommend import should_stop
@@ -41,12 +42,19 @@ class Driver:
         self._last_reason = ""
         self._enough: tuple[int, str | None] | None = None
         self._n_points: dict[int, int] = {}
+        # Several polls a second ask which trials run, among hundreds that have ended.
+        self._seen: dict[int, Entry] | None = None
+        self._are_running: list[int] = []
         self._has_similarity = False
         self._feed = Feed(folder, config)
 
     @property
     def _running(self) -> list[int]:
-        return [index for index, entry in self._ledger.entries.items() if entry.record.status == "running"]
+        entries = self._ledger.entries
+        if entries is not self._seen:
+            self._seen = entries
+            self._are_running = [index for index, entry in entries.items() if entry.record.status == "running"]
+        return self._are_running
 
     def run(self, n_trials: int, on_change: Callable[[], None]) -> None:
         """Drive the study until it has `n_trials` trials in all and none is running.

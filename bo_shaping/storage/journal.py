@@ -47,6 +47,7 @@ class Journal:
         self._config: dict[str, Any] | None = None
         self._lines: dict[int, dict[str, Any]] = {}
         self._entries: dict[int, Entry] = {}
+        self._in_order: dict[int, Entry] | None = None
 
     @property
     def position(self) -> int:
@@ -64,20 +65,23 @@ class Journal:
         return self._config
 
     def entries(self) -> dict[int, Entry]:
-        """Every trial's state, in the order of the indices.
+        """Every trial's state, in the order of the indices; the same dictionary until something is written.
 
         Raises:
             StorageError: If the journal was damaged.
         """
         self.read()
-        for index in self._lines.keys() - self._entries.keys():
+        unread = self._lines.keys() - self._entries.keys()
+        for index in unread:
             try:
                 self._entries[index] = Entry.model_validate(self._lines[index])
             except ValidationError:
                 if self._is_tolerant:
                     continue
                 raise StorageError(f"{self.path} holds a trial {index} that cannot be read; {self._remedy}") from None
-        return {index: self._entries[index] for index in sorted(self._entries)}
+        if unread or self._in_order is None:
+            self._in_order = {index: self._entries[index] for index in sorted(self._entries)}
+        return self._in_order
 
     def read(self) -> None:
         """Take in the lines that were added since the last call. A last line without its end does not count yet.
