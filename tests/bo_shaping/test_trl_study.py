@@ -35,7 +35,8 @@ def test_a_study_trains_its_trials_with_trl_and_recommends_weights(studies):
     study.run()
     trials = study.trials()
     assert list(trials["status"]) == ["completed"] * 6
-    assert len({(row.w_shap, row.gae_lambda) for row in trials.itertuples()}) == 6
+    # The last trial may run the best arm again, with a fresh seed.
+    assert len({(row.w_shap, row.gae_lambda, row.seeds) for row in trials.itertuples()}) == 6
     assert trials["mean"].nunique() > 1
     for (result,) in study.results().values():
         assert [point.step for point in result.curve] == [0, 1]

@@ -45,7 +45,8 @@ def made(tokenizer, tiny_policy, tmp_path):
 
 
 def same_weights(ours, theirs):
-    return all(torch.allclose(a, b, rtol=1e-5, atol=1e-6) for a, b in zip(ours.values(), theirs.values(), strict=True))
+    """Up to a part in two hundred of an Adam step: where a gradient is nothing but rounding, Adam makes it larger."""
+    return all(torch.allclose(a, b, rtol=1e-5, atol=5e-5) for a, b in zip(ours.values(), theirs.values(), strict=True))
 
 
 @pytest.mark.parametrize("loss_type", LOSS_TYPES)
