@@ -29,6 +29,9 @@ SMOOTHER, NOISY = 4.0, 0.1
 """The second start: lengths in units of the modes of their priors, and the variance of the noise. From the modes alone,
 which hold that there is hardly noise, the optimiser now and then ends where noise passes for a ragged surface."""
 
+LARGEST_LOGARITHM = 20.0
+"""Of lengths and noise: far beyond what the priors allow, and where a step too long still has a likelihood."""
+
 TOLERANCE = 1e-7
 """Where the optimiser stops: relative change of the log density per observation."""
 
@@ -129,7 +132,7 @@ def most_probable(
             np.maximum(start, least),
             jac=True,
             method="L-BFGS-B",
-            bounds=[(low, None) for low in least],
+            bounds=[(low, LARGEST_LOGARITHM) for low in least],
             options={"ftol": TOLERANCE},
         )
         for start in (modes, smooth)

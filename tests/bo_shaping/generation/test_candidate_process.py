@@ -1,5 +1,6 @@
 """BoTorch's own process is the reference: what ours finds and predicts must be what that one does."""
 
+import numpy as np
 import pytest
 import torch
 from botorch.fit import fit_gpytorch_mll
@@ -8,7 +9,7 @@ from botorch.models.transforms.input import Normalize
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
 from bo_shaping.generation import candidate_process
-from bo_shaping.generation.candidate_process import CandidateProcess
+from bo_shaping.generation.candidate_process import LARGEST_LOGARITHM, CandidateProcess, _log_likelihood
 
 BOUNDS = torch.tensor([[0.0, 0.0, -2.0], [1.0, 1.0, 2.0]], dtype=torch.float64)
 
@@ -69,3 +70,11 @@ def test_more_trials_than_the_fit_looks_at_leave_the_prediction_that_of_all(monk
     reference = made(SingleTaskGP, X, Y).eval()
     reference.load_state_dict(many.state_dict())
     torch.testing.assert_close(many.posterior(X).mean, reference.posterior(X).mean, atol=1e-7, rtol=0)
+
+
+def test_the_likelihood_is_a_number_wherever_the_optimiser_may_go():
+    X, y = np.random.default_rng(0).random((12, 3)), np.linspace(-1, 1, 12)
+    for lengths in (-LARGEST_LOGARITHM, 0.0, LARGEST_LOGARITHM):
+        value, slope = _log_likelihood(X, y, np.full(3, lengths), np.exp(LARGEST_LOGARITHM))
+        assert np.isfinite(value)
+        assert np.isfinite(slope).all()
