@@ -50,6 +50,12 @@ def main() -> None:
     print(f"Ready: {output}, {len(lines)} prompts of {len(articles)} articles")
 
 
+def article_and_summary(text: str) -> tuple[str, str]:
+    """What a policy read and what it wrote. It may write the question again; an article has no empty line."""
+    article, _, summary = text.partition(ASKS)
+    return article, summary
+
+
 def headline_of(article: str) -> str:
     """The first line of an article."""
     return article.split("\n", 1)[0].strip()

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from experiments.articles import ASKS, FILE
+from experiments.articles import ASKS, FILE, article_and_summary
 
 
 def score(texts: Sequence[str]) -> list[float]:
@@ -23,13 +23,12 @@ def score(texts: Sequence[str]) -> list[float]:
     Raises:
         ValueError: If the headline of an article is not known.
     """
-    # The policy may write it again; an article has no empty line.
-    parts = [text.partition(ASKS) for text in texts]
-    if unknown := [article for article, _, _ in parts if article not in _headlines()]:
+    parts = [article_and_summary(text) for text in texts]
+    if unknown := [article for article, _ in parts if article not in _headlines()]:
         raise ValueError(
             f"{FILE} has no headline of the article {unknown[0][:60]!r}; make it again: python -m experiments.articles"
         )
-    return [overlap(summary, _headlines()[article]) for article, _, summary in parts]
+    return [overlap(summary, _headlines()[article]) for article, summary in parts]
 
 
 def overlap(summary: str, headline: str) -> float:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from experiments.articles import ASKS
+from experiments.articles import article_and_summary
 
 ENCODER = Path(__file__).resolve().parents[1] / "models" / "all-MiniLM-L6-v2"
 NEARNESS, PER_WORD, COPYING = 5.0, 0.05, 2.0
@@ -32,14 +32,12 @@ BATCH_SIZE = 64
 
 def score(texts: Sequence[str]) -> list[float]:
     """The reward of each text: an article, `TL;DR:` and its summary."""
-    # The policy may write it again; an article has no empty line.
-    parts = [text.partition(ASKS) for text in texts]
-    articles, summaries = [part[0] for part in parts], [part[2] for part in parts]
-    about = torch.stack([_article_embedding(article) for article in articles])
-    nearness = (about * embed(summaries)).sum(dim=-1).tolist()
+    parts = [article_and_summary(text) for text in texts]
+    about = torch.stack([_article_embedding(article) for article, _ in parts])
+    nearness = (about * embed([summary for _, summary in parts])).sum(dim=-1).tolist()
     return [
         NEARNESS * near - PER_WORD * max(len(summary.split()) - MOST_WORDS, 0) - COPYING * copied(article, summary)
-        for article, summary, near in zip(articles, summaries, nearness, strict=True)
+        for (article, summary), near in zip(parts, nearness, strict=True)
     ]
 
 
