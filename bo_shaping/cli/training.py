@@ -54,7 +54,7 @@ def train(
     else:
         wanted = [settings.recommended(study_class().load(study).best())]
     if beside_sparse:
-        wanted.append(settings.best_sparse(records))
+        wanted.append(settings.sparse_at_its_best(records))
     config = folder.config()
     jobs = [
         (each, settings.jobs_of(config, each, seeds, split=split, steps=steps, keeps_policy=True)) for each in wanted

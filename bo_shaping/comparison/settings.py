@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Sequence
-from statistics import fmean
 from typing import NamedTuple
 
 from bo_shaping.config import StudyConfig
@@ -10,13 +9,11 @@ from bo_shaping.config.searched_parameter import Value
 from bo_shaping.errors import TrainingError
 from bo_shaping.running.trainings import FIRST_FRESH_SEED
 from bo_shaping.space.arms import to_arm, to_specs
+from bo_shaping.storage.best_sparse import best_sparse
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.trial_folder import Job
 from bo_shaping.surrogate.recommendation import Best
 from inner_loop.spec import SPARSE
-
-TOLERANCE = 1e-6
-"""Weights and parameters that differ by less are the same."""
 
 
 class Setting(NamedTuple):
@@ -43,21 +40,16 @@ def of_trial(records: Sequence[TrialRecord], index: int) -> Setting:
     return Setting(f"trial-{index}", records[index].weights, records[index].parameters)
 
 
-def best_sparse(records: Sequence[TrialRecord]) -> Setting:
-    """Sparse at its own best parameters among the trials: the mean over trials of the same arm decides.
+def sparse_at_its_best(records: Sequence[TrialRecord]) -> Setting:
+    """Sparse at its own best parameters among the trials.
 
     Raises:
         TrainingError: If no trial of sparse alone is completed.
     """
-    means: dict[tuple[tuple[str, Value], ...], list[float]] = {}
-    for record in records:
-        is_sparse = record.weights.get(SPARSE, 0.0) > 1 - TOLERANCE
-        if is_sparse and record.status == "completed" and record.mean is not None:
-            means.setdefault(tuple(sorted(record.parameters.items())), []).append(record.mean)
-    if not means:
+    trials = best_sparse(records)
+    if not trials:
         raise TrainingError("No trial of this study has sparse alone, so there is nothing to train beside it.")
-    parameters = max(means, key=lambda arm: fmean(means[arm]))
-    return Setting(SPARSE, {SPARSE: 1.0}, dict(parameters))
+    return Setting(SPARSE, {SPARSE: 1.0}, trials[0].parameters)
 
 
 def jobs_of(

@@ -44,7 +44,7 @@ from bo_shaping.libraries.ax_internals import (
     experiment_of,
     fit,
     forget_how_it_was_made,
-    put_in_place_of,
+    generate_with,
     strategy_of,
 )
 from bo_shaping.space.arms import ax_search_space
@@ -136,7 +136,7 @@ class _SimplexSpec(GeneratorSpec):
     def fit(self, experiment: Experiment, data: Data | None = None, **generator_kwargs: Any) -> None:
         """As that of Ax."""
         super().fit(experiment, data, **generator_kwargs)
-        put_in_place_of(self.fitted_adapter, MultiAcquisition, SimplexFrontier)
+        generate_with(self.fitted_adapter, SimplexFrontier, in_place_of=MultiAcquisition)
 
 
 def propose(client: Client, config: StudyConfig) -> int:

@@ -24,8 +24,8 @@ __all__ = [
     "forget_how_it_was_made",
     "forget_status_quo",
     "forget_status_reason",
+    "generate_with",
     "order_trials",
-    "put_in_place_of",
     "set_run_metadata",
     "strategy_of",
     "to_equality_constraints",
@@ -62,8 +62,8 @@ def experiment_of_adapter(adapter: Adapter) -> Experiment:
     return experiment
 
 
-def put_in_place_of(adapter: TorchAdapter, theirs: type[Acquisition], ours: type[Acquisition]) -> None:
-    """Let the adapter generate with `ours` whenever an analysis of Ax has put `theirs` into its generator.
+def generate_with(adapter: TorchAdapter, ours: type[Acquisition], *, in_place_of: type[Acquisition]) -> None:
+    """Let the adapter generate with `ours`, also after an analysis of Ax has put another class into its generator.
 
     While it generates, it does not look for the best arm so far, so generator runs carry none. Where there are limits,
     Ax draws ten thousand times for every arm to see whether it keeps to them, which takes a third as long as finding
@@ -76,7 +76,7 @@ def put_in_place_of(adapter: TorchAdapter, theirs: type[Acquisition], ours: type
 
     def generate_with_ours(*arguments: Any, **options: Any) -> GenResults:
         generator = adapter.generator
-        if generator.acquisition_class is theirs:
+        if generator.acquisition_class is in_place_of:
             generator.acquisition_class = ours
         generator.best_point = _no_best_point
         try:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from bo_shaping.config import StudyConfig
+from bo_shaping.storage.best_sparse import best_sparse
 from bo_shaping.storage.records import TrialRecord
 from bo_shaping.storage.study_folder import StudyFolder
 from bo_shaping.surrogate.recommendation import Best
@@ -12,8 +13,6 @@ from inner_loop.spec import SPARSE, CurvePoint
 
 SHOWN = 0.005
 """Weights below this round to nothing."""
-PURE = 1 - 1e-6
-"""Weights from this on are all of a mixture."""
 
 WORDS = {"gae_lambda": "lambda", "kl_coef": "KL price", "max_units": "units at most"}
 """Parameters that are not said as they are named."""
@@ -25,20 +24,10 @@ UNITS = "units"
 
 def in_short(folder: StudyFolder, config: StudyConfig, best: Best, records: Sequence[TrialRecord]) -> str:
     """The sentence about a study, its learning curves read from its files."""
-    sparse = best_sparse(records)
+    sparse = next((record.index for record in best_sparse(records)), None)
     compared = [index for index in (best.nearest_trial, sparse) if index is not None]
     units = str(best.parameters.get(UNITS, config.attribution.units))
     return sentence(units, best, sparse, folder.curves(folder.results(compared)))
-
-
-def best_sparse(records: Sequence[TrialRecord]) -> int | None:
-    """The completed trial of pure sparse with the highest reward; None without one."""
-    pure = [
-        (record.mean, record.index)
-        for record in records
-        if record.status == "completed" and record.mean is not None and record.weights.get(SPARSE, 0.0) >= PURE
-    ]
-    return max(pure)[1] if pure else None
 
 
 def sentence(units: str, best: Best, sparse: int | None, curves: Mapping[int, Sequence[CurvePoint]]) -> str:
@@ -47,7 +36,7 @@ def sentence(units: str, best: Best, sparse: int | None, curves: Mapping[int, Se
     Args:
         units: What credit is given to, as `attribution.units` or the recommendation has it.
         best: The recommendation.
-        sparse: The best trial of pure sparse.
+        sparse: A trial of sparse alone at its best.
         curves: Learning curves of that trial and of the one that is nearest to the recommendation, where there are any.
     """
     mixture = describe_weights(best.weights)

@@ -53,11 +53,3 @@ def bootstrap_median_difference(ours: np.ndarray, theirs: np.ndarray, *, seed: i
     )
     low, high = np.quantile(differences, [0.025, 0.975])
     return Interval(float(np.median(ours) - np.median(theirs)), float(low), float(high))
-
-
-def bootstrap_ratio_of_means(over: np.ndarray, under: np.ndarray, *, seed: int = 0) -> Interval:
-    """Mean of `over` in units of the mean of `under` (`g` each, in pairs), the pairs resampled together."""
-    rng = np.random.default_rng(seed)
-    picks = rng.integers(len(over), size=(N_RESAMPLES, len(over)))
-    low, high = np.quantile(over[picks].mean(axis=1) / under[picks].mean(axis=1), [0.025, 0.975])
-    return Interval(float(over.mean() / under.mean()), float(low), float(high))

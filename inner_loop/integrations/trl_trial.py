@@ -34,8 +34,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from datasets import Dataset
-from pydantic import ValidationError
 from torch import Tensor
 from transformers import PrinterCallback, TrainerCallback
 from trl.models import unwrap_model_for_generation
@@ -46,19 +44,17 @@ from inner_loop.evaluation import Evaluation, evaluate
 from inner_loop.integrations.callback_generator import Emit, generator_of
 from inner_loop.integrations.policy_and_reference import PolicyAndReference
 from inner_loop.integrations.sampled_tokens import decode_sampled
+from inner_loop.integrations.trl_checkpoint import MeasuredSoFar
 from inner_loop.integrations.trl_config import check_ppo, grpo_config, steps_per_rollout
-from inner_loop.integrations.trl_trainer import AdvantageKind, DenseCreditGRPOTrainer, ScoredRollout
-from inner_loop.io.atomic_file import replacing
-from inner_loop.io.schema import StrictModel
+from inner_loop.integrations.trl_prompts import prompt_rows
+from inner_loop.integrations.trl_recorded_trainer import RecordedTrainer
+from inner_loop.integrations.trl_trainer import AdvantageKind, ScoredRollout
 from inner_loop.models.conversation import Conversation
 from inner_loop.models.model_source import without_progress_bars
-from inner_loop.models.prompt_sampler import PromptSampler
-from inner_loop.models.prompts import Prompt
 from inner_loop.models.reward_models import score_responses
-from inner_loop.models.task import Task, load_task
+from inner_loop.models.task import load_task
 from inner_loop.ppo.clock import PhaseClock
 from inner_loop.ppo.kl import check_kl, kl_estimate
-from inner_loop.ppo.token_facts import token_facts
 from inner_loop.ppo.tokens import TokenBatch
 from inner_loop.processes import join_processes, of_the_first, process_index, total
 from inner_loop.shaping import ShapingFunction
@@ -122,19 +118,6 @@ class _StoppedError(Exception):
     """The training ends, successfully, before the update on this rollout."""
 
 
-class _Saved(StrictModel):
-    """What was measured by the time of a checkpoint of TRL's."""
-
-    spec: TrialSpec
-    options: str
-    """Those and the kind of advantage, as text: they may be anything."""
-    checkpoint: str
-    """Name of the folder of TRL's."""
-    curve: list[CurvePoint]
-    steps: list[StepStats]
-    seconds: dict[str, float]
-
-
 class _Trial(TrainerCallback):
     """The training, what has been measured of it, and how both go into a checkpoint and come back."""
 
@@ -148,21 +131,17 @@ class _Trial(TrainerCallback):
         options: dict[str, Any],
         emit: Emit[TrialProgress],
     ) -> None:
-        self._spec, self._place, self._options, self._emit, self._clock = (
-            spec,
-            place,
-            repr((advantage, options)),
-            emit,
-            PhaseClock(),
-        )
+        self._spec, self._place, self._emit = spec, place, emit
+        self._options = repr((advantage, options))
+        self._clock = PhaseClock()
         with self._clock.phase("setup"):
             config = grpo_config(spec, place, checkpoint_every=checkpoint_every, options=options)
             self._task = load_task(spec.task, spec.evaluation, reward_model=reward_model)
             self._judged = PolicyAndReference(self._task.policy)
             self._shaping = ShapingFunction(spec.weights, spec.attribution, reward_model=self._task.reward_model)
-            rows, self._texts = _rows(self._task, spec)
+            rows, self._texts = prompt_rows(self._task, spec)
             with without_progress_bars():
-                self._trainer = _Trainer(
+                self._trainer = RecordedTrainer(
                     self._task.policy,
                     self.score,
                     config,
@@ -175,7 +154,7 @@ class _Trial(TrainerCallback):
                     decay=spec.ppo.gae_lambda if advantage == "reward_to_go" else 1.0,
                 )
             self._trainer.remove_callback(PrinterCallback)  # the events say it
-            self._trainer.trial = self
+            self._trainer.recorder = self
             self._share_reference()
         self._records, self._measured = list[dict[str, Any]](), dict[str, Any]()
         self._latest: Evaluation | None = None
@@ -246,7 +225,7 @@ class _Trial(TrainerCallback):
         """TRL has written a checkpoint; the one at the end is of no use, since a result follows."""
         if process_index() != 0 or len(self.steps) == self._spec.ppo.steps:
             return
-        saved = _Saved(
+        measured = MeasuredSoFar(
             spec=self._spec,
             options=self._options,
             checkpoint=f"checkpoint-{state.global_step}",
@@ -254,8 +233,7 @@ class _Trial(TrainerCallback):
             steps=self.steps,
             seconds=self._clock.seconds,
         )
-        with replacing(self._place / "trial.json") as temporary:
-            temporary.write_text(saved.model_dump_json(), encoding="utf-8")
+        measured.write(self._place)
 
     def heard(self, rollout: ScoredRollout, mask: Tensor, logprobs: Tensor, ref_logprobs: Tensor, entropy: Any) -> None:
         """A rollout has been sampled and scored: measure it, and see whether the training goes on.
@@ -360,16 +338,12 @@ class _Trial(TrainerCallback):
 
     def _resume(self) -> str | None:
         """The folder of TRL's last whole checkpoint, of which the curve and the steps are then known."""
-        try:
-            saved = _Saved.model_validate_json((self._place / "trial.json").read_bytes())
-        except (OSError, ValidationError):
+        measured = MeasuredSoFar.read(self._place, self._spec, self._options)
+        if measured is None:
             return None
-        checkpoint = self._place / saved.checkpoint
-        if saved.spec != self._spec or saved.options != self._options or not checkpoint.is_dir():
-            return None
-        self.curve, self.steps = saved.curve, saved.steps
-        self._clock.take_over(saved.seconds)
-        return str(checkpoint)
+        self.curve, self.steps = measured.curve, measured.steps
+        self._clock.take_over(measured.seconds)
+        return str(self._place / measured.checkpoint)
 
     def _result(self) -> TrialResult:
         if self._latest is None:  # stopped at once after a resume: judged before, in another process
@@ -398,60 +372,6 @@ class _Trial(TrainerCallback):
     def _now(self) -> tuple[float, float]:
         """The time, and what sampling and attribution have taken so far."""
         return time.perf_counter(), sum(self._clock.seconds.get(phase, 0.0) for phase in ("sample", "attribute"))
-
-
-class _Trainer(DenseCreditGRPOTrainer):
-    """Tells the trial of every rollout, before it is paid."""
-
-    trial: _Trial
-    _facts: list[Any]
-    _n_evaluations: int
-
-    def _generate(self, prompts: Any) -> Any:
-        with self.trial.clock.phase("sample"):
-            return super()._generate(prompts)
-
-    @torch.no_grad()
-    def _credit_of(self, rollout: ScoredRollout, batch: dict[str, Any], rows: list[int]) -> Tensor:
-        ids = batch["completion_ids"]
-        lengths = torch.tensor([len(row) for row in rollout.token_ids], device=ids.device)
-        mask = torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)
-        whole = TokenBatch(batch["prompt_ids"], batch["prompt_mask"].bool(), ids, mask)
-        logprobs, entropy, _ = self._get_per_token_logps_and_entropies(
-            self.model,
-            torch.cat([whole.prompt_ids, ids], dim=1),
-            torch.cat([whole.prompt_mask, mask], dim=1).long(),
-            ids.shape[1],
-            compute_entropy=True,
-        )
-        logprobs, entropy = logprobs.float().masked_fill(~mask, 0.0), entropy.float().masked_fill(~mask, 0.0)
-        ref_logprobs = self.trial.reference_logprobs(whole)
-        self.trial.heard(rollout, mask, logprobs, ref_logprobs, entropy)
-        self._facts, self._n_evaluations = token_facts(mask, logprobs, ref_logprobs, entropy), 0
-        credit = super()._credit_of(rollout, batch, rows)
-        self.trial.count(self._n_evaluations)
-        return credit
-
-    def _pay(
-        self, rows: list[int], prompts: list[str], texts: list[str], scores: list[float], token_ends: list[list[int]]
-    ) -> Sequence[Any]:
-        shaped = self.trial.pay(prompts, texts, token_ends, [self._facts[row] for row in rows])
-        self._n_evaluations = sum(max(response.n_evaluations, 1) for response in shaped)
-        return [response.rewards for response in shaped] or super()._pay(rows, prompts, texts, scores, token_ends)
-
-
-def _rows(task: Task, spec: TrialSpec) -> tuple[Dataset, dict[str, str]]:
-    """The prompts of all steps as TRL reads them, drawn as ours are; and the task's own by their text."""
-    sampler = PromptSampler(task.train_prompts, torch.Generator().manual_seed(spec.seed))
-    drawn = sampler.draw(max(spec.ppo.steps, 1) * spec.ppo.prompts_per_step)
-    rows = Dataset.from_list([{"prompt": _as_trl_reads(prompt, spec)} for prompt in drawn])
-    return rows, {str(prompt.text): prompt.text for prompt in task.train_prompts}
-
-
-def _as_trl_reads(prompt: Prompt, spec: TrialSpec) -> Any:
-    if isinstance(prompt.text, Conversation) and spec.task.policy_chat_template is not False:
-        return [dict(message) for message in prompt.text.messages]
-    return str(prompt.text)
 
 
 def _mean(records: Sequence[Mapping[str, Any]], *names: str) -> float:

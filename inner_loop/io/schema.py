@@ -4,7 +4,7 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -40,8 +40,10 @@ class StrictModel(BaseModel):
     @classmethod
     def _name_the_nearest_key(cls, data: Any) -> Any:
         # Thousands of trials are read at once: where nothing is wrong, as little as can be is done.
-        if isinstance(data, cls) or (isinstance(data, dict) and data.keys() <= cls.__pydantic_fields__.keys()):
+        if isinstance(data, cls):
             return data
+        if isinstance(data, dict) and data.keys() <= cls.__pydantic_fields__.keys():
+            return _true_is_no_number(cls, data) if any(isinstance(value, bool) for value in data.values()) else data
         valid = ", ".join(cls.model_fields)
         if not isinstance(data, dict):
             raise ValueError(f"{_needs(_KEYS, data)}. Valid keys: {valid}")
@@ -55,6 +57,24 @@ class StrictModel(BaseModel):
             likely = " or ".join(map(repr, _nearest_keys(key, cls)))
             raise ValueError(f"unknown key {shown(key)}, did you mean {likely}? Valid keys: {valid}")
         return data
+
+
+def _true_is_no_number(model: type[StrictModel], data: dict[str, Any]) -> dict[str, Any]:
+    """The data with true and false as words where the model wants numbers, which refuse them there.
+
+    Python takes true for 1, and so would the field.
+    """
+    numbers = {name for name, field in model.model_fields.items() if _is_number(field.annotation)}
+    return {key: shown(value) if isinstance(value, bool) and key in numbers else value for key, value in data.items()}
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether numbers are wanted, alone or as one of several things, and neither of true and false."""
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    plain = {get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in kinds}
+    return bool(plain & {int, float}) and bool not in plain
 
 
 def _nearest_keys(name: str, model: type[StrictModel]) -> list[str]:

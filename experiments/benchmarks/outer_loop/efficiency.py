@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from bo_shaping.comparison.statistics import ratio_of_means
 from experiments.benchmarks.bars import Bar
-from experiments.benchmarks.intervals import bootstrap, bootstrap_ratio_of_means
+from experiments.benchmarks.intervals import bootstrap
 from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
 from experiments.benchmarks.outer_loop.studies import AFTER, AX, KINDS, METHODS, read_lines
 
@@ -54,7 +55,7 @@ def ratio_bar(lines: Lines, kind: str, common: bool) -> Bar | None:
     shared = sorted(ours.keys() & theirs.keys())
     if len(shared) < MIN_PROBLEMS:
         return None
-    ratio = bootstrap_ratio_of_means(np.array([ours[i] for i in shared]), np.array([theirs[i] for i in shared]))
+    ratio = ratio_of_means(np.array([ours[i] for i in shared]), np.array([theirs[i] for i in shared]))
     how = "with" if common else "without"
     return Bar(
         f"regret beside Ax's after {JUDGED} trials, {kind}, {how} common random numbers",

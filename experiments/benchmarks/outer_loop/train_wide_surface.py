@@ -2,13 +2,16 @@
 
     python -m experiments.benchmarks.outer_loop.train_wide_surface --jobs 2
 
-One line of JSON per training goes to `--runs`, so that it continues where it was stopped; several machines may each
-take a `--slice` of the list. A training takes 15 to 25 CPU seconds.
+One line of JSON per training goes to `--runs`, so that it continues where it was stopped, and what `wide_surface` has
+packed is not trained again; several machines may each take a `--slice` of the list. A training takes 15 to 25 CPU
+seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
+import json
 import math
 import sys
 from pathlib import Path
@@ -18,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from experiments.benchmarks.outer_loop.runs import run_in_parts, train_each
+from experiments.benchmarks.outer_loop.runs import Run, run_in_parts, train_each
 from inner_loop.spec import AttributionConfig, EvaluationConfig, PPOConfig, TaskConfig, TrialSpec
 
 RUNS = Path(__file__).parents[3] / "models" / "wide-surface-runs"
+PACKED = Path(__file__).with_name("wide_surface.json.gz")
+"""All trainings so far: `wide_surface` packs them."""
 COMPONENTS = ("shap", "leave_one_out", "gradient", "entropy", "sparse")
 BOX = {
     "max_units": (4.0, 24.0, True),
@@ -60,6 +65,15 @@ def arms() -> list[Arm]:
     anywhere[:, -1] = 1 - anywhere[:, :-1].sum(axis=1)
     weights = rng.permutation(np.concatenate([alone, anywhere])).clip(0, 1)
     return [_arm(row, point) for row, point in zip(weights, shares, strict=True)]
+
+
+def packed_runs(file: Path = PACKED) -> list[Run]:
+    """The trainings that are packed, one per arm and seed; none without the file."""
+    if not file.exists():
+        return []
+    with gzip.open(file, "rt", encoding="utf-8") as stream:
+        runs: list[Run] = json.load(stream)["runs"]
+    return runs
 
 
 def _arm(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> Arm:
@@ -105,8 +119,9 @@ def spec_of(
 
 def train(runs: Path, part: int, parts: int, places: slice) -> None:
     """Train every `parts`-th arm and seed of a slice of the list that has no result yet, from `part` on."""
-    listed = arms()
+    listed, known = arms(), {(run["arm"], run["seed"]) for run in packed_runs()}
     todo = [(place, seed) for seed in SEEDS for place in range(len(listed))][places]
+    todo = [key for key in todo if key not in known]
     train_each(
         [({"arm": place, "seed": seed}, spec_of(listed[place], seed)) for place, seed in todo[part::parts]], runs
     )

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from experiments.benchmarks.intervals import bootstrap_ratio_of_means
+from bo_shaping.comparison.statistics import ratio_of_means
 from experiments.benchmarks.outer_loop.methods import Ours
 from experiments.benchmarks.outer_loop.problems import EmulatedProblem, wide_coordinates, wide_emulator
 from experiments.benchmarks.outer_loop.related_studies import N_STUDIES, Trial, load
@@ -145,7 +145,7 @@ def measure(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     "after": after,
                     "studies": len(shared),
                     "regret": float(pairs[:, 0].mean()),
-                    "beside_none": None if kind == COLD else bootstrap_ratio_of_means(*pairs.T).to_list(),
+                    "beside_none": None if kind == COLD else list(ratio_of_means(*pairs.T)),
                 }
             )
     return rows

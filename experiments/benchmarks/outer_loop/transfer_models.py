@@ -22,11 +22,11 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from numpy.typing import NDArray
 from tabulate import tabulate
 
+from bo_shaping.comparison.statistics import ratio_of_means
 from bo_shaping.config import RelatedTask
 from bo_shaping.space.encoding import axes_of, encode
 from bo_shaping.surrogate.gaussian_process import GaussianProcess
 from bo_shaping.surrogate.older_surfaces import older_surfaces
-from experiments.benchmarks.intervals import bootstrap_ratio_of_means
 from experiments.benchmarks.outer_loop.methods import study_config
 from experiments.benchmarks.outer_loop.problems import EmulatedProblem, as_point
 from experiments.benchmarks.outer_loop.related_tasks import TASKS
@@ -119,9 +119,7 @@ def measure(rounds: int) -> list[dict[str, Any]]:
                 for i, what in enumerate(("error", "loss")):
                     pairs = np.array([[each[name][i], each[ALONE][i]] for each in found])
                     row[what] = float(pairs[:, 0].mean())
-                    row[f"{what}_beside_alone"] = (
-                        None if name == ALONE else bootstrap_ratio_of_means(*pairs.T).to_list()
-                    )
+                    row[f"{what}_beside_alone"] = None if name == ALONE else list(ratio_of_means(*pairs.T))
                 rows.append(row)
     return rows
 

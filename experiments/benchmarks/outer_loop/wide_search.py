@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
-from experiments.benchmarks.intervals import bootstrap_ratio_of_means
+from bo_shaping.comparison.statistics import ratio_of_means
 from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
 from experiments.benchmarks.outer_loop.studies import AFTER, AX, LONGEST, METHODS, Study, read_lines
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS
@@ -62,7 +62,7 @@ def measure(lines: list[dict[str, Any]]) -> dict[str, Any]:
         ours = regrets["ours", after]
         shared = sorted(by_round.keys() & ours.keys())
         ratio = (
-            bootstrap_ratio_of_means(*np.array([[ours[i], by_round[i]] for i in shared]).T).to_list()
+            list(ratio_of_means(*np.array([[ours[i], by_round[i]] for i in shared]).T))
             if shared and method != "ours"
             else None
         )

@@ -2,7 +2,8 @@
 
     python -m experiments.benchmarks.outer_loop.wide_surface
 
-packs the raw runs if there are any, fits the emulator and stores the description. s seeds, n arms, d coordinates.
+packs the raw runs beside those that are packed already, fits the emulator and stores the description. s seeds, n arms,
+d coordinates.
 """
 
 from __future__ import annotations
@@ -26,21 +27,22 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from tabulate import tabulate
 
 from bo_shaping.surrogate.held_reward import Height, held_reward
-from experiments.benchmarks.outer_loop.runs import read_runs
+from experiments.benchmarks.outer_loop.runs import Run, read_runs
 from experiments.benchmarks.outer_loop.train_wide_surface import (
     BOX,
     COMPONENTS,
+    PACKED,
     RUNS,
     SEEDS,
     STEPS,
     Arm,
     arms,
+    packed_runs,
 )
 from experiments.benchmarks.results_file import environment, installed, save
 
 Array = NDArray[np.float64]
 
-FILE = Path(__file__).with_name("wide_surface.json.gz")
 RESULTS = Path(__file__).parents[1] / "results" / "wide_surface.json"
 BUDGETS = (3.0, 4.0, 6.0, 8.0)
 """KL budgets at which the reward that is held is looked at."""
@@ -61,7 +63,7 @@ class WideSurface:
 
     @classmethod
     @cache
-    def load(cls, file: Path = FILE) -> WideSurface:
+    def load(cls, file: Path = PACKED) -> WideSurface:
         """The packed trainings."""
         with gzip.open(file, "rt", encoding="utf-8") as stream:
             data = json.load(stream)
@@ -227,9 +229,9 @@ def table_of(record: dict[str, Any]) -> str:
     ])  # fmt: skip
 
 
-def pack(runs: Sequence[dict[str, Any]], file: Path = FILE) -> None:
-    """Put raw runs into one file, each arm and seed once; equal runs make equal files."""
-    found = {(run["arm"], run["seed"]): run for run in runs if "curve" in run}
+def pack(runs: Sequence[Run], file: Path = PACKED) -> None:
+    """Add raw runs to the file, each arm and seed once; equal runs make equal files."""
+    found = {(run["arm"], run["seed"]): run for run in [*packed_runs(file), *runs] if "curve" in run}
     data = {"arms": arms(), "seeds": SEEDS, "runs": [found[key] for key in sorted(found)]}
     file.write_bytes(gzip.compress(json.dumps(data).encode(), mtime=0))
 

@@ -83,6 +83,10 @@ def test_pairing_takes_out_what_the_seeds_share():
 def test_ratios_and_probabilities_by_hand():
     value, low, high = ratio_of_means(np.array([1.0, 3.0]), np.array([4.0, 4.0]))
     assert (value, low, high) == (0.5, 0.25, 0.75)
+    # A ratio of means, not a mean of ratios, which a small denominator would rule; and of pairs that stay together.
+    assert ratio_of_means(np.array([1.0, 1.0]), np.array([0.01, 3.99])).value == pytest.approx(0.5)
+    theirs = np.random.default_rng(0).uniform(0.1, 1.0, size=30)
+    assert tuple(ratio_of_means(theirs / 2, theirs)) == pytest.approx((0.5, 0.5, 0.5))
     assert prob_improvement(np.array([1.0, 3.0]), np.array([1.0, 2.0])) == (0.5 + 0 + 1 + 1) / 4
 
 

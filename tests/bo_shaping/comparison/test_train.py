@@ -89,6 +89,6 @@ def test_sparse_is_trained_at_its_best_mean_over_trials():
         record(2, sparse, 1.0, 2.0),
         record(3, mixed, 0.5, 9.0),
     ]
-    assert settings.best_sparse(records).parameters == {"gae_lambda": 1.0}
+    assert settings.sparse_at_its_best(records).parameters == {"gae_lambda": 1.0}
     with pytest.raises(TrainingError, match="No trial of this study has sparse alone"):
-        settings.best_sparse(records[3:])
+        settings.sparse_at_its_best(records[3:])

@@ -1,8 +1,7 @@
 import pytest
 
-from bo_shaping.storage.records import TrialRecord
 from bo_shaping.surrogate.recommendation import Cost
-from bo_shaping.views.in_short import best_sparse, in_short, sentence
+from bo_shaping.views.in_short import in_short, sentence
 from inner_loop.spec import CurvePoint
 from tests.bo_shaping.views.report.made_up import make_best
 
@@ -44,16 +43,6 @@ def test_components_that_stand_in_for_each_other_are_not_all_called_superfluous(
     costs = {"shap": Cost(0.1, 0.2), "lime": Cost(0.0, 0.1)}
     said = sentence("auto", make_best(THREE, leaving_out=costs), None, {})
     assert said.endswith("leaving out shap or lime (one of them) costs nothing that could be measured.")
-
-
-def test_the_best_sparse_trial_is_one_that_was_completed():
-    def record(index, mean, status="completed", sparse=1.0):
-        weights = {"shap": 1 - sparse, "lime": 0.0, "sparse": sparse}
-        return TrialRecord(index=index, status=status, weights=weights, parameters={}, mean=mean)
-
-    records = [record(0, 1.0), record(1, 2.0), record(2, 3.0, sparse=0.9), record(3, 4.0, status="stopped")]
-    assert best_sparse(records) == 1
-    assert best_sparse(records[2:]) is None
 
 
 def test_best_prints_it(finished, bo_shaping):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments.benchmarks.intervals import bootstrap, bootstrap_median_difference, bootstrap_ratio_of_means
+from experiments.benchmarks.intervals import bootstrap, bootstrap_median_difference
 
 
 def test_the_interval_of_a_median_comes_from_the_texts_not_from_their_seeds():
@@ -16,11 +16,3 @@ def test_a_difference_is_taken_on_the_same_texts():
     theirs = np.random.default_rng(0).uniform(size=(20, 1))
     gap = bootstrap_median_difference(theirs - 0.1, np.repeat(theirs, 3, axis=1))
     assert (gap.value, gap.low, gap.high) == pytest.approx((-0.1, -0.1, -0.1))
-
-
-def test_a_ratio_of_means_is_taken_on_the_same_pairs():
-    under = np.random.default_rng(0).uniform(0.1, 1.0, size=30)
-    ratio = bootstrap_ratio_of_means(under / 2, under)
-    assert (ratio.value, ratio.low, ratio.high) == pytest.approx((0.5, 0.5, 0.5))
-    # A ratio of means, not a mean of ratios, which a small denominator would rule.
-    assert bootstrap_ratio_of_means(np.array([1.0, 1.0]), np.array([0.01, 3.99])).value == pytest.approx(0.5)

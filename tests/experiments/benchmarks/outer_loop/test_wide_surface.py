@@ -7,7 +7,16 @@ import pytest
 
 from experiments.benchmarks.outer_loop import fresh_seeds
 from experiments.benchmarks.outer_loop.fresh_seeds import measure, sparse_grid
-from experiments.benchmarks.outer_loop.train_wide_surface import BOX, COMPONENTS, N_ALONE, N_ARMS, SEEDS, arms, spec_of
+from experiments.benchmarks.outer_loop.train_wide_surface import (
+    BOX,
+    COMPONENTS,
+    N_ALONE,
+    N_ARMS,
+    SEEDS,
+    arms,
+    packed_runs,
+    spec_of,
+)
 from experiments.benchmarks.outer_loop.wide_surface import (
     MIXTURE,
     RESULTS,
@@ -55,6 +64,17 @@ def test_arms_fill_the_space_and_are_always_the_same():
     assert box.max() <= 1.05
     assert (np.histogram(box[:, 2], 4, (0, 1))[0] > N_ARMS / 6).all()
     assert len({spec_of(arm, seed).model_dump_json() for arm in listed for seed in SEEDS}) == N_ARMS * len(SEEDS)
+
+
+def test_new_trainings_join_those_that_are_packed(tmp_path):
+    def run(arm, seed):
+        return {"arm": arm, "seed": seed, "curve": [[0, 0.0, 0.0], [20, float(arm), 0.0]]}
+
+    file = tmp_path / "packed.gz"
+    assert packed_runs(file) == []
+    pack([run(0, 0), {"arm": 1, "seed": 0, "diverged": "why"}], file)
+    pack([run(1, 0), run(0, 1)], file)
+    assert packed_runs(file) == [run(0, 0), run(0, 1), run(1, 0)]
 
 
 def test_noise_is_that_between_seeds(surface):
