@@ -36,12 +36,13 @@ $(VERL)/.installed: $(VERL_REQUIREMENTS) $(VENV)/.installed
 
 verl: $(VERL)/.installed
 
-# Two at a time: the slow tests wait for processes. A file stays in one process, with the servers that it starts.
+# Three at a time: the slow tests wait for processes. A file stays in one process, with the servers that it starts, and
+# those of the outer loop, which take longest, come first.
 # Without verl, which some Pythons and registries lack, or axe-core, which npm fetches, their tests are skipped and say so.
 test: install
 	-$(MAKE) verl
 	-$(BIN)/python -m experiments.axe
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

@@ -1,31 +1,40 @@
 """Two machines on one PostgreSQL: processes with identities and folders of their own."""
 
 import json
+import logging
+import multiprocessing
 import os
 import shutil
-import subprocess
-import sys
+import socket
 import time
+from contextlib import redirect_stdout
 
 import pytest
 
+from bo_shaping import Study, StudyConfig
+from bo_shaping.errors import BoShapingError
+from bo_shaping.storage import home, lease_holder
 from bo_shaping.storage.home import Home
 from bo_shaping.storage.study_folder import ROOT_VARIABLE
 
-PROGRAM = """
-import socket, sys
-host, code = sys.argv[1:]
-socket.gethostname = lambda: host
-from bo_shaping.storage import home, lease_holder
-home._machine = lease_holder._machine = lambda: f"machine of {host}"
-import logging; logging.disable(logging.CRITICAL)
-from bo_shaping import Study, StudyConfig
-from bo_shaping.errors import BoShapingError
-try:
-    exec(code)
-except BoShapingError as error:
-    print(f"{type(error).__name__}: {error}")
-"""
+PROCESSES = multiprocessing.get_context("forkserver")
+# Its children have imported what takes seconds to import.
+PROCESSES.set_forkserver_preload(["bo_shaping.study", "bo_shaping.views.status", "tests.bo_shaping.closed_form"])
+
+
+def be(host, config, code, environment, out):
+    """Run code on a machine of that name, in a process of its own."""
+    os.environ.clear()
+    os.environ.update(environment)
+    socket.gethostname = lambda: host
+    home._machine = lease_holder._machine = lambda: f"machine of {host}"
+    logging.disable(logging.CRITICAL)
+    names = {"Study": Study, "StudyConfig": StudyConfig, "config": StudyConfig.model_validate(config)}
+    with out.open("w") as stream, redirect_stdout(stream):
+        try:
+            exec(code, names)  # noqa: S102
+        except BoShapingError as error:
+            stream.write(f"{type(error).__name__}: {error}")
 
 
 class Host:
@@ -33,20 +42,21 @@ class Host:
 
     def __init__(self, name, root, config):
         self.name, self.root, self._config = name, root, config
+        self._out = root.parent.with_suffix(".out")
 
     def start(self, code, **settings):
-        config = self._config | settings
-        text = f"config = StudyConfig.model_validate({config!r})\n{code}"
-        environment = os.environ | {ROOT_VARIABLE: str(self.root)}
-        return subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, self.name, text], env=environment, text=True, stdout=subprocess.PIPE
-        )
+        environment = {**os.environ, ROOT_VARIABLE: str(self.root)}
+        process = PROCESSES.Process(target=be, args=(self.name, self._config | settings, code, environment, self._out))
+        process.start()
+        return process
+
+    def end(self, process):
+        process.join(timeout=120)
+        assert process.exitcode == 0
+        return self._out.read_text().strip()
 
     def run(self, code, **settings):
-        process = self.start(code, **settings)
-        out, _ = process.communicate(timeout=120)
-        assert process.returncode == 0
-        return out.strip()
+        return self.end(self.start(code, **settings))
 
 
 @pytest.fixture
@@ -127,7 +137,7 @@ def test_who_looks_from_one_machine_sees_the_driver_on_the_other(hosts, tmp_path
         assert f"is being driven by process {driver.pid} on alpha" in beta.run(LOAD_AND_RUN)
     finally:
         (tmp_path / "hold").unlink()
-        assert driver.communicate(timeout=60)[0].strip() == "1"
+        assert alpha.end(driver) == "1"
     assert "nobody is driving it" in beta.run(LOOK)
 
 

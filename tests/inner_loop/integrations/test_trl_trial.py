@@ -96,13 +96,19 @@ def test_another_seed_or_mixture_trains_otherwise(mixed):
     assert run(tiny_spec())[1].mean != mixed[1].mean
 
 
+TWO_EPOCHS = {"learning_rate": 1e-3, "epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def two_epochs():
+    return run(tiny_spec(MIXED, **TWO_EPOCHS))[1]
+
+
 @pytest.mark.parametrize(
     "ppo", [{"gae_lambda": 0.2}, {"to_sparse": 1.0}, {"algorithm": "rloo"}, {"kl_coef": 3.0}, {"temperature": 0.5}]
 )
-def test_every_setting_that_is_taken_over_changes_the_training(mixed, ppo):
-    settings = {"learning_rate": 1e-3, "epochs": 2}
-    usual = run(tiny_spec(MIXED, **settings))[1]
-    assert run(tiny_spec(MIXED, **(settings | ppo)))[1].steps[-1] != usual.steps[-1]
+def test_every_setting_that_is_taken_over_changes_the_training(two_epochs, ppo):
+    assert run(tiny_spec(MIXED, **(TWO_EPOCHS | ppo)))[1].steps[-1] != two_epochs.steps[-1]
 
 
 @pytest.mark.parametrize("settings", [{}, {"epochs": 2, "minibatch_size": 2, "accumulate": 2, "algorithm": "rloo"}])
