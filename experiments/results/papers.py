@@ -51,7 +51,11 @@ DIFFERENCES = (
         "λ, learning rate and number of units searched; fixed ones beside",
     ),
     ("sparse reward", "as it is", "at its own best λ and learning rate, found with as many trials"),
-    ("length of training", "on GPUs", "20 PPO steps of 32 responses; with SmolLM2, 12 of 16"),
+    (
+        "length of training",
+        "on GPUs",
+        "20 PPO steps of 32 responses; with SmolLM2, 21 of 32 on reviews and 12 of 16 on news",
+    ),
     ("KL", "as it comes", "every training ends at the same budget; reward is told at equal KL too"),
 )
 """What, in the papers as far as we know them, here."""

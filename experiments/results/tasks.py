@@ -72,7 +72,7 @@ TASKS = (
         "16 tokens; a fine-tuned MiniLM scores them (log-odds of positive). The embedded classifier and VADER judge "
         "too.",
         5,
-        ("sparse", "sparse-untuned", "shap", "shap-untuned", "learned"),
+        ("sparse", "shap", "shap-untuned", "learned"),
     ),
     ResultTask(
         "summaries",
