@@ -63,6 +63,8 @@ SPARSE, PAPERS_SETTING = "sparse, its best", "Shapley, the papers' setting"
 """The settings with which the others are compared."""
 UNTUNED: Arm = PAPERS | {"max_units": 20, "gae_lambda": 0.7, "critic_lambda": 0.7, "learning_rate": 8e-4}
 """Token-level Shapley credit with a shorter horizon at twice the learning rate: what one would try without a study."""
+BY_EMULATOR = {"Shapley, its best": "shap", "best anywhere": None}
+"""Settings that the emulator chooses: of one component alone, or of all."""
 
 
 def sparse_grid() -> list[Arm]:
@@ -76,15 +78,17 @@ def sparse_grid() -> list[Arm]:
 
 
 def settings(runs: list[Run]) -> dict[str, Arm]:
-    """The arms that are compared, by name; sparse is the best of its grid so far."""
-    emulator = Emulator.of(WideSurface.load(), USUAL_BUDGET)
+    """The arms that are compared, by name; sparse is the best of its grid so far.
+
+    What was begun goes on: an arm that the emulator chose stays, also after more trainings have taught it better.
+    """
+    begun = {run["setting"]: run["arm"] for run in runs}
     tuned = [_tuned(runs, arm) for arm in sparse_grid()]
     return {
         SPARSE: sparse_grid()[int(np.argmax(tuned))],
         PAPERS_SETTING: PAPERS,
         "Shapley, a guess without a study": UNTUNED,
-        "Shapley, its best": _best(emulator, "shap"),
-        "best anywhere": _best(emulator, None),
+        **{name: begun.get(name) or _best(component) for name, component in BY_EMULATOR.items()},
     }
 
 
@@ -97,7 +101,7 @@ def _tuned(runs: list[Run], arm: Arm) -> float:
     return float(np.mean(values)) if values else -math.inf
 
 
-def _best(emulator: Emulator, component: str | None) -> Arm:
+def _best(component: str | None) -> Arm:
     """The candidate that the emulator expects most of; of one component alone if it is named.
 
     What was found not to matter stays as it usually is, so that no setting is longer than it need be.
@@ -117,6 +121,7 @@ def _best(emulator: Emulator, component: str | None) -> Arm:
         arm |= {name: float(f"{value:.2g}") for name, value in parameters_at(point).items()}
         arm |= {"sharpness": 1.0, "to_sparse": 0.0, "critic_lambda": arm["gae_lambda"]}
         arms.append(arm)
+    emulator = Emulator.of(WideSurface.load(), USUAL_BUDGET)
     expected = emulator(np.array([coordinates(arm) for arm in arms]))
     return arms[int(expected.argmax())]
 

@@ -20,7 +20,6 @@ from experiments.benchmarks.outer_loop.train_wide_surface import (
 from experiments.benchmarks.outer_loop.wide_surface import (
     MIXTURE,
     RESULTS,
-    Emulator,
     WideSurface,
     coordinates,
     describe,
@@ -155,8 +154,7 @@ def test_settings_are_compared_at_the_budget_and_where_sparse_ends(chosen):
 
 
 def test_sparse_is_the_best_of_its_own_grid(monkeypatch):
-    monkeypatch.setattr(fresh_seeds, "_best", lambda emulator, component: {})
-    monkeypatch.setattr(Emulator, "of", lambda surface, max_kl: None)
+    monkeypatch.setattr(fresh_seeds, "_best", lambda component: {})
     runs = [
         run_of(fresh_seeds.GRID, arm, seed, [[0, 0.0, 0.0], [20, float(place == 7) + seed, 1.0]])
         for place, arm in enumerate(sparse_grid())
@@ -166,12 +164,17 @@ def test_sparse_is_the_best_of_its_own_grid(monkeypatch):
     assert len(sparse_grid()) == len({str(arm) for arm in sparse_grid()}) == 18
 
 
-def test_the_stored_comparison_is_that_of_the_stored_trainings(monkeypatch):
+def test_an_arm_that_was_begun_stays(monkeypatch):
+    monkeypatch.setattr(fresh_seeds, "_best", lambda component: {"chosen for": component})
+    begun = run_of("Shapley, its best", {"an": "arm"}, 100, [[0, 0.0, 0.0], [20, 1.0, 1.0]])
+    arms = fresh_seeds.settings([begun])
+    assert arms["Shapley, its best"] == {"an": "arm"}
+    assert arms["best anywhere"] == {"chosen for": None}
+
+
+def test_the_stored_comparison_is_that_of_the_stored_trainings():
     stored = json.loads(RESULTS.read_text())["fresh seeds"]["result"]
     runs = json.loads(gzip.decompress(fresh_seeds.FILE.read_bytes()))
-    monkeypatch.setattr(
-        fresh_seeds, "settings", lambda runs: {row["setting"]: row["arm"] for row in stored["settings"]}
-    )
     again = measure(runs)
     assert again["seeds"] == stored["seeds"] == list(fresh_seeds.SEEDS)
     assert again["target"] == pytest.approx(stored["target"])
