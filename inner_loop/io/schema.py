@@ -3,6 +3,8 @@
 import difflib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -59,17 +61,27 @@ class StrictModel(BaseModel):
         return data
 
 
-def _true_is_no_number(model: type[StrictModel], data: dict[str, Any]) -> dict[str, Any]:
-    """The data with true and false as words where the model wants numbers, which refuse them there.
+@dataclass(frozen=True)
+class _NoNumber:
+    """True or false where a number is wanted: Python takes them for 1 and 0, and every type refuses this."""
 
-    Python takes true for 1, and so would the field.
-    """
-    numbers = {name for name, field in model.model_fields.items() if _is_number(field.annotation)}
-    return {key: shown(value) if isinstance(value, bool) and key in numbers else value for key, value in data.items()}
+    value: bool
+
+
+def _true_is_no_number(model: type[StrictModel], data: dict[str, Any]) -> dict[str, Any]:
+    """The data, in which true and false are refused where the value of a key is a number, alone or among others."""
+    numbers = _numbers_of(model)
+    return {
+        key: _NoNumber(value) if isinstance(value, bool) and key in numbers else value for key, value in data.items()
+    }
+
+
+@cache
+def _numbers_of(model: type[StrictModel]) -> frozenset[str]:
+    return frozenset(name for name, field in model.model_fields.items() if _is_number(field.annotation))
 
 
 def _is_number(annotation: Any) -> bool:
-    """Whether numbers are wanted, alone or as one of several things, and neither of true and false."""
     if get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
@@ -120,6 +132,8 @@ def shown(value: object) -> str:
     """
     if value is None:
         return "null"
+    if isinstance(value, _NoNumber):
+        value = value.value
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Mapping):

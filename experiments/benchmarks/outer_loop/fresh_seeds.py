@@ -126,11 +126,18 @@ def _best(component: str | None) -> Arm:
     return arms[int(expected.argmax())]
 
 
+def known_runs(folder: Path) -> list[Run]:
+    """The stored trainings, and those of a folder that are not among them."""
+    with gzip.open(FILE, "rt", encoding="utf-8") as stream:
+        stored: list[Run] = json.load(stream)
+    return [*stored, *(run for run in read_runs(folder) if run not in stored)]
+
+
 def train(folder: Path, part: int, parts: int, *, is_grid: bool) -> None:
     """Train every `parts`-th arm and seed that has no result yet, from `part` on."""
     from inner_loop import result_of, run_trial
 
-    runs = read_runs(folder)
+    runs = known_runs(folder)
     if is_grid:
         todo = [(GRID, arm, seed) for seed in GRID_SEEDS for arm in sparse_grid()]
     else:
@@ -297,7 +304,7 @@ def main() -> None:
     for stage in (["--grid"], []):
         if not run_in_parts(__spec__.name, [*sys.argv[1:], *stage], arguments.jobs):
             sys.exit(1)
-    runs = read_runs(arguments.runs)
+    runs = known_runs(arguments.runs)
     # Without the time in its header, equal runs make equal files.
     FILE.write_bytes(gzip.compress(json.dumps(runs).encode(), mtime=0))
     result = measure(runs)

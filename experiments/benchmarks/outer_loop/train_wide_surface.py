@@ -68,11 +68,12 @@ def arms() -> list[Arm]:
 
 
 def packed_runs(file: Path = PACKED) -> list[Run]:
-    """The trainings that are packed, one per arm and seed; none without the file."""
+    """The trainings that are packed, one per arm and seed; none without the file, and none if it has other arms."""
     if not file.exists():
         return []
     with gzip.open(file, "rt", encoding="utf-8") as stream:
-        runs: list[Run] = json.load(stream)["runs"]
+        data = json.load(stream)
+    runs: list[Run] = data["runs"] if data["arms"] == arms() else []
     return runs
 
 

@@ -9,6 +9,7 @@ seeds. One line of JSON per study goes to `--lines`, so that it continues where 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from tabulate import tabulate
 from bo_shaping.comparison.statistics import ratio_of_means
 from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
 from experiments.benchmarks.outer_loop.studies import AFTER, AX, LONGEST, METHODS, Study, read_lines
+from experiments.benchmarks.outer_loop.train_wide_surface import PACKED
 from experiments.benchmarks.outer_loop.wide_surface import RESULTS
 from experiments.benchmarks.results_file import environment, installed, save
 
@@ -36,7 +38,7 @@ def run(methods: tuple[str, ...], minutes: float, file: Path) -> None:
     """Run studies round by round until the time is over."""
     deadline = time.monotonic() + 60 * minutes
     file.parent.mkdir(parents=True, exist_ok=True)
-    done = read_lines(file)
+    done, surface = of_today(file), surface_of_today()
     for index in range(ROUNDS):
         for method in methods:
             study = Study(KIND, index, method, common=False, n_trials=AX_TRIALS if method == AX else LONGEST)
@@ -45,7 +47,19 @@ def run(methods: tuple[str, ...], minutes: float, file: Path) -> None:
             if time.monotonic() > deadline:
                 return
             with file.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(study.run()) + "\n")
+                out.write(json.dumps(study.run() | {"surface": surface}) + "\n")
+
+
+def surface_of_today() -> str:
+    """Changes with the trainings that the emulator is fitted to."""
+    return hashlib.sha256(PACKED.read_bytes()).hexdigest()[:12]
+
+
+def of_today(file: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """The studies that were run on today's surface, with today's code where it is ours."""
+    codes, surface = ("", code_of(PROPOSER)), surface_of_today()
+    lines = read_lines(file)
+    return {key: line for key, line in lines.items() if line["code"] in codes and line.get("surface") == surface}
 
 
 def measure(lines: list[dict[str, Any]]) -> dict[str, Any]:
@@ -120,8 +134,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     run(tuple(arguments.method or METHODS), arguments.minutes, arguments.lines)
-    today = ("", code_of(PROPOSER))
-    result = measure([line for line in read_lines(arguments.lines).values() if line["code"] in today])
+    result = measure(list(of_today(arguments.lines).values()))
     save(RESULTS, "search", {"result": result, "environment": environment(installed(PACKAGES))})
     print(table_of(result))
 

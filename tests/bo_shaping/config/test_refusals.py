@@ -60,8 +60,9 @@ def speaks_for_itself(message: str, *keys: str) -> None:
         ("executor: slrum", "executor", "'slrum' does not exist, did you mean 'slurm'? Choices: 'process', 'inline', "),
         ("ppo: {algorithm: GRPO}", "ppo.algorithm", "did you mean 'grpo'?"),
         ("ppo: {missing_eos: no}", "ppo.missing_eos", "false is not one of 'none', 'penalty' or 'bootstrap'"),
-        ("ppo: {steps: yes}", "ppo.steps", "'true' is not a whole number"),
-        ("ppo: {stop_at_kl: off}", "ppo.stop_at_kl", "'false' is not a number"),
+        ("ppo: {steps: yes}", "ppo.steps", "true is not a whole number"),
+        ("task: {label: yes}", "task.label", "true is not a text, a whole number or keys and values"),
+        ("ppo: {stop_at_kl: off}", "ppo.stop_at_kl", "false is not a number"),
         ("ppo: {centre_credit: maybe}", "ppo.centre_credit", "'maybe' is not true or false"),
         ("task: {judge: {prompt: 'Is {response} good?', good: Yes}}", "task.judge.good", "YAML reads yes, on and true"),
         (

@@ -52,6 +52,8 @@ class Host:
 
     def end(self, process):
         process.join(timeout=120)
+        if process.is_alive():
+            process.kill()
         assert process.exitcode == 0
         return self._out.read_text().strip()
 

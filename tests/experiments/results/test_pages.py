@@ -45,22 +45,31 @@ def test_every_task_has_a_configuration_that_is_read():
 
 
 @pytest.fixture
-def made_up(tmp_path):
-    comparison, trained = make_comparison({"sparse": 0.1, "shap": 0.2, "shap-untuned": 0.15, "learned": 0.2})
-    file = tmp_path / "made_up.json"
-    config = StudyConfig(name="made_up")
-    file.write_text(json.dumps(comparison_json(comparison, trained, config) | {"remark": "The machine was busy."}))
-    return file
+def stored(tmp_path):
+    def store(slopes):
+        comparison, trained = make_comparison(slopes)
+        file, config = tmp_path / "made_up.json", StudyConfig(name="made_up")
+        file.write_text(json.dumps(comparison_json(comparison, trained, config) | {"remark": "The machine was busy."}))
+        return file
+
+    return store
 
 
-def test_a_page_says_what_was_found(made_up):
-    page = page_of(TASKS[0], made_up)
+def test_a_page_says_what_was_found(stored):
+    page = page_of(TASKS[0], stored({"sparse": 0.1, "shap": 0.2, "shap-untuned": 0.15, "learned": 0.2}))
     # Straight lines: shap earns twice as much a step, so it needs half of the steps, and all of them end at KL 4.
     assert "| shap | gae_lambda 0.9 | 2.01" in page
     assert "| 0.50 (0.50 to 0.51) |" in page
     assert "learned beside shap, the best single component: +0.00 (+0.00 to +0.00) of held reward" in page
     assert "learned beside shap-untuned, a fixed setting, the papers': +0.50" in page
     assert page.rstrip().endswith("The machine was busy.")
+
+
+def test_without_a_rise_of_sparse_there_are_no_steps_to_compare(stored):
+    page = page_of(TASKS[0], stored({"sparse": -0.1, "shap": 0.2, "learned": 0.2}))
+    assert "sparse ended no higher than the policy began, so there are no steps to compare." in page
+    (shap,) = (line for line in page.splitlines() if line.startswith("| shap | gae_lambda"))
+    assert shap.split(" | ")[5] == "-"
 
 
 def test_power_is_told_by_hand():
