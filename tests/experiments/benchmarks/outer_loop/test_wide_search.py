@@ -1,9 +1,13 @@
+import json
+
 import numpy as np
 import pytest
 
+from experiments.benchmarks.outer_loop import wide_search
+from experiments.benchmarks.outer_loop.methods import PROPOSER, code_of
 from experiments.benchmarks.outer_loop.problems import make_problem
 from experiments.benchmarks.outer_loop.studies import Study
-from experiments.benchmarks.outer_loop.wide_search import measure, table_of
+from experiments.benchmarks.outer_loop.wide_search import measure, of_today, table_of
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +63,18 @@ def test_ours_is_compared_on_the_rounds_of_both():
     assert ("Ax", 25) not in rows
     assert result["coverage"] == {"10": 0.75, "15": 0.75, "25": 0.75}
     assert "75%" in table_of(result)
+
+
+def test_studies_of_another_surface_or_other_code_of_ours_do_not_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(wide_search, "surface_of_today", lambda: "today's")
+    lines = [
+        {"index": 0, "method": "ours", "code": code_of(PROPOSER), "surface": "today's"},
+        {"index": 1, "method": "ours", "code": "older", "surface": "today's"},
+        {"index": 2, "method": "Sobol", "code": "", "surface": "today's"},
+        {"index": 3, "method": "Sobol", "code": "", "surface": "older"},
+        {"index": 4, "method": "Sobol", "code": ""},
+    ]
+    file = tmp_path / "lines.jsonl"
+    rest = {"kind": wide_search.KIND, "common": False, "n_trials": 40}
+    file.write_text("".join(json.dumps(line | rest) + "\n" for line in lines))
+    assert sorted(line["index"] for line in of_today(file).values()) == [0, 2]
