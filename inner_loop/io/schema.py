@@ -42,10 +42,8 @@ class StrictModel(BaseModel):
     @classmethod
     def _name_the_nearest_key(cls, data: Any) -> Any:
         # Thousands of trials are read at once: where nothing is wrong, as little as can be is done.
-        if isinstance(data, cls):
+        if isinstance(data, cls) or (isinstance(data, dict) and data.keys() <= cls.__pydantic_fields__.keys()):
             return data
-        if isinstance(data, dict) and data.keys() <= cls.__pydantic_fields__.keys():
-            return _true_is_no_number(cls, data) if any(isinstance(value, bool) for value in data.values()) else data
         valid = ", ".join(cls.model_fields)
         if not isinstance(data, dict):
             raise ValueError(f"{_needs(_KEYS, data)}. Valid keys: {valid}")
@@ -60,6 +58,18 @@ class StrictModel(BaseModel):
             raise ValueError(f"unknown key {shown(key)}, did you mean {likely}? Valid keys: {valid}")
         return data
 
+    @model_validator(mode="before")
+    @classmethod
+    def _true_is_no_number(cls, data: Any) -> Any:
+        """True and false are refused where the value of a key is a number, alone or among other types."""
+        if not isinstance(data, dict) or not any(isinstance(value, bool) for value in data.values()):
+            return data
+        numbers = _numbers_of(cls)
+        return {
+            key: _NoNumber(value) if isinstance(value, bool) and key in numbers else value
+            for key, value in data.items()
+        }
+
 
 @dataclass(frozen=True)
 class _NoNumber:
@@ -68,25 +78,17 @@ class _NoNumber:
     value: bool
 
 
-def _true_is_no_number(model: type[StrictModel], data: dict[str, Any]) -> dict[str, Any]:
-    """The data, in which true and false are refused where the value of a key is a number, alone or among others."""
-    numbers = _numbers_of(model)
-    return {
-        key: _NoNumber(value) if isinstance(value, bool) and key in numbers else value for key, value in data.items()
-    }
-
-
 @cache
 def _numbers_of(model: type[StrictModel]) -> frozenset[str]:
-    return frozenset(name for name, field in model.model_fields.items() if _is_number(field.annotation))
+    """The fields whose value may be a number and neither true nor false."""
+    kinds = {name: set(_kinds(field.annotation)) for name, field in model.model_fields.items()}
+    return frozenset(name for name, own in kinds.items() if own & {int, float} and bool not in own)
 
 
-def _is_number(annotation: Any) -> bool:
-    if get_origin(annotation) is Annotated:
-        annotation = get_args(annotation)[0]
-    kinds = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    plain = {get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in kinds}
-    return bool(plain & {int, float}) and bool not in plain
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types that are allowed: those of a union, or the one."""
+    for kind in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,):
+        yield get_args(kind)[0] if get_origin(kind) is Annotated else kind
 
 
 def _nearest_keys(name: str, model: type[StrictModel]) -> list[str]:
@@ -106,8 +108,7 @@ def _nearest_keys(name: str, model: type[StrictModel]) -> list[str]:
 def _key_paths(model: type[StrictModel]) -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield name
-        is_union = get_origin(field.annotation) in (Union, UnionType)
-        for kind in get_args(field.annotation) if is_union else (field.annotation,):
+        for kind in _kinds(field.annotation):
             if isinstance(kind, type) and issubclass(kind, StrictModel):
                 yield from (f"{name}.{path}" for path in _key_paths(kind))
 

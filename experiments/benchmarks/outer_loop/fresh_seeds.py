@@ -26,6 +26,7 @@ from scipy.stats import qmc, t
 from tabulate import tabulate
 
 from bo_shaping.surrogate.held_reward import Height, held_curve, held_reward
+from experiments.benchmarks.outer_loop.problems import wide_emulator
 from experiments.benchmarks.outer_loop.runs import Run, add_run, read_runs, run_in_parts
 from experiments.benchmarks.outer_loop.train_wide_surface import (
     BOX,
@@ -35,7 +36,7 @@ from experiments.benchmarks.outer_loop.train_wide_surface import (
     parameters_at,
     spec_of,
 )
-from experiments.benchmarks.outer_loop.wide_surface import RESULTS, USUAL_BUDGET, Emulator, WideSurface, coordinates
+from experiments.benchmarks.outer_loop.wide_surface import RESULTS, USUAL_BUDGET, coordinates
 from experiments.benchmarks.results_file import environment, installed, save
 
 Array = NDArray[np.float64]
@@ -121,7 +122,7 @@ def _best(component: str | None) -> Arm:
         arm |= {name: float(f"{value:.2g}") for name, value in parameters_at(point).items()}
         arm |= {"sharpness": 1.0, "to_sparse": 0.0, "critic_lambda": arm["gae_lambda"]}
         arms.append(arm)
-    emulator = Emulator.of(WideSurface.load(), USUAL_BUDGET)
+    emulator, _ = wide_emulator()
     expected = emulator(np.array([coordinates(arm) for arm in arms]))
     return arms[int(expected.argmax())]
 

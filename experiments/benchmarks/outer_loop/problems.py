@@ -183,7 +183,7 @@ def wide_coordinates(X: Array, components: Sequence[str]) -> Array:
 
 @cache
 def wide_emulator() -> tuple[Emulator, float]:
-    """The emulator, and the noise of one training."""
+    """The emulator of all trainings, and the noise of one."""
     surface = WideSurface.load()
     return Emulator.of(surface, USUAL_BUDGET), noise_of(surface.held(USUAL_BUDGET))
 

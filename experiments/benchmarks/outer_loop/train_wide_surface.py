@@ -15,7 +15,7 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,12 +69,15 @@ def arms() -> list[Arm]:
 
 def packed_runs(file: Path = PACKED) -> list[Run]:
     """The trainings that are packed, one per arm and seed; none without the file, and none if it has other arms."""
-    if not file.exists():
-        return []
-    with gzip.open(file, "rt", encoding="utf-8") as stream:
-        data = json.load(stream)
-    runs: list[Run] = data["runs"] if data["arms"] == arms() else []
+    data = read_packed(file) if file.exists() else {}
+    runs: list[Run] = data["runs"] if data.get("arms") == arms() else []
     return runs
+
+
+def read_packed(file: Path) -> dict[str, Any]:
+    """What `wide_surface` has packed: `arms`, `seeds` and `runs`."""
+    data: dict[str, Any] = json.loads(gzip.decompress(file.read_bytes()))
+    return data
 
 
 def _arm(weights: NDArray[np.float64], shares: NDArray[np.float64]) -> Arm:

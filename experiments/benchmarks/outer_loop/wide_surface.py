@@ -38,6 +38,7 @@ from experiments.benchmarks.outer_loop.train_wide_surface import (
     Arm,
     arms,
     packed_runs,
+    read_packed,
 )
 from experiments.benchmarks.results_file import environment, installed, save
 
@@ -65,8 +66,7 @@ class WideSurface:
     @cache
     def load(cls, file: Path = PACKED) -> WideSurface:
         """The packed trainings."""
-        with gzip.open(file, "rt", encoding="utf-8") as stream:
-            data = json.load(stream)
+        data = read_packed(file)
         curves = {(run["arm"], run["seed"]): [Height(*point) for point in run["curve"]] for run in data["runs"]}
         return cls(data["arms"], curves)
 

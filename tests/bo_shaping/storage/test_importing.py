@@ -210,10 +210,10 @@ def test_a_kill_at_any_step_leaves_no_study_or_a_whole_one(snapshot, studies):
             assert not (studies / importing.STAGING).exists()
         step += N_STEPS
     assert whole == ["closed"]
-    assert step > 5 * N_STEPS
+    assert step > 8 * N_STEPS
 
 
-N_STEPS = 11
+N_STEPS = 7
 """Every so many: neighbours are alike, and each takes a second."""
 
 

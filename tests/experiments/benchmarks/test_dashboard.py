@@ -35,7 +35,7 @@ def kept(watch, folder, pages, n_changes):
     return after - before
 
 
-@pytest.mark.parametrize(("watch", "n_changes"), [(watch_by_browser, 30), (watch_by_terminal, 2)])
+@pytest.mark.parametrize(("watch", "n_changes"), [(watch_by_browser, 30), (watch_by_terminal, 3)])
 def test_looking_for_long_keeps_nothing(watched, watch, n_changes):
     assert kept(watch, *watched, n_changes) < MOST_KEPT
 
